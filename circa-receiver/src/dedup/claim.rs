@@ -1,0 +1,92 @@
+//! The claim as a guard: completed, released, or, dropped without either, released in the background.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, Nonce, StoreError, Token};
+
+/// How often `complete` is tried after a handler succeeded, and the pauses between.
+const COMPLETE_PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
+
+/// Makes claims in a store, each call bounded in time.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    pub(crate) store: Arc<dyn DedupStore>,
+    pub(crate) timeout: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) retention: Duration,
+}
+
+/// What came of asking for a claim.
+pub(crate) enum Claimed {
+    Won(Claim),
+    InProgress { retry_after: Duration },
+    Done { same_body: bool },
+}
+
+impl Claims {
+    pub(crate) async fn claim(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) -> Result<Claimed, StoreError> {
+        let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
+        Ok(match self.bounded(self.store.claim(request)).await? {
+            ClaimAnswer::Won(token) => Claimed::Won(Claim { claims: self.clone(), held: Some((key.clone(), token)) }),
+            ClaimAnswer::InProgress { retry_after } => Claimed::InProgress { retry_after },
+            ClaimAnswer::Done { same_body } => Claimed::Done { same_body },
+        })
+    }
+
+    pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+        self.bounded(self.store.forget(key)).await
+    }
+
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::time::timeout(self.timeout, call).await.unwrap_or(Err(StoreError::Timeout))
+    }
+}
+
+/// The right to run the handler for one event.
+pub(crate) struct Claim {
+    claims: Claims,
+    /// `None` once it was completed or released.
+    held: Option<(Key, Token)>,
+}
+
+impl Claim {
+    /// Prolongs the lease. `false` if the claim has passed to another holder.
+    pub(crate) async fn renew(&self) -> Result<bool, StoreError> {
+        let Some((key, token)) = &self.held else { return Ok(false) };
+        self.claims.bounded(self.claims.store.renew(key, *token, self.claims.lease)).await
+    }
+
+    /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
+    pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
+        let Some((key, token)) = self.held.take() else { return Ok(false) };
+        let complete = || self.claims.bounded(self.claims.store.complete(&key, token, self.claims.retention));
+        for pause in COMPLETE_PAUSES {
+            match complete().await {
+                Ok(held) => return Ok(held),
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+        }
+        complete().await
+    }
+
+    /// Gives the claim up. `false` if it has passed to another holder.
+    pub(crate) async fn release(mut self) -> Result<bool, StoreError> {
+        // Taken only afterwards: a release that is itself dropped is tried once more in the background.
+        let Some((key, token)) = &self.held else { return Ok(false) };
+        let released = self.claims.bounded(self.claims.store.release(key, *token)).await;
+        self.held = None;
+        released
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let Some((key, token)) = self.held.take() else { return };
+        // Without a runtime, as at the end of the process, the lease lapses by itself.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let claims = self.claims.clone();
+            runtime.spawn(async move { claims.bounded(claims.store.release(&key, token)).await });
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Dedup: the claim, the right to run the handler for one event.
+//!
+//! States per key: absent -> in progress (token, lease) -> done (retention); in progress -> absent on release or lease
+//! expiry. A store keeps them; [`MemoryStore`] in this process, your own by implementing [`DedupStore`].
+
+mod claim;
+mod memory;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+pub(crate) use claim::{Claim, Claimed, Claims};
+pub use memory::MemoryStore;
+
+use crate::BoxError;
+
+/// Where claims are kept. Every operation is one atomic step in the store.
+///
+/// The store's clock rules, never the caller's. A [`Token`] fences: `renew`, `complete` and `release` do nothing, and say so, if the claim
+/// has since passed to another holder. Calls are bounded in time by the receiver (default 2 s each) and may be dropped at any await.
+#[async_trait]
+pub trait DedupStore: Send + Sync + 'static {
+    /// Claims a key: won if it is absent, its lease has lapsed, or the same delivery (its nonce) holds it already.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot tell; the delivery is then answered 503, unless the user chose otherwise.
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError>;
+
+    /// Prolongs the lease, from now. `false` if the claim has passed to another holder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store failed.
+    async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Marks the key done, for the retention from now. `false` if the claim has passed to another holder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store failed.
+    async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError>;
+
+    /// Gives the claim up, so that the next delivery of the event can have it. `false` if it has passed to another holder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store failed.
+    async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError>;
+
+    /// Forgets a key that is done, so that the event is handled again when it comes again. `false` if it was not done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store failed.
+    async fn forget(&self, key: &Key) -> Result<bool, StoreError>;
+}
+
+/// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two pairs collide.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct Key(Arc<[u8]>);
+
+impl Key {
+    /// The key of an event at an endpoint.
+    pub fn new(endpoint: &str, event_id: &str) -> Self {
+        let length = (endpoint.len() as u64).to_be_bytes();
+        let mut bytes = Vec::with_capacity(length.len() + endpoint.len() + event_id.len());
+        bytes.extend_from_slice(&length);
+        bytes.extend_from_slice(endpoint.as_bytes());
+        bytes.extend_from_slice(event_id.as_bytes());
+        Self(bytes.into())
+    }
+
+    /// The key as bytes: the endpoint name's length as 8 bytes big-endian, the name, the event id.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.0.get(8..).unwrap_or_default().escape_ascii())
+    }
+}
+
+/// The SHA-256 of a body, by which a store tells that an event id came with another body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// From the digest's bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest's bytes.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+/// Names one delivery, so that its claim can be repeated when the store's answer was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Nonce(pub u128);
+
+/// Fences a claim: rises with every take-over of a key.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Token(pub u64);
+
+/// What a delivery asks of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimRequest<'a> {
+    key: &'a Key,
+    fingerprint: Fingerprint,
+    nonce: Nonce,
+    lease: Duration,
+    retention: Duration,
+}
+
+impl<'a> ClaimRequest<'a> {
+    /// A request for `key` by the delivery `nonce` with the body `fingerprint`, held for `lease` unless renewed; `retention` is how long the
+    /// store will be asked to remember the key once it is done.
+    pub fn new(key: &'a Key, fingerprint: Fingerprint, nonce: Nonce, lease: Duration, retention: Duration) -> Self {
+        Self { key, fingerprint, nonce, lease, retention }
+    }
+
+    /// The key to claim.
+    pub fn key(&self) -> &'a Key {
+        self.key
+    }
+
+    /// The body's fingerprint.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Which delivery asks.
+    pub fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    /// For how long the claim holds unless it is renewed.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// For how long the store will be asked to remember the key once it is done.
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+}
+
+/// A store's answer to a claim.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClaimAnswer {
+    /// The claim is the caller's, until the lease lapses.
+    Won(Token),
+    /// Another delivery holds it.
+    InProgress {
+        /// When the lease lapses at the latest, unless it is renewed.
+        retry_after: Duration,
+    },
+    /// The event was handled before.
+    Done {
+        /// Whether it then had the same body.
+        same_body: bool,
+    },
+}
+
+/// The dedup store failed. For logs; the sender sees a 503.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No answer within the store timeout.
+    #[error("the dedup store did not answer in time")]
+    Timeout,
+    /// The store reported an error.
+    #[error("the dedup store failed: {0}")]
+    Failed(#[source] BoxError),
+}

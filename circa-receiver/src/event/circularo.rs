@@ -1,0 +1,89 @@
+//! The data of Circularo's eleven events (Circularo documentation, Webhooks). All carry the same fields; the type tells what happened.
+
+use std::{fmt, ops::Deref};
+
+use serde::Deserialize;
+
+use super::{Actor, EventData, Timestamp};
+use crate::Sender;
+
+/// What every Circularo event carries. The signed file is not in it; download it through the API.
+#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentEvent {
+    document_id: String,
+    actor: Option<Actor>,
+    timestamp: Option<Timestamp>,
+}
+
+impl DocumentEvent {
+    /// The document. Opaque, not empty.
+    pub fn document_id(&self) -> &str {
+        &self.document_id
+    }
+
+    /// Who did it; `None` where absent or null.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
+    }
+
+    /// When it happened; `None` where absent or null.
+    pub fn timestamp(&self) -> Option<&Timestamp> {
+        self.timestamp.as_ref()
+    }
+}
+
+impl fmt::Debug for DocumentEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DocumentEvent").finish_non_exhaustive()
+    }
+}
+
+macro_rules! document_events {
+    ($($(#[$doc:meta])* $name:ident = $event_type:literal,)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Dereferences to [`DocumentEvent`], which has the fields.
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+        #[serde(transparent)]
+        pub struct $name(DocumentEvent);
+
+        impl EventData for $name {
+            const SENDER: Sender = Sender::CIRCULARO;
+            const TYPE: &'static str = $event_type;
+        }
+
+        impl Deref for $name {
+            type Target = DocumentEvent;
+
+            fn deref(&self) -> &DocumentEvent {
+                &self.0
+            }
+        }
+    )*};
+}
+
+document_events! {
+    /// A document was created.
+    DocumentCreated = "documentCreated",
+    /// A document was edited.
+    DocumentEdited = "documentEdited",
+    /// A document was deleted.
+    DocumentDeleted = "documentDeleted",
+    /// A signature was requested.
+    SignRequest = "signRequest",
+    /// A signature was delegated.
+    SignDelegated = "signDelegated",
+    /// A signature was refused.
+    SignRejected = "signRejected",
+    /// A signature request expired.
+    SignExpired = "signExpired",
+    /// A signature request was cancelled.
+    SignCancelled = "signCancelled",
+    /// One signer has signed; one event per signer.
+    DocumentSigned = "documentSigned",
+    /// All signatures are collected.
+    DocumentCompleted = "documentCompleted",
+    /// A document was approved, reviewed or accepted.
+    DocumentSimpleActionExecuted = "documentSimpleActionExecuted",
+}

@@ -1,0 +1,226 @@
+//! The envelope: from an authentic body to an [`AnyEvent`].
+//!
+//! 1. UTF-8 throughout, no BOM, nesting at most 128;
+//! 2. one JSON object and nothing after it, its keys without duplicates (compared after unescaping);
+//! 3. the known fields of their types; unknown fields are kept in the body, never an error;
+//! 4. the unsigned headers agree with the signed body.
+//!
+//! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse (`1e400`, lone surrogates) passes here.
+
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{AnyEvent, Fields, Inner, Text, label};
+use crate::{Rejection, Verified, delivery::Field, hex, sender::Envelope};
+
+/// Objects and arrays within each other, the body itself counted: as deep as `serde_json` goes, so that a typed decode of `data` never meets its limit.
+const MAX_NESTING: usize = 128;
+const MAX_ID_BYTES: usize = 255;
+const MAX_TYPE_BYTES: usize = 128;
+
+/// Parses an authentic body. `livemode_required` refuses a Circa envelope without `livemode`.
+pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required: bool) -> Result<AnyEvent, Rejection> {
+    let Verified { sender, body, secret, signed_at, fields: unsigned } = verified;
+    let body = body.into();
+    let webhook_id = match unsigned.webhook_id {
+        Field::One(value) => Some(label(value)),
+        Field::Absent | Field::Repeated => None,
+    };
+    let parsed = match sender.spec().envelope {
+        Envelope::Circa => circa(&body, livemode_required),
+        Envelope::Circularo => circularo(&body),
+    };
+    let (id, event_type, fields) = parsed.ok_or(Rejection::MalformedPayload)?;
+    let event = AnyEvent(Arc::new(Inner { sender, secret, signed_at, webhook_id, body, id, event_type, fields }));
+    if !unsigned.event_id.agrees_with(event.id()) || !unsigned.event_type.agrees_with(event.event_type()) {
+        return Err(Rejection::HeaderBodyMismatch);
+    }
+    Ok(event)
+}
+
+fn circa(body: &[u8], livemode_required: bool) -> Option<(Text, Text, Fields)> {
+    let object = Object::parse(body, ["id", "type", "created", "livemode", "teamId", "data"])?;
+    let [id, event_type, created, livemode, team_id, data] = object.values;
+    let id = object
+        .string(id?, |id| (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let event_type = object.string(event_type?, is_event_type)?;
+    if livemode_required && livemode.is_none() {
+        return None;
+    }
+    let fields = Fields::Circa {
+        created: optional(created, |json| if is_integer(json) { json.parse().ok() } else { None })?,
+        livemode: optional(livemode, |json| json.parse().ok())?,
+        team_id: optional(team_id, |json| object.string(json, |_| true))?,
+        data: data.map(|json| object.range(json)),
+    };
+    Some((id, event_type, fields))
+}
+
+fn circularo(body: &[u8]) -> Option<(Text, Text, Fields)> {
+    let object = Object::parse(body, ["event", "documentId", "actor", "timestamp"])?;
+    let [event_type, document_id, actor, timestamp] = object.values;
+    let scalar = |json: &str| match json.as_bytes() {
+        [b'"' | b'-' | b'0'..=b'9', ..] => Some(Some(object.range(json))),
+        b"null" => Some(None),
+        _ => None,
+    };
+    let event_type = object.string(event_type?, is_event_type)?;
+    let fields = Fields::Circularo {
+        document_id: object.string(document_id?, |text| !text.is_empty())?,
+        actor: optional(actor, scalar)?.flatten(),
+        timestamp: optional(timestamp, scalar)?.flatten(),
+    };
+    Some((Text::Unescaped(hex::encode(Sha256::digest(body).into()).into()), event_type, fields))
+}
+
+/// Absent is `Some(None)`; present is what `read` makes of it; present and not readable is `None`.
+fn optional<'a, T>(json: Option<&'a str>, read: impl FnOnce(&'a str) -> Option<T>) -> Option<Option<T>> {
+    match json {
+        None => Some(None),
+        Some(json) => read(json).map(Some),
+    }
+}
+
+pub(crate) fn is_event_type(text: &str) -> bool {
+    (1..=MAX_TYPE_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// A JSON number without fraction and exponent.
+fn is_integer(json: &str) -> bool {
+    let digits = json.strip_prefix('-').unwrap_or(json);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The top level of a body: the JSON text of each known field.
+struct Object<'a, const N: usize> {
+    body: &'a str,
+    values: [Option<&'a str>; N],
+}
+
+impl<'a, const N: usize> Object<'a, N> {
+    fn parse(body: &'a [u8], names: [&'static str; N]) -> Option<Self> {
+        let body = std::str::from_utf8(body).ok()?;
+        if exceeds_nesting(body.as_bytes()) {
+            return None;
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(body);
+        let values = TopLevel(names).deserialize(&mut deserializer).ok()?;
+        deserializer.end().ok()?;
+        Some(Self { body, values })
+    }
+
+    /// Where `json`, a part of the body, stands in it.
+    fn range(&self, json: &str) -> Range<usize> {
+        let start = json.as_ptr() as usize - self.body.as_ptr() as usize;
+        start..start + json.len()
+    }
+
+    /// The content of a JSON string that satisfies `valid`.
+    fn string(&self, json: &str, valid: impl FnOnce(&str) -> bool) -> Option<Text> {
+        let content = json.strip_prefix('"')?.strip_suffix('"')?;
+        if content.contains('\\') {
+            let text: Box<str> = serde_json::from_str(json).ok()?;
+            return valid(&text).then_some(Text::Unescaped(text));
+        }
+        valid(content).then(|| Text::InBody(self.range(content)))
+    }
+}
+
+/// Whether objects and arrays stand more than [`MAX_NESTING`] deep in each other. Must not recurse.
+fn exceeds_nesting(json: &[u8]) -> bool {
+    // Few events hold that many brackets at all, and counting them is several times as fast as following them.
+    if json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= MAX_NESTING {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Reads an object into the JSON texts of the named fields; refuses a key that stands there twice.
+struct TopLevel<const N: usize>([&'static str; N]);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for TopLevel<N> {
+    type Value = [Option<&'de str>; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for TopLevel<N> {
+    type Value = [Option<&'de str>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let duplicate = || serde::de::Error::custom("duplicate key");
+        let mut values = [None; N];
+        // A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
+        let mut unknown = HashSet::new();
+        while let Some(Key(key)) = map.next_key()? {
+            match self.0.iter().position(|name| name.as_bytes() == &*key) {
+                Some(index) if values[index].is_some() => return Err(duplicate()),
+                Some(index) => values[index] = Some(map.next_value::<&RawValue>()?.get()),
+                None if !unknown.insert(key) => return Err(duplicate()),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// A key, unescaped. Bytes, because a lone surrogate in an unknown key is no reason to refuse the event.
+#[derive(Eq, Hash, PartialEq)]
+struct Key<'a>(Cow<'a, [u8]>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_vec())))
+            }
+        }
+
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}

@@ -1,0 +1,365 @@
+//! Events: what an authentic delivery carries.
+//!
+//! [`AnyEvent`] is the envelope, with the exact bytes of body and `data`; [`Event<T>`](Event) adds the typed data. Unknown event types
+//! are data, not errors. Implement [`EventData`] for types of your own: a view of only the fields that you read will do.
+
+mod circa;
+mod circularo;
+mod envelope;
+mod scalar;
+
+pub use circa::{
+    CharacterizationFactorId, DatapointPulled, ImpactPull, MaterialPull, ProcessPull, PropertyPull, UnknownPull,
+    WebhookTest,
+};
+pub use circularo::{
+    DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent, DocumentSigned,
+    DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
+};
+pub use scalar::{Actor, Timestamp};
+
+#[cfg(feature = "receiver")]
+pub(crate) use envelope::is_event_type;
+pub(crate) use envelope::parse;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::{Deref, Range},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::{SecretId, Sender, sender::Envelope};
+
+/// An authentic event with its data left as JSON. Cheap to clone.
+///
+/// `Debug` shows sender, id and type, nothing of the body.
+#[derive(Clone)]
+pub struct AnyEvent(Arc<Inner>);
+
+struct Inner {
+    sender: Sender,
+    secret: Option<SecretId>,
+    signed_at: Option<i64>,
+    webhook_id: Option<Box<str>>,
+    body: Bytes,
+    id: Text,
+    event_type: Text,
+    fields: Fields,
+}
+
+/// What the envelope holds beside id and type. Ranges are into the body.
+enum Fields {
+    Circa { created: Option<i64>, livemode: Option<bool>, team_id: Option<Text>, data: Option<Range<usize>> },
+    Circularo { document_id: Text, actor: Option<Range<usize>>, timestamp: Option<Range<usize>> },
+}
+
+/// A string of the envelope: where it stands in the body, or its unescaped copy where it holds an escape.
+enum Text {
+    InBody(Range<usize>),
+    Unescaped(Box<str>),
+}
+
+impl AnyEvent {
+    /// The sender of this event.
+    pub fn sender(&self) -> Sender {
+        self.0.sender
+    }
+
+    /// The event's id, the key for idempotency. Opaque: Circa's own (`evt_...`), 1 to 255 visible ASCII characters; for Circularo, which sends
+    /// none, the SHA-256 of the body in hex.
+    pub fn id(&self) -> &str {
+        self.text(&self.0.id)
+    }
+
+    /// The event's type, as in the body: `"datapoint.pulled"`, `"documentCompleted"`, or one not known yet.
+    pub fn event_type(&self) -> &str {
+        self.text(&self.0.event_type)
+    }
+
+    /// The event's type as an open enum, to match on.
+    pub fn kind(&self) -> EventKind<'_> {
+        EventKind::of(self.sender(), self.event_type())
+    }
+
+    /// The whole body, byte for byte as received and signed.
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for Circularo, which has none.
+    pub fn raw_data(&self) -> Option<&[u8]> {
+        match &self.0.fields {
+            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.body[range]),
+            Fields::Circularo { .. } => None,
+        }
+    }
+
+    /// When the event happened, in unix seconds (Circa's `created`). Not for judging freshness: a retried event keeps it.
+    pub fn created(&self) -> Option<i64> {
+        match &self.0.fields {
+            Fields::Circa { created, .. } => *created,
+            Fields::Circularo { .. } => None,
+        }
+    }
+
+    /// [`AnyEvent::created`] as a point in time; also `None` where the platform cannot express it.
+    pub fn created_at(&self) -> Option<SystemTime> {
+        at_unix_millis(self.created()?.checked_mul(1_000)?)
+    }
+
+    /// Circa's `livemode`: false for events caused by `circa_test_` keys and for `webhook.test`.
+    pub fn livemode(&self) -> Option<bool> {
+        match &self.0.fields {
+            Fields::Circa { livemode, .. } => *livemode,
+            Fields::Circularo { .. } => None,
+        }
+    }
+
+    /// Circa's `teamId`. Opaque.
+    pub fn team_id(&self) -> Option<&str> {
+        match &self.0.fields {
+            Fields::Circa { team_id, .. } => team_id.as_ref().map(|text| self.text(text)),
+            Fields::Circularo { .. } => None,
+        }
+    }
+
+    /// Circularo's `documentId`. Opaque, not empty.
+    pub fn document_id(&self) -> Option<&str> {
+        match &self.0.fields {
+            Fields::Circularo { document_id, .. } => Some(self.text(document_id)),
+            Fields::Circa { .. } => None,
+        }
+    }
+
+    /// Circularo's `actor`: who did it; `None` where absent or null.
+    pub fn actor(&self) -> Option<Actor> {
+        match &self.0.fields {
+            Fields::Circularo { actor, .. } => self.scalar(actor).map(Actor::new),
+            Fields::Circa { .. } => None,
+        }
+    }
+
+    /// Circularo's `timestamp`: when it happened; `None` where absent or null.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        match &self.0.fields {
+            Fields::Circularo { timestamp, .. } => self.scalar(timestamp).map(Timestamp::new),
+            Fields::Circa { .. } => None,
+        }
+    }
+
+    /// Which secret matched; `None` on a receiver that was built unsigned.
+    pub fn secret(&self) -> Option<&SecretId> {
+        self.0.secret.as_ref()
+    }
+
+    /// When the delivery was signed, in unix seconds; `None` for Circularo, which signs no time.
+    pub fn signed_at(&self) -> Option<i64> {
+        self.0.signed_at
+    }
+
+    /// The unsigned `Circa-Webhook-Id` header, escaped and cut to 64 characters: a label for logs, never to be trusted.
+    pub fn webhook_id(&self) -> Option<&str> {
+        self.0.webhook_id.as_deref()
+    }
+
+    /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
+    fn payload(&self) -> Option<&str> {
+        match &self.0.fields {
+            Fields::Circa { data, .. } => data.as_ref().map(|range| self.slice(range)),
+            Fields::Circularo { .. } => Some(self.slice(&(0..self.0.body.len()))),
+        }
+    }
+
+    /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared with `T`'s.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place, not the content.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let payload = self.payload().ok_or(DecodeError { at: None })?;
+        serde_json::from_str(payload).map_err(|error| DecodeError { at: Some((error.line(), error.column())) })
+    }
+
+    fn text<'a>(&'a self, text: &'a Text) -> &'a str {
+        match text {
+            Text::InBody(range) => self.slice(range),
+            Text::Unescaped(text) => text,
+        }
+    }
+
+    /// A part of the body that the envelope's parser has marked.
+    fn slice(&self, range: &Range<usize>) -> &str {
+        std::str::from_utf8(&self.0.body[range.clone()]).expect("the body is UTF-8, and ranges end at JSON tokens")
+    }
+
+    fn scalar(&self, range: &Option<Range<usize>>) -> Option<scalar::Scalar> {
+        serde_json::from_slice(&self.0.body[range.clone()?]).ok()
+    }
+}
+
+impl fmt::Debug for AnyEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyEvent")
+            .field("sender", &self.sender().name())
+            .field("id", &self.id())
+            .field("type", &self.event_type())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The JSON type that an event of one type carries.
+///
+/// Implement it for types of your own; only the fields that you read need to be there.
+///
+/// ```
+/// use circa_receiver::{EventData, Sender};
+///
+/// #[derive(serde::Deserialize)]
+/// struct WhoPulled {
+///     #[serde(rename = "userId")]
+///     user_id: String,
+/// }
+///
+/// impl EventData for WhoPulled {
+///     const SENDER: Sender = Sender::CIRCA;
+///     const TYPE: &'static str = "datapoint.pulled";
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the data of an event type",
+    note = "use a type of `circa_receiver::event`, or derive `serde::Deserialize` and implement `EventData` for your own"
+)]
+pub trait EventData: DeserializeOwned + Send + 'static {
+    /// The sender of this event type.
+    const SENDER: Sender;
+
+    /// The event type, as it stands in the body.
+    const TYPE: &'static str;
+}
+
+/// An authentic event with typed data. Its envelope is an [`AnyEvent`], to which it dereferences.
+#[derive(Clone)]
+pub struct Event<T> {
+    event: AnyEvent,
+    data: T,
+}
+
+impl<T: DeserializeOwned> TryFrom<AnyEvent> for Event<T> {
+    type Error = DecodeError;
+
+    fn try_from(event: AnyEvent) -> Result<Self, DecodeError> {
+        Ok(Self { data: event.decode()?, event })
+    }
+}
+
+impl<T> Event<T> {
+    /// The typed data: of Circa's `data`, or of Circularo's whole body.
+    pub fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// The typed data alone.
+    pub fn into_data(self) -> T {
+        self.data
+    }
+}
+
+impl<T> Deref for Event<T> {
+    type Target = AnyEvent;
+
+    fn deref(&self) -> &AnyEvent {
+        &self.event
+    }
+}
+
+impl<T> fmt::Debug for Event<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event.fmt(f)
+    }
+}
+
+/// The data of an event is absent, or not as its type wants it. Holds the place of the fault, nothing of the content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DecodeError {
+    at: Option<(usize, usize)>,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            None => f.write_str("the event has no data"),
+            Some((line, column)) => {
+                write!(f, "the event's data is not as its type wants it, at line {line}, column {column} of the data")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+macro_rules! event_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $sender:ident $name:literal,)*) => {
+        /// The type of an event. Open: what is not known yet is [`EventKind::Other`].
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum EventKind<'a> {
+            $($(#[$doc])* $kind,)*
+            /// A type that this version does not know.
+            Other(&'a str),
+        }
+
+        impl<'a> EventKind<'a> {
+            fn of(sender: Sender, event_type: &'a str) -> Self {
+                match (sender.spec().envelope, event_type) {
+                    $((Envelope::$sender, $name) => Self::$kind,)*
+                    (_, other) => Self::Other(other),
+                }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// Circa: one successful API call that pulled data.
+    DatapointPulled = Circa "datapoint.pulled",
+    /// Circa: the portal's "Send test" button.
+    WebhookTest = Circa "webhook.test",
+    /// Circularo: a document was created.
+    DocumentCreated = Circularo "documentCreated",
+    /// Circularo: a document was edited.
+    DocumentEdited = Circularo "documentEdited",
+    /// Circularo: a document was deleted.
+    DocumentDeleted = Circularo "documentDeleted",
+    /// Circularo: a signature was requested.
+    SignRequest = Circularo "signRequest",
+    /// Circularo: a signature was delegated.
+    SignDelegated = Circularo "signDelegated",
+    /// Circularo: a signature was refused.
+    SignRejected = Circularo "signRejected",
+    /// Circularo: a signature request expired.
+    SignExpired = Circularo "signExpired",
+    /// Circularo: a signature request was cancelled.
+    SignCancelled = Circularo "signCancelled",
+    /// Circularo: one signer has signed.
+    DocumentSigned = Circularo "documentSigned",
+    /// Circularo: all signatures are collected.
+    DocumentCompleted = Circularo "documentCompleted",
+    /// Circularo: a document was approved, reviewed or accepted.
+    DocumentSimpleActionExecuted = Circularo "documentSimpleActionExecuted",
+}
+
+/// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters.
+fn label(value: &[u8]) -> Box<str> {
+    let text: Cow<'_, str> = String::from_utf8_lossy(value);
+    text.escape_default().take(64).collect::<String>().into()
+}
+
+fn at_unix_millis(millis: i64) -> Option<SystemTime> {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
+}

@@ -1,0 +1,97 @@
+//! Receive webhooks from [Circa](https://docs.circa.ai) and [Circularo](https://developers.circularo.com):
+//! no forged event gets in, none is lost, none is handled twice.
+//!
+//! This crate is the core: it knows no web framework. In an application, use it through `circa-receiver-axum`, or call
+//! [`Receiver::receive`] from a framework of your own. The path of a delivery is the order of the modules:
+//!
+//! ```text
+//! Head + body -> Verified -> AnyEvent -> claim -> handler -> Outcome -> Response
+//! ```
+//!
+//! # Verify only
+//!
+//! ```
+//! use circa_receiver::{Secret, Verifier};
+//! # use circa_receiver::testing::CircaSigner;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let body = br#"{"id":"evt_1","type":"webhook.test","livemode":false,"data":{"message":"hello"}}"#.to_vec();
+//! # let signature = CircaSigner::new("whsec_test_0123456789abcdef").sign(1747000800, &body);
+//! # let headers = [("circa-signature", signature.as_bytes())];
+//! # let now = 1747000800;
+//! let verifier = Verifier::circa(Secret::new("whsec_test_0123456789abcdef")?);
+//! let event = verifier.verify(headers, body, now)?.event()?;
+//! assert_eq!(event.id(), "evt_1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `receiver` | yes | the pipeline: body reading, dedup, handler tasks, the memory store (tokio, moka) |
+//! | `tracing` | no | [`TracingObserver`] |
+//! | `testing` | no | [`testing`]: signers, fixtures, a fake clock, a request builder |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod clock;
+mod delivery;
+mod hex;
+mod rejection;
+mod secret;
+mod sender;
+mod signature;
+mod verifier;
+
+pub mod event;
+
+#[cfg(feature = "receiver")]
+mod body;
+#[cfg(feature = "receiver")]
+mod builder;
+#[cfg(feature = "receiver")]
+pub mod dedup;
+#[cfg(feature = "receiver")]
+mod extract;
+#[cfg(feature = "receiver")]
+mod handler;
+#[cfg(feature = "receiver")]
+mod observe;
+#[cfg(feature = "receiver")]
+mod outcome;
+#[cfg(feature = "receiver")]
+mod receiver;
+#[cfg(feature = "receiver")]
+mod routes;
+#[cfg(feature = "receiver")]
+mod running;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use clock::{Clock, ClockError, SystemClock};
+pub use delivery::Head;
+pub use event::{AnyEvent, DecodeError, Event, EventData, EventKind};
+pub use rejection::Rejection;
+pub use secret::{Secret, SecretError, SecretId, Secrets};
+pub use sender::Sender;
+pub use verifier::{ToleranceError, Verified, Verifier};
+
+#[cfg(feature = "receiver")]
+pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
+#[cfg(feature = "receiver")]
+pub use dedup::{DedupStore, MemoryStore};
+#[cfg(feature = "receiver")]
+pub use extract::ExtractError;
+#[cfg(feature = "receiver")]
+pub use handler::{BoxError, DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler};
+#[cfg(all(feature = "receiver", feature = "tracing"))]
+pub use observe::TracingObserver;
+#[cfg(feature = "receiver")]
+pub use observe::{Observer, StoreOperation};
+#[cfg(feature = "receiver")]
+pub use outcome::{Outcome, Response};
+#[cfg(feature = "receiver")]
+pub use receiver::{Admitted, Delivery, Receiver, Reception};
+#[cfg(feature = "receiver")]
+pub use routes::{RouteError, Routes};

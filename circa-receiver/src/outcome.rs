@@ -1,0 +1,100 @@
+//! What became of a delivery, and the one table that turns it into an answer.
+//!
+//! The table is exhaustive: a new outcome or rejection does not compile until its answer is decided.
+
+use crate::Rejection;
+
+/// The header of 200 and 202 answers that says what happened.
+const OUTCOME_HEADER: &str = "circa-receiver-outcome";
+
+/// What became of a delivery.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The handler ran and succeeded. Answered 200.
+    Handled,
+    /// The event is durably stored and will be handled. Answered 202.
+    Accepted,
+    /// The event had been handled before, or by another delivery meanwhile. Answered 200.
+    Duplicate,
+    /// The event is authentic and not wanted: another mode, or no handler for its type. Answered 200.
+    Ignored,
+    /// The event can never be handled and went to the dead-letter sink. Answered 200.
+    DeadLettered,
+    /// The handler failed, or panicked; the event may be sent again. Answered 500.
+    Failed,
+    /// The handler had not ended by the ack deadline (default 10 s) and runs on. Answered 503 with `Retry-After: 30`.
+    Unfinished,
+    /// The delivery was refused.
+    Rejected(Rejection),
+}
+
+/// An answer: status, headers and body, the same from every framework.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct Response {
+    status: u16,
+    header: Option<(&'static str, &'static str)>,
+    body: &'static str,
+}
+
+impl Response {
+    /// The HTTP status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers: names in lower case, and values.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        [("content-type", "text/plain; charset=utf-8")].into_iter().chain(self.header)
+    }
+
+    /// The body: a word or two, nothing of the request.
+    pub fn body(&self) -> &'static str {
+        self.body
+    }
+}
+
+impl Outcome {
+    /// The answer to the sender. The whole table is here.
+    pub fn response(self) -> Response {
+        match self {
+            Self::Handled => done(200, "handled"),
+            Self::Accepted => done(202, "accepted"),
+            Self::Duplicate => done(200, "duplicate"),
+            Self::Ignored => done(200, "ignored"),
+            Self::DeadLettered => done(200, "dead-lettered"),
+            Self::Failed => plain(500, "internal server error"),
+            // Circa's first retry comes after 30 s (Circa documentation, Webhooks).
+            Self::Unfinished => with_header(503, ("retry-after", "30"), "service unavailable"),
+            Self::Rejected(rejection) => match rejection {
+                Rejection::MethodNotAllowed => with_header(405, ("allow", "POST"), "method not allowed"),
+                Rejection::UnsupportedContentEncoding => plain(415, "unsupported media type"),
+                Rejection::MissingSignature
+                | Rejection::MalformedSignature
+                | Rejection::SignatureMismatch
+                | Rejection::Stale { .. } => plain(401, "unauthorized"),
+                Rejection::PayloadTooLarge => plain(413, "payload too large"),
+                Rejection::BodyReadTimeout => plain(408, "request timeout"),
+                Rejection::BodyIncomplete | Rejection::MalformedPayload | Rejection::HeaderBodyMismatch => {
+                    plain(400, "bad request")
+                }
+                Rejection::Overloaded | Rejection::ShuttingDown | Rejection::Clock | Rejection::StoreUnavailable => {
+                    plain(503, "service unavailable")
+                }
+            },
+        }
+    }
+}
+
+fn done(status: u16, outcome: &'static str) -> Response {
+    with_header(status, (OUTCOME_HEADER, outcome), outcome)
+}
+
+fn plain(status: u16, body: &'static str) -> Response {
+    Response { status, header: None, body }
+}
+
+fn with_header(status: u16, header: (&'static str, &'static str), body: &'static str) -> Response {
+    Response { status, header: Some(header), body }
+}

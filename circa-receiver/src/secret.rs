@@ -1,0 +1,281 @@
+//! Signing secrets: refused early when they cannot be right, never printed, zeroized on drop.
+
+use std::{fmt, sync::Arc};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// At most this many secrets at once: enough for any rotation, and a bound on the HMACs per delivery.
+const MAX_SECRETS: usize = 8;
+
+/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits).
+const MIN_BYTES: usize = 16;
+
+/// A signing secret: the whole string as bytes, `whsec_` included; nothing is stripped and nothing decoded
+/// (Circa documentation, Webhooks; Circularo documentation, Webhooks).
+///
+/// Zeroized on drop. `Debug` shows the label only.
+#[derive(Clone)]
+pub struct Secret {
+    bytes: Zeroizing<Vec<u8>>,
+    label: Option<Arc<str>>,
+}
+
+/// Why a secret, or a set of them, was refused. Says what to do; never holds the secret, nor its length.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable is not set.
+    #[error("the environment variable {0} is not set: set it to the endpoint's signing secret")]
+    NotSet(String),
+    /// The secret in the environment variable was refused.
+    #[error("the secret in the environment variable {variable} was refused: {error}")]
+    InVariable {
+        /// The variable's name.
+        variable: String,
+        /// Why.
+        error: Box<SecretError>,
+    },
+    /// The secret is empty or consists of white space.
+    #[error(
+        "the secret is empty or blank: anyone could sign with it; copy the endpoint's signing secret from the sender's portal"
+    )]
+    Blank,
+    /// The secret is the bare prefix `whsec_`.
+    #[error("the secret is only the prefix `whsec_`: copy the whole secret")]
+    BarePrefix,
+    /// There is white space before or after the secret.
+    #[error("the secret begins or ends with white space, which would be part of the key: trim it where it is stored")]
+    OuterWhitespace,
+    /// There is a control character or a NUL in the secret.
+    #[error("the secret holds a control character or a NUL: it was damaged on its way; copy it again")]
+    ControlCharacter,
+    /// The secret is shorter than 16 bytes.
+    #[error("the secret is shorter than 16 bytes and could be guessed: use a longer one, or `Secret::dangerous_short`")]
+    Short,
+    /// No secret was given.
+    #[error("no secret was given: a receiver needs at least one")]
+    None,
+    /// More than 8 secrets were given.
+    #[error("more than 8 secrets were given: keep the current one and those being rotated out")]
+    TooMany,
+    /// Both senders were given the same secret.
+    #[error("Circa and Circularo were given the same secret: a secret belongs to one endpoint; give each its own")]
+    SharedBetweenSenders,
+}
+
+impl Secret {
+    /// A secret from its text, or from raw bytes, which need not be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with control characters or NUL
+    /// in a text, or shorter than 16 bytes.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
+        let secret = secret.as_ref();
+        refuse_malformed(secret)?;
+        if secret.len() < MIN_BYTES {
+            return Err(SecretError::Short);
+        }
+        Ok(Self::from_bytes(secret))
+    }
+
+    /// A secret shorter than 16 bytes. Dangerous: whoever guesses it can forge events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Secret::new`], but for the length.
+    pub fn dangerous_short(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
+        refuse_malformed(secret.as_ref())?;
+        Ok(Self::from_bytes(secret.as_ref()))
+    }
+
+    /// Any bytes but none. Dangerous: nothing is checked; for known answers in tests.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::Blank`] for no bytes at all: no constructor takes the empty key.
+    pub fn dangerous_unchecked(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
+        if secret.as_ref().is_empty() {
+            return Err(SecretError::Blank);
+        }
+        Ok(Self::from_bytes(secret.as_ref()))
+    }
+
+    /// The secret in an environment variable, labelled with the variable's name.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::NotSet`], or the reason of [`Secret::new`] together with the variable's name.
+    pub fn from_env(variable: &str) -> Result<Self, SecretError> {
+        let value = std::env::var_os(variable).ok_or_else(|| SecretError::NotSet(variable.to_owned()))?;
+        // The platform's encoding: on Unix the very bytes, UTF-8 or not.
+        let bytes = Zeroizing::new(value.into_encoded_bytes());
+        let secret = Self::new(&*bytes)
+            .map_err(|error| SecretError::InVariable { variable: variable.to_owned(), error: Box::new(error) })?;
+        Ok(secret.labeled(variable))
+    }
+
+    /// The same secret with a label, by which outcomes and logs name it instead of by its position.
+    #[must_use]
+    pub fn labeled(mut self, label: &str) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: Zeroizing::new(bytes.to_vec()), label: None }
+    }
+}
+
+fn refuse_malformed(secret: &[u8]) -> Result<(), SecretError> {
+    // Bytes that are not UTF-8 are a binary key, in which any byte may stand but white space at the ends.
+    let text = std::str::from_utf8(secret).ok();
+    let trimmed = text.map_or_else(|| secret.trim_ascii(), |text| text.trim().as_bytes());
+    if trimmed.is_empty() {
+        return Err(SecretError::Blank);
+    }
+    if secret == b"whsec_" {
+        return Err(SecretError::BarePrefix);
+    }
+    if trimmed.len() != secret.len() {
+        return Err(SecretError::OuterWhitespace);
+    }
+    if text.is_some_and(|text| text.contains(char::is_control)) {
+        return Err(SecretError::ControlCharacter);
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// One to eight secrets, any of which may match: the current one, and those being rotated out.
+#[derive(Clone, Debug)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// One to eight secrets, in the order in which their positions are reported.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::None`] and [`SecretError::TooMany`].
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Result<Self, SecretError> {
+        let secrets: Vec<_> = secrets.into_iter().collect();
+        match secrets.len() {
+            0 => Err(SecretError::None),
+            1..=MAX_SECRETS => Ok(Self(secrets)),
+            _ => Err(SecretError::TooMany),
+        }
+    }
+
+    /// Refuses a secret that stands in both sets: call it where one configuration builds receivers for both senders.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::SharedBetweenSenders`].
+    pub fn ensure_distinct(&self, other: &Self) -> Result<(), SecretError> {
+        let shared = self.0.iter().any(|a| other.0.iter().any(|b| a.bytes.ct_eq(&b.bytes).into()));
+        if shared { Err(SecretError::SharedBetweenSenders) } else { Ok(()) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SecretId, &[u8])> {
+        let id = |(position, secret): (usize, &Secret)| SecretId { position, label: secret.label.clone() };
+        self.0.iter().enumerate().map(move |(position, secret)| (id((position, secret)), secret.bytes()))
+    }
+}
+
+impl From<Secret> for Secrets {
+    fn from(secret: Secret) -> Self {
+        Self(vec![secret])
+    }
+}
+
+/// Which of the configured secrets matched: its position, and its label if it has one. Never its content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SecretId {
+    position: usize,
+    label: Option<Arc<str>>,
+}
+
+impl SecretId {
+    /// Its place among the configured secrets, from 0.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The label given with [`Secret::labeled`]; for [`Secret::from_env`], the variable's name.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+}
+
+impl fmt::Display for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.label {
+            Some(label) => f.write_str(label),
+            None => write!(f, "#{}", self.position),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract, section 4: what is refused when the receiver is built.
+    #[test]
+    fn refused_secrets() {
+        let cases: [(&str, &[u8], Result<(), SecretError>); 15] = [
+            ("empty", b"", Err(SecretError::Blank)),
+            ("blank", b"   ", Err(SecretError::Blank)),
+            ("blank in Unicode", "\u{a0}\u{2003}".as_bytes(), Err(SecretError::Blank)),
+            ("bare prefix", b"whsec_", Err(SecretError::BarePrefix)),
+            ("leading space", b" whsec_0123456789abcdef", Err(SecretError::OuterWhitespace)),
+            ("trailing newline", b"whsec_0123456789abcdef\n", Err(SecretError::OuterWhitespace)),
+            ("trailing NUL", b"whsec_0123456789abcdef\0", Err(SecretError::ControlCharacter)),
+            ("inner tab", b"whsec_01234567\t9abcdef", Err(SecretError::ControlCharacter)),
+            ("C1 control character", "whsec_0123456\u{85}789abcdef".as_bytes(), Err(SecretError::ControlCharacter)),
+            ("15 bytes", b"0123456789abcde", Err(SecretError::Short)),
+            ("16 bytes", b"0123456789abcdef", Ok(())),
+            ("inner space", b"It's a Secret to Everybody", Ok(())),
+            ("quoted", b"\"whsec_0123456789abcdef\"", Ok(())),
+            ("not UTF-8", b"\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x00\x01\x90", Ok(())),
+            (
+                "not UTF-8, trailing newline",
+                b"\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\n",
+                Err(SecretError::OuterWhitespace),
+            ),
+        ];
+        for (name, secret, expected) in cases {
+            assert_eq!(Secret::new(secret).map(drop), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_escape_hatches_lift_only_what_they_name() {
+        assert!(Secret::dangerous_short("optionalHMAC").is_ok());
+        assert_eq!(Secret::dangerous_short("").map(drop), Err(SecretError::Blank));
+        assert_eq!(Secret::dangerous_short(" x").map(drop), Err(SecretError::OuterWhitespace));
+        assert!(Secret::dangerous_unchecked("\0").is_ok());
+        assert_eq!(Secret::dangerous_unchecked("").map(drop), Err(SecretError::Blank));
+    }
+
+    #[test]
+    fn none_nine_and_shared_secrets_are_refused() {
+        let secret = |n: usize| Secret::new(format!("whsec_0123456789abcdef{n}")).expect("a good secret");
+        assert_eq!(Secrets::new([]).map(drop), Err(SecretError::None));
+        assert!(Secrets::new((0..8).map(secret)).is_ok());
+        assert_eq!(Secrets::new((0..9).map(secret)).map(drop), Err(SecretError::TooMany));
+        let both = Secrets::new([secret(0), secret(1)]).expect("two secrets");
+        assert_eq!(both.ensure_distinct(&secret(1).into()), Err(SecretError::SharedBetweenSenders));
+        assert_eq!(both.ensure_distinct(&secret(2).into()), Ok(()));
+    }
+}

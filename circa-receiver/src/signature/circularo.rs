@@ -1,0 +1,33 @@
+//! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no list.
+
+use super::{Candidates, Signature};
+use crate::{Rejection, hex};
+
+pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
+    let mut candidates = Candidates::default();
+    candidates.push(hex::decode(value).ok_or(Rejection::MalformedSignature)?.into())?;
+    Ok(Signature { signed_at: None, candidates })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract, section 2: exactly 64 hex digits, either case; no prefix, no list.
+    #[test]
+    fn grammar() {
+        let hex = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+        let cases = [
+            ("plain", hex.to_owned(), true),
+            ("63 digits", hex[1..].to_owned(), false),
+            ("65 digits", format!("{hex}0"), false),
+            ("prefix", format!("sha256={hex}"), false),
+            ("list", format!("{hex},{hex}"), false),
+            ("not hex", hex.replace('0', "g"), false),
+            ("the other sender's form", format!("t=1,v1={hex}"), false),
+        ];
+        for (name, value, well_formed) in cases {
+            assert_eq!(parse(value.as_bytes()).is_ok(), well_formed, "{name}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Verification, without I/O: the signature, then the signed time.
+//!
+//! 1. exactly one signature header, well-formed, before the body is looked at;
+//! 2. the MAC over the raw bytes, one HMAC per secret, compared in constant time;
+//! 3. the signed time, checked after the MAC so that *authentic but stale* is its own reason.
+//!
+//! The body is not copied, and nothing is allocated for a receiver with one secret.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    AnyEvent, Clock, ClockError, Rejection, SecretId, Secrets, Sender,
+    delivery::SignedFields,
+    event,
+    sender::Scheme,
+    signature::{Candidates, MacKey, MacState, Signature},
+};
+
+/// 300 s: Circa documentation, Webhooks.
+const DEFAULT_TOLERANCE_SECONDS: u64 = 300;
+
+/// An hour: beyond it, a captured delivery stays replayable for longer than anyone means it to.
+const MAX_TOLERANCE_SECONDS: u64 = 3_600;
+
+/// Verifies the deliveries of one sender.
+///
+/// ```
+/// # use circa_receiver::{Secret, Verifier, testing::CircularoSigner};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = "circularo-secret-0123456789";
+/// # let body = br#"{"documentId":"cd47142b","event":"documentCompleted"}"#.to_vec();
+/// # let signature = CircularoSigner::new(secret).sign(&body);
+/// # let now = 1747000800;
+/// let verifier = Verifier::circularo(Secret::new(secret)?);
+/// let verified = verifier.verify([("x-circularo-signature", signature.as_bytes())], body, now)?;
+/// assert_eq!(verified.event()?.event_type(), "documentCompleted");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Verifier {
+    sender: Sender,
+    /// Swapped as a whole: a delivery keeps the set that it started with.
+    keys: RwLock<Arc<[Key]>>,
+    /// In seconds; `None` is "off".
+    tolerance: Option<u64>,
+}
+
+struct Key {
+    mac: MacKey,
+    id: SecretId,
+}
+
+/// A tolerance above 3,600 s was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the tolerance is above 3,600 s, and a captured delivery could be replayed for as long: lower it, or use `dangerous_tolerance`"
+)]
+pub struct ToleranceError;
+
+impl Verifier {
+    /// A verifier for Circa's deliveries, with a tolerance of 300 s.
+    pub fn circa(secrets: impl Into<Secrets>) -> Self {
+        Self::new(Sender::CIRCA, &secrets.into())
+    }
+
+    /// A verifier for Circularo's deliveries. Circularo signs no time, so there is no tolerance.
+    pub fn circularo(secrets: impl Into<Secrets>) -> Self {
+        Self::new(Sender::CIRCULARO, &secrets.into())
+    }
+
+    /// A verifier that accepts Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
+    /// Dangerous: whoever knows the URL can send events.
+    pub fn dangerous_circularo_unsigned() -> Self {
+        Self { sender: Sender::CIRCULARO, keys: RwLock::new(Arc::new([])), tolerance: None }
+    }
+
+    pub(crate) fn new(sender: Sender, secrets: &Secrets) -> Self {
+        let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
+        Self { sender, keys: RwLock::new(keys(secrets)), tolerance }
+    }
+
+    /// How far the signed time may be from now, both ends inclusive, past and future alike; whole seconds, 300 by default
+    /// (Circa documentation, Webhooks). 0 means the same second. Without effect on Circularo, which signs no time.
+    ///
+    /// # Errors
+    ///
+    /// [`ToleranceError`] above 3,600 s.
+    pub fn tolerance(self, tolerance: Duration) -> Result<Self, ToleranceError> {
+        if tolerance > Duration::from_secs(MAX_TOLERANCE_SECONDS) {
+            return Err(ToleranceError);
+        }
+        Ok(self.dangerous_tolerance(Some(tolerance)))
+    }
+
+    /// Any tolerance, or none at all. Dangerous: a captured delivery can be replayed for as long.
+    #[must_use]
+    pub fn dangerous_tolerance(mut self, tolerance: Option<Duration>) -> Self {
+        self.tolerance = tolerance.map(|tolerance| tolerance.as_secs());
+        self
+    }
+
+    /// The sender whose deliveries are verified.
+    pub fn sender(&self) -> Sender {
+        self.sender
+    }
+
+    /// Replaces all secrets at once, also while deliveries are in flight: each uses the set that it started with.
+    ///
+    /// Without effect on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
+    pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
+        let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !current.is_empty() {
+            *current = keys(&secrets.into());
+        }
+    }
+
+    /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time in unix seconds.
+    ///
+    /// Take [`Bytes`] or `Vec<u8>` as the body to go on with [`Verified::event`]; a borrowed slice is enough to verify.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::MissingSignature`], [`Rejection::MalformedSignature`], [`Rejection::SignatureMismatch`],
+    /// [`Rejection::Stale`], and [`Rejection::Clock`] for a time before 1970.
+    pub fn verify<'h, B: AsRef<[u8]>>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        body: B,
+        now: i64,
+    ) -> Result<Verified<'h, B>, Rejection> {
+        let mut verification = self.begin(SignedFields::read(self.sender, headers))?;
+        verification.update(body.as_ref());
+        verification.finish(body, &At(now))
+    }
+
+    /// Checks the signature header and starts one HMAC per secret.
+    pub(crate) fn begin<'h>(&self, fields: SignedFields<'h>) -> Result<Verification<'h>, Rejection> {
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let mut verification = Verification {
+            sender: self.sender,
+            tolerance: self.tolerance,
+            signed_at: None,
+            candidates: Candidates::default(),
+            first: None,
+            others: Vec::new(),
+            keys,
+            fields,
+        };
+        if verification.keys.is_empty() {
+            return Ok(verification);
+        }
+        let signature = Signature::parse(self.sender.spec().scheme, fields.signature)?;
+        let start = |key: &Key| {
+            let mut state = key.mac.start();
+            if let Some(signed_at) = signature.signed_at {
+                state.update(signed_at.text);
+                state.update(b".");
+            }
+            state
+        };
+        verification.first = verification.keys.first().map(start);
+        verification.others = verification.keys.iter().skip(1).map(start).collect();
+        verification.signed_at = signature.signed_at.map(|signed_at| signed_at.seconds);
+        verification.candidates = signature.candidates;
+        Ok(verification)
+    }
+}
+
+fn keys(secrets: &Secrets) -> Arc<[Key]> {
+    secrets.iter().map(|(id, secret)| Key { mac: MacKey::new(secret), id }).collect()
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("sender", &self.sender)
+            .field("tolerance", &self.tolerance)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time given by the caller.
+struct At(i64);
+
+impl Clock for At {
+    fn unix_seconds(&self) -> Result<i64, ClockError> {
+        if self.0 < 0 { Err(ClockError) } else { Ok(self.0) }
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A verification under way: its header is well-formed, its body is being hashed.
+pub(crate) struct Verification<'h> {
+    sender: Sender,
+    tolerance: Option<u64>,
+    signed_at: Option<i64>,
+    candidates: Candidates,
+    /// The state of the first secret stands apart, so that one secret needs no allocation.
+    first: Option<MacState>,
+    others: Vec<MacState>,
+    keys: Arc<[Key]>,
+    fields: SignedFields<'h>,
+}
+
+impl<'h> Verification<'h> {
+    /// Feeds the next bytes of the body, as received.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        for state in self.first.iter_mut().chain(&mut self.others) {
+            state.update(bytes);
+        }
+    }
+
+    /// Compares the MACs, then judges the signed time. `body` is what was fed.
+    pub(crate) fn finish<B>(self, body: B, clock: &(impl Clock + ?Sized)) -> Result<Verified<'h, B>, Rejection> {
+        let Self { sender, tolerance, signed_at, candidates, first, others, keys, fields } = self;
+        let secret = if keys.is_empty() {
+            None
+        } else {
+            let mut states = first.into_iter().chain(others);
+            let matched = states.position(|state| candidates.contain(&state.finish()));
+            Some(keys[matched.ok_or(Rejection::SignatureMismatch)?].id.clone())
+        };
+        if let Some(signed_at) = signed_at {
+            let now = clock.unix_seconds().map_err(|_| Rejection::Clock)?;
+            if tolerance.is_some_and(|tolerance| signed_at.abs_diff(now) > tolerance) {
+                return Err(Rejection::Stale { skew_seconds: signed_at.saturating_sub(now) });
+            }
+        }
+        Ok(Verified { sender, body, secret, signed_at, fields })
+    }
+}
+
+/// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`].
+#[must_use]
+pub struct Verified<'h, B> {
+    pub(crate) sender: Sender,
+    pub(crate) body: B,
+    pub(crate) secret: Option<SecretId>,
+    pub(crate) signed_at: Option<i64>,
+    pub(crate) fields: SignedFields<'h>,
+}
+
+impl<B> Verified<'_, B> {
+    /// The body, byte for byte as received.
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// Which secret matched; `None` for a verifier made by [`Verifier::dangerous_circularo_unsigned`].
+    pub fn secret(&self) -> Option<&SecretId> {
+        self.secret.as_ref()
+    }
+
+    /// When the delivery was signed, in unix seconds; `None` for Circularo, which signs no time.
+    pub fn signed_at(&self) -> Option<i64> {
+        self.signed_at
+    }
+
+    /// Parses the envelope, and compares the unsigned headers with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::MalformedPayload`] and [`Rejection::HeaderBodyMismatch`].
+    pub fn event(self) -> Result<AnyEvent, Rejection>
+    where
+        B: Into<Bytes>,
+    {
+        event::parse(self, false)
+    }
+}
+
+impl<B> fmt::Debug for Verified<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("sender", &self.sender)
+            .field("secret", &self.secret)
+            .field("signed_at", &self.signed_at)
+            .finish_non_exhaustive()
+    }
+}
