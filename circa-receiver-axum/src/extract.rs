@@ -1,0 +1,82 @@
+//! Extractors for what the receiver verified. They work in handlers of a [`webhook`](crate::webhook) and behind a
+//! [`ReceiverLayer`](crate::ReceiverLayer).
+
+use std::ops::Deref;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use circa_receiver::{Delivery, EventData, ExtractError};
+
+/// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
+#[derive(Clone, Debug)]
+pub struct Event<T>(pub circa_receiver::Event<T>);
+
+/// The event with its data left as JSON.
+#[derive(Clone, Debug)]
+pub struct AnyEvent(pub circa_receiver::AnyEvent);
+
+/// The delivery: the exact body, and the endpoint at which it arrived.
+#[derive(Clone, Debug)]
+pub struct RawDelivery(pub Delivery);
+
+/// Why an extractor found no event. Outside a receiver the answer names the fix.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExtractRejection(pub ExtractError);
+
+impl<T: EventData, S: Sync> FromRequestParts<S> for Event<T> {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+        Delivery::extract_event(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for AnyEvent {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+        Delivery::extract_any(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RawDelivery {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+        Delivery::extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+    }
+}
+
+impl IntoResponse for ExtractRejection {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status()).unwrap_or_default();
+        (status, self.0.to_string()).into_response()
+    }
+}
+
+impl<T> Deref for Event<T> {
+    type Target = circa_receiver::Event<T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Deref for AnyEvent {
+    type Target = circa_receiver::AnyEvent;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Deref for RawDelivery {
+    type Target = Delivery;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}

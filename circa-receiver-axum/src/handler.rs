@@ -1,0 +1,89 @@
+//! axum handlers as event handlers: which event type they take, and how they are run.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use axum::{extract::Request, handler::Handler};
+use circa_receiver::{Delivery, EventData, HandlerError, PortableHandler};
+
+use crate::Event;
+
+type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
+
+/// A handler of any arguments, its type erased.
+pub(crate) struct EventHandler<S>(Arc<dyn Fn(Request, S) -> Running + Send + Sync>);
+
+impl<S: Clone + Send + Sync + 'static> EventHandler<S> {
+    pub(crate) fn new<H: Handler<T, S>, T: 'static>(handler: H) -> Self {
+        Self(Arc::new(move |request, state| {
+            let response = handler.clone().call(request, state);
+            Box::pin(async move { HandlerError::from_handler_status(response.await.status().as_u16()) })
+        }))
+    }
+
+    pub(crate) fn portable(handler: PortableHandler<S>) -> Self {
+        Self(Arc::new(move |request, state| {
+            let handler = handler.clone();
+            Box::pin(async move { handler.call(Delivery::extract_any(request.extensions().get())?, state).await })
+        }))
+    }
+
+    pub(crate) fn call(&self, request: Request, state: S) -> Running {
+        (self.0)(request, state)
+    }
+}
+
+impl<S> Clone for EventHandler<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).
+///
+/// Implemented for up to 16 arguments. `Position` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "the handler has no argument `Event<T>`, or more than one, so it does not tell its event type",
+    note = "add an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
+)]
+pub trait TakesEvent<Position> {
+    /// The data of the event.
+    type Data: EventData;
+}
+
+/// The position of the event: the first argument.
+#[derive(Debug)]
+pub struct First;
+
+/// The position of the event: one after.
+#[derive(Debug)]
+pub struct After<Position>(Position);
+
+macro_rules! takes_event {
+    ([$($before:ident)*] $position:ty; $here:ident $($after:ident)*) => {
+        impl<Via, $($before,)* Data: EventData, $($after,)*> TakesEvent<$position>
+            for (Via, $($before,)* Event<Data>, $($after,)*)
+        {
+            type Data = Data;
+        }
+
+        takes_event! { [$($before)* $here] After<$position>; $($after)* }
+    };
+    ([$($before:ident)*] $position:ty;) => {};
+}
+
+takes_event! { [] First; A }
+takes_event! { [] First; A B }
+takes_event! { [] First; A B C }
+takes_event! { [] First; A B C D }
+takes_event! { [] First; A B C D E }
+takes_event! { [] First; A B C D E F }
+takes_event! { [] First; A B C D E F G }
+takes_event! { [] First; A B C D E F G H }
+takes_event! { [] First; A B C D E F G H I }
+takes_event! { [] First; A B C D E F G H I J }
+takes_event! { [] First; A B C D E F G H I J K }
+takes_event! { [] First; A B C D E F G H I J K L }
+takes_event! { [] First; A B C D E F G H I J K L M }
+takes_event! { [] First; A B C D E F G H I J K L M N }
+takes_event! { [] First; A B C D E F G H I J K L M N O }
+takes_event! { [] First; A B C D E F G H I J K L M N O P }

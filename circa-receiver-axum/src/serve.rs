@@ -1,0 +1,60 @@
+//! One request: read it, call the core, spawn, write the answer.
+
+use std::future::Future;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
+    response::Response,
+};
+use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
+
+/// Receives a request, and runs what is wanted in a task of its own.
+pub(crate) async fn serve<H, F>(
+    receiver: Receiver,
+    routes: &Routes<H>,
+    request: Request,
+    run: impl FnOnce(H, Request) -> F + Send + 'static,
+) -> Response
+where
+    H: Clone + Send + 'static,
+    F: Future<Output = Result<(), HandlerError>> + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    match receiver.receive(&RequestHead(&parts), body.into_data_stream(), routes).await {
+        Reception::Answered(response) => convert(response),
+        Reception::Admitted(admitted, handler) => {
+            let handler = handler.clone();
+            let (task, response) = admitted.run(move |delivery| {
+                let mut request = Request::from_parts(parts, Body::from(delivery.body().clone()));
+                request.extensions_mut().insert(delivery);
+                run(handler, request)
+            });
+            tokio::spawn(task);
+            convert(response.await)
+        }
+    }
+}
+
+struct RequestHead<'r>(&'r Parts);
+
+impl Head for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.0.method.as_str()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+}
+
+fn convert(response: circa_receiver::Response) -> Response {
+    let mut converted = Response::new(Body::from(response.body()));
+    *converted.status_mut() = StatusCode::from_u16(response.status()).unwrap_or_default();
+    *converted.headers_mut() = response
+        .headers()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect::<HeaderMap>();
+    converted
+}
