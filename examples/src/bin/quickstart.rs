@@ -1,0 +1,244 @@
+//! A receiver for both senders that sends itself every documented event, and the usual bad deliveries, and shows what becomes of them.
+//!
+//! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and fails if anything was not as expected. The secrets
+//! are for demonstration, unless `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is where it listens; `127.0.0.1:3000` by default.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, Response, header::HOST},
+};
+use circa_receiver::{
+    Sender,
+    testing::{CircaSigner, CircularoSigner, Fixture, SignedRequest, fixtures},
+};
+use circa_receiver_axum::{
+    AnyEvent, Event, Receiver, Secret, Secrets,
+    event::{DatapointPulled, WebhookTest},
+    webhook,
+};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+const CIRCA: Credential =
+    Credential { variable: "CIRCA_WEBHOOK_SECRET", demonstration: "whsec_for_demonstration_only_0123456789" };
+const CIRCULARO: Credential =
+    Credential { variable: "CIRCULARO_HMAC_SECRET", demonstration: "hmac_for_demonstration_only_0123456789" };
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let once = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [flag] if flag == "--once" => true,
+        _ => {
+            eprintln!("usage: quickstart [--once]");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(once).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything was as expected.
+async fn run(once: bool) -> Result<bool, BoxError> {
+    let app = app()?;
+    let listener = listen(once).await?;
+    let address = listener.local_addr()?;
+    println!("listening on {address}: POST /webhooks/circa and /webhooks/circularo\n\nthe handlers ran for:");
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let as_expected = demonstrate(address).await?;
+    if once || !as_expected {
+        return Ok(as_expected);
+    }
+    println!("\nsend one more from another shell:\n{}\n\nserving; stop with Ctrl-C", one_more(address));
+    server.await??;
+    Ok(true)
+}
+
+// --- The receivers: this is all that an application needs. ---
+
+fn app() -> Result<Router, BoxError> {
+    let (circa, circularo) = (Secrets::from(CIRCA.secret()?), Secrets::from(CIRCULARO.secret()?));
+    circa.ensure_distinct(&circularo)?;
+    let circa = Receiver::circa(circa).build()?;
+    let circularo = Receiver::circularo(circularo).build()?;
+    Ok(Router::new()
+        .route("/webhooks/circa", webhook(circa).on(pulled).on(tested).into_route())
+        .route("/webhooks/circularo", webhook(circularo).fallback(document).into_route()))
+}
+
+async fn pulled(Event(event): Event<DatapointPulled>) {
+    let what = match event.data() {
+        DatapointPulled::Property(pull) => format!("{} properties of a material", pull.property_ids().len()),
+        DatapointPulled::Process(pull) => format!("{} products of a process", pull.reference_product_ids().len()),
+        DatapointPulled::Impact(pull) => format!("{} impacts of a process", pull.characterization_factor_ids().len()),
+        DatapointPulled::Material(pull) => format!("{} materials", pull.material_ids().len()),
+        _ => "data of a unit not known yet".to_owned(),
+    };
+    println!("  {}  {}: {what}", event.event_type(), event.id());
+}
+
+async fn tested(Event(event): Event<WebhookTest>) {
+    println!("  {}  {}: {:?}", event.event_type(), event.id(), event.data().message());
+}
+
+async fn document(event: AnyEvent) {
+    println!("  {}  document {:?}", event.event_type(), event.document_id().unwrap_or_default());
+}
+
+// --- The demonstration. ---
+
+/// A delivery, and what should become of it.
+struct Row {
+    what: String,
+    request: Request<Body>,
+    status: u16,
+    outcome: &'static str,
+}
+
+async fn demonstrate(address: SocketAddr) -> Result<bool, BoxError> {
+    let mut table = vec![format!("{:52}  {:6}  {}", "sent", "status", "outcome")];
+    let mut as_expected = true;
+    for row in rows() {
+        let answer = send(address, row.request).await?;
+        let status = answer.status().as_u16();
+        let outcome = answer.headers().get("circa-receiver-outcome").map_or("refused", |value| text(value));
+        let good = (status, outcome) == (row.status, row.outcome);
+        let remark = if good { String::new() } else { format!("  EXPECTED {} {}", row.status, row.outcome) };
+        table.push(format!("{:52}  {status:6}  {outcome}{remark}", row.what));
+        as_expected &= good;
+    }
+    println!("\n{}\n\n{}", table.join("\n"), if as_expected { "all as expected" } else { "NOT as expected" });
+    Ok(as_expected)
+}
+
+fn rows() -> Vec<Row> {
+    let events = fixtures();
+    let mut rows: Vec<_> = events.iter().map(|event| Row::new(event.name(), signed(event), 200, "handled")).collect();
+    for event in [&events[0], &events[events.len() - 1]] {
+        let tampered = format!("{} ", event.body());
+        rows.extend([
+            Row::new("the same event again", signed(event), 200, "duplicate"),
+            Row::new("forged: signed with another secret", forged(event), 401, "refused"),
+            Row::new("tampered: one byte more than was signed", signed(event).tampered(tampered), 401, "refused"),
+        ]);
+    }
+    let an_hour_ago = unix_seconds() - 3_600;
+    rows.push(Row::new("stale: signed an hour ago", signed(&events[0]).signed_at(an_hour_ago), 401, "refused"));
+    rows
+}
+
+impl Row {
+    fn new(what: &str, request: SignedRequest, status: u16, outcome: &'static str) -> Self {
+        let request = request.build();
+        let sender = if request.uri() == path(Sender::CIRCA) { "circa" } else { "circularo" };
+        Self { what: format!("{sender:9}  {what}"), request, status, outcome }
+    }
+}
+
+fn signed(event: &Fixture) -> SignedRequest {
+    sign(event, &CIRCA.key(), &CIRCULARO.key())
+}
+
+fn forged(event: &Fixture) -> SignedRequest {
+    sign(event, b"whsec_of_somebody_else", b"hmac_of_somebody_else")
+}
+
+fn sign(event: &Fixture, circa: &[u8], circularo: &[u8]) -> SignedRequest {
+    let request = if event.sender() == Sender::CIRCA {
+        SignedRequest::circa(&CircaSigner::new(circa), event.body())
+    } else {
+        SignedRequest::circularo(&CircularoSigner::new(circularo), event.body())
+    };
+    request.uri(path(event.sender()))
+}
+
+fn path(sender: Sender) -> &'static str {
+    if sender == Sender::CIRCA { "/webhooks/circa" } else { "/webhooks/circularo" }
+}
+
+async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Response<hyper::body::Incoming>, BoxError> {
+    request.headers_mut().insert(HOST, HeaderValue::try_from(address.to_string())?);
+    let (mut client, connection) = handshake(TokioIo::new(TcpStream::connect(address).await?)).await?;
+    tokio::spawn(connection);
+    Ok(client.send_request(request).await?)
+}
+
+/// A line for a POSIX shell that signs and sends a fresh event.
+fn one_more(address: SocketAddr) -> String {
+    let secret = CIRCA.in_shell();
+    format!(
+        r#"t=$(date +%s); body='{{"id":"evt_'$(openssl rand -hex 16)'","type":"webhook.test","created":'$t',"livemode":false,"data":{{"message":"Hello from the shell"}}}}'; v1=$(printf %s "$t.$body" | openssl dgst -sha256 -hmac {secret} | sed 's/.* //'); curl -i -w '\n' http://{address}/webhooks/circa -H "Circa-Signature: t=$t,v1=$v1" --data-binary "$body""#
+    )
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("not text")
+}
+
+fn unix_seconds() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A secret from the environment, or one for demonstration.
+struct Credential {
+    variable: &'static str,
+    demonstration: &'static str,
+}
+
+impl Credential {
+    fn secret(&self) -> Result<Secret, BoxError> {
+        Ok(match env::var_os(self.variable) {
+            Some(_) => Secret::from_env(self.variable)?,
+            None => Secret::new(self.demonstration)?,
+        })
+    }
+
+    /// The bytes, for signing.
+    fn key(&self) -> Vec<u8> {
+        env::var_os(self.variable).map_or_else(|| self.demonstration.into(), |secret| secret.into_encoded_bytes())
+    }
+
+    /// What a shell is told: a secret of one's own is never printed.
+    fn in_shell(&self) -> String {
+        match env::var_os(self.variable) {
+            Some(_) => format!("\"${{{}:?is not set in this shell}}\"", self.variable),
+            None => self.demonstration.to_owned(),
+        }
+    }
+}
+
+async fn listen(once: bool) -> Result<TcpListener, BoxError> {
+    let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    match TcpListener::bind(&bind).await {
+        Err(error) if once && error.kind() == ErrorKind::AddrInUse => {
+            println!("{bind} is in use: taking a free port instead");
+            Ok(TcpListener::bind("127.0.0.1:0").await?)
+        }
+        bound => Ok(bound.map_err(|error| unusable(&bind, &error))?),
+    }
+}
+
+fn unusable(bind: &str, error: &io::Error) -> String {
+    format!("cannot listen on {bind}: {error}; stop what listens there, or choose a free port: BIND=127.0.0.1:0")
+}
