@@ -1,0 +1,38 @@
+//! What the black-box tests share: reference receivers as processes, and requests over real sockets.
+// Each test file compiles this for itself and uses a part of it.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+mod process;
+mod request;
+
+pub use process::{Ended, Process, REFERENCES, Reference, lines};
+pub use request::{Answer, Request, read_answer};
+
+use circa_receiver::testing::{CircaSigner, fixtures};
+
+pub const CIRCA_SECRET: &str = "whsec_5b7c1f0e9a2d4c6b8e3f7a1d0c9b2e4f";
+pub const CIRCULARO_SECRET: &str = "circularo-hmac-secret-0123456789abcd";
+
+/// A `datapoint.pulled` of this id.
+pub fn event(id: &str) -> String {
+    fixtures()[0].with_id(id).body().to_owned()
+}
+
+/// A `datapoint.pulled` of this id, of exactly so many bytes.
+pub fn event_of_size(id: &str, bytes: usize) -> String {
+    let (before, after) = (format!(r#"{{"id":"{id}","type":"datapoint.pulled","data":""#), "\"}");
+    let padding = "a".repeat(bytes - before.len() - after.len());
+    format!("{before}{padding}{after}")
+}
+
+/// What a reference prints for a handled `datapoint.pulled`.
+pub fn pulled_line(id: &str) -> String {
+    format!(r#"{{"endpoint":"circa","type":"datapoint.pulled","id":"{id}"}}"#)
+}
+
+/// A delivery as Circa sends it, signed now.
+pub fn circa(body: impl Into<Vec<u8>>) -> Request {
+    let body = body.into();
+    let signature = CircaSigner::new(CIRCA_SECRET).sign_now(&body);
+    Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
+}

@@ -1,0 +1,153 @@
+//! A reference receiver as a process: started on a free port, watched by its output, stopped by its pid.
+
+use std::{ffi::OsStr, net::SocketAddr, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
+
+use super::{CIRCA_SECRET, CIRCULARO_SECRET};
+
+/// Longer than a reference may drain: a hang fails the test instead of blocking it.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// A receiver with the environment, the routes and the output that `axum-receiver.rs` describes.
+pub struct Reference {
+    pub name: &'static str,
+    pub binary: &'static str,
+}
+
+/// Every test runs against all of them.
+pub const REFERENCES: [Reference; 1] =
+    [Reference { name: "axum-receiver", binary: env!("CARGO_BIN_EXE_axum-receiver") }];
+
+impl Reference {
+    /// Started with one secret for each sender.
+    pub async fn start(&self) -> Process {
+        self.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET)]).await
+    }
+
+    pub async fn start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
+        let mut child = self.command(environment).spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let mut stderr = lines(child.stderr.take().unwrap());
+        let mut before = Vec::new();
+        loop {
+            let line = next(&mut stderr).await;
+            let line = line.unwrap_or_else(|| panic!("{} did not start: {before:?}", self.name));
+            if let Some(address) = line.strip_prefix("listening on ") {
+                return Process { child, address: address.parse().unwrap(), before, stdout, stderr };
+            }
+            before.push(line);
+        }
+    }
+
+    /// Started with an environment that it should refuse.
+    pub async fn refuse(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Ended {
+        let mut child = self.command(environment).spawn().unwrap();
+        let (stdout, stderr) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        end(child, stdout, stderr).await
+    }
+
+    fn command(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Command {
+        let mut command = Command::new(self.binary);
+        for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
+            command.env_remove(variable);
+        }
+        command.env("BIND", "127.0.0.1:0").env("RUST_LOG", "circa_receiver=info");
+        for (variable, value) in environment {
+            command.env(variable, value);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+/// A running reference. Killed when dropped.
+pub struct Process {
+    pub address: SocketAddr,
+    /// What it said on standard error before it listened.
+    pub before: Vec<String>,
+    child: Child,
+    stdout: UnboundedReceiver<String>,
+    stderr: UnboundedReceiver<String>,
+}
+
+/// How a process ended, and what it said that nobody had read yet.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: Vec<String>,
+    pub stderr: Vec<String>,
+}
+
+impl Process {
+    /// The next line on standard output.
+    pub async fn line(&mut self) -> String {
+        next(&mut self.stdout).await.expect("standard output has ended")
+    }
+
+    /// The reason in the next refusal that is logged.
+    pub async fn reason(&mut self) -> String {
+        loop {
+            let line = next(&mut self.stderr).await.expect("standard error has ended");
+            if let Some((_, reason)) = line.split_once("reason=\"") {
+                return reason.split('"').next().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id().expect("the process still runs"));
+        assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success(), "{kill}");
+    }
+
+    /// Waits until the listening socket is closed, the first visible sign of a stop.
+    pub async fn stopping(&mut self) {
+        while next(&mut self.stderr).await.expect("standard error has ended") != "stopping" {}
+    }
+
+    /// Waits for the end of the process.
+    pub async fn end(self) -> Ended {
+        end(self.child, self.stdout, self.stderr).await
+    }
+
+    /// Tells the process to stop, and waits for it.
+    pub async fn stop(self) -> Ended {
+        self.signal("TERM").await;
+        self.end().await
+    }
+}
+
+async fn end(mut child: Child, stdout: UnboundedReceiver<String>, stderr: UnboundedReceiver<String>) -> Ended {
+    let status = timeout(PATIENCE, child.wait()).await.expect("the process ends").unwrap();
+    Ended { code: status.code(), stdout: rest(stdout).await, stderr: rest(stderr).await }
+}
+
+async fn rest(mut lines: UnboundedReceiver<String>) -> Vec<String> {
+    let mut rest = Vec::new();
+    while let Some(line) = next(&mut lines).await {
+        rest.push(line);
+    }
+    rest
+}
+
+async fn next(lines: &mut UnboundedReceiver<String>) -> Option<String> {
+    timeout(PATIENCE, lines.recv()).await.expect("a line, or the end, comes")
+}
+
+/// The lines of an output, read all the time, so that the process never blocks on a full pipe.
+pub fn lines(output: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
+    let (sender, receiver) = unbounded_channel();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
