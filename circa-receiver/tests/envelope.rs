@@ -43,7 +43,7 @@ fn with(members: &[(&str, &str)], more: &str) -> String {
     format!("{},{more}}}", good.strip_suffix('}').unwrap())
 }
 
-fn circa_beside(headers: &[(&str, &[u8])], body: &[u8]) -> Result<AnyEvent, Rejection> {
+fn circa_beside(headers: Headers<'_>, body: &[u8]) -> Result<AnyEvent, Rejection> {
     let signature = CircaSigner::new(SECRET).sign(NOW, body);
     let headers = headers.iter().copied().chain([("circa-signature", signature.as_bytes())]);
     let verifier = Verifier::circa(Secret::new(SECRET).unwrap());
@@ -66,6 +66,9 @@ fn circularo(body: impl AsRef<[u8]>) -> Result<AnyEvent, Rejection> {
     let verifier = Verifier::circularo(Secret::new(SECRET).unwrap());
     verifier.verify(headers, body, NOW).expect("the body is signed").event()
 }
+
+/// Header fields, in order.
+type Headers<'a> = &'a [(&'a str, &'a [u8])];
 
 /// Fails with the names of all rows whose end is not the expected one.
 fn assert_rows<'a>(
@@ -393,7 +396,7 @@ fn what_is_kept_of_circularo() {
 #[test]
 fn unsigned_headers_agree_with_the_body() {
     let good = body(&CIRCA, "id", Some(r#""evt_\u0031""#));
-    let rows: &[(&str, &[(&str, &[u8])], bool)] = &[
+    let rows: &[(&str, Headers<'_>, bool)] = &[
         ("absent", &[], true),
         ("both equal", &[("Circa-Event-Id", b"evt_1"), ("Circa-Event", b"datapoint.pulled")], true),
         ("id equal, name in lower case", &[("circa-event-id", b"evt_1")], true),
