@@ -16,13 +16,12 @@ use crate::Rejection;
 /// What is reserved at most for a body on its announced length alone; what grows beyond it has been received.
 const MAX_RESERVED: usize = 64 * 1_024;
 
-/// Reads the whole body; `each` sees every chunk once, as it arrives.
+/// Reads the whole body.
 pub(crate) async fn read<E>(
     body: impl Stream<Item = Result<Bytes, E>>,
     content_length: Option<u64>,
     limit: usize,
     deadline: Instant,
-    mut each: impl FnMut(&[u8]),
 ) -> Result<Bytes, Rejection> {
     if content_length.is_some_and(|length| length > limit as u64) {
         return Err(Rejection::PayloadTooLarge);
@@ -40,7 +39,6 @@ pub(crate) async fn read<E>(
         if Instant::now() >= deadline {
             return Err(Rejection::BodyReadTimeout);
         }
-        each(&chunk);
         read = read.push(chunk, content_length);
     }
     Ok(read.into_bytes())

@@ -153,7 +153,7 @@ impl Receiver {
         &self.0.warnings
     }
 
-    /// Replaces all secrets at once, also while requests are in flight: each uses the set that it started with.
+    /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         self.0.verifier.replace_secrets(secrets);
     }
@@ -259,13 +259,11 @@ impl Shared {
         if !fields.identity_encoded {
             return Err(Rejection::UnsupportedContentEncoding);
         }
-        let mut verification = self.verifier.begin(fields.signed)?;
+        let parsed = self.verifier.parse(fields.signed)?;
         let place = self.place()?;
         let deadline = arrived + self.read_deadline;
-        let body =
-            body::read(body, fields.content_length, self.body_limit, deadline, |chunk| verification.update(chunk))
-                .await?;
-        let verified = verification.finish(body, &*self.clock)?;
+        let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
+        let verified = self.verifier.finish(parsed, body, &*self.clock)?;
         let event = event::parse(verified, self.mode != Mode::Any)?;
         self.refuse_old(&event)?;
         Ok((Delivery { endpoint: Arc::clone(&self.endpoint), event }, place))

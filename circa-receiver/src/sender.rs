@@ -32,11 +32,11 @@ pub(crate) struct Spec {
     pub(crate) signature_header: &'static str,
     pub(crate) scheme: Scheme,
     pub(crate) envelope: Envelope,
-    /// Unsigned headers that must agree with the signed body where they are present.
-    pub(crate) id_header: Option<&'static str>,
-    pub(crate) type_header: Option<&'static str>,
+    /// Unsigned headers that must agree with the signed body where they are present; empty where the sender has none.
+    pub(crate) id_header: &'static str,
+    pub(crate) type_header: &'static str,
     /// An unsigned label: never trusted.
-    pub(crate) webhook_id_header: Option<&'static str>,
+    pub(crate) webhook_id_header: &'static str,
     /// From the first attempt to the last retry, in seconds; 0 where no retry is documented.
     #[cfg_attr(not(feature = "receiver"), allow(dead_code))]
     pub(crate) retry_span_seconds: u64,
@@ -47,9 +47,9 @@ static CIRCA: Spec = Spec {
     signature_header: "circa-signature",
     scheme: Scheme::TimestampAndBody,
     envelope: Envelope::Circa,
-    id_header: Some("circa-event-id"),
-    type_header: Some("circa-event"),
-    webhook_id_header: Some("circa-webhook-id"),
+    id_header: "circa-event-id",
+    type_header: "circa-event",
+    webhook_id_header: "circa-webhook-id",
     // Circa documentation, Webhooks: retries after 30 s, 2 m, 10 m, 1 h, 6 h, 24 h.
     retry_span_seconds: 30 + 120 + 600 + 3_600 + 21_600 + 86_400,
 };
@@ -59,9 +59,9 @@ static CIRCULARO: Spec = Spec {
     signature_header: "x-circularo-signature",
     scheme: Scheme::Body,
     envelope: Envelope::Circularo,
-    id_header: None,
-    type_header: None,
-    webhook_id_header: None,
+    id_header: "",
+    type_header: "",
+    webhook_id_header: "",
     // Circularo documentation, Webhooks: no sender retry is documented.
     retry_span_seconds: 0,
 };

@@ -8,7 +8,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{PoisonError, RwLock},
     time::Duration,
 };
 
@@ -16,10 +16,10 @@ use bytes::Bytes;
 
 use crate::{
     AnyEvent, Clock, ClockError, Rejection, SecretId, Secrets, Sender,
-    delivery::SignedFields,
+    delivery::{SignedFields, UnsignedFields},
     event,
     sender::Scheme,
-    signature::{Candidates, MacKey, MacState, Signature},
+    signature::{MacKey, Signature, SignedAt},
 };
 
 /// 300 s: Circa documentation, Webhooks.
@@ -45,8 +45,8 @@ const MAX_TOLERANCE_SECONDS: u64 = 3_600;
 /// ```
 pub struct Verifier {
     sender: Sender,
-    /// Swapped as a whole: a delivery keeps the set that it started with.
-    keys: RwLock<Arc<[Key]>>,
+    /// Swapped as a whole; `None` on an unsigned receiver.
+    keys: Option<RwLock<Vec<Key>>>,
     /// In seconds; `None` is "off".
     tolerance: Option<u64>,
 }
@@ -77,12 +77,12 @@ impl Verifier {
     /// A verifier that accepts Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
     /// Dangerous: whoever knows the URL can send events.
     pub fn dangerous_circularo_unsigned() -> Self {
-        Self { sender: Sender::CIRCULARO, keys: RwLock::new(Arc::new([])), tolerance: None }
+        Self { sender: Sender::CIRCULARO, keys: None, tolerance: None }
     }
 
     pub(crate) fn new(sender: Sender, secrets: &Secrets) -> Self {
         let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
-        Self { sender, keys: RwLock::new(keys(secrets)), tolerance }
+        Self { sender, keys: Some(RwLock::new(keys(secrets))), tolerance }
     }
 
     /// How far the signed time may be from now, both ends inclusive, past and future alike; whole seconds, 300 by default
@@ -110,13 +110,12 @@ impl Verifier {
         self.sender
     }
 
-    /// Replaces all secrets at once, also while deliveries are in flight: each uses the set that it started with.
+    /// Replaces all secrets at once, also while deliveries are in flight: each is compared with one whole set, the old or the new.
     ///
     /// Without effect on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
-        let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if !current.is_empty() {
-            *current = keys(&secrets.into());
+        if let Some(current) = &self.keys {
+            *current.write().unwrap_or_else(PoisonError::into_inner) = keys(&secrets.into());
         }
     }
 
@@ -134,45 +133,50 @@ impl Verifier {
         body: B,
         now: i64,
     ) -> Result<Verified<'h, B>, Rejection> {
-        let mut verification = self.begin(SignedFields::read(self.sender, headers))?;
-        verification.update(body.as_ref());
-        verification.finish(body, &At(now))
+        let header = self.parse(SignedFields::read(self.sender, headers))?;
+        self.finish(header, body, &At(now))
     }
 
-    /// Checks the signature header and starts one HMAC per secret.
-    pub(crate) fn begin<'h>(&self, fields: SignedFields<'h>) -> Result<Verification<'h>, Rejection> {
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
-        let mut verification = Verification {
-            sender: self.sender,
-            tolerance: self.tolerance,
-            signed_at: None,
-            candidates: Candidates::default(),
-            first: None,
-            others: Vec::new(),
-            keys,
-            fields,
+    /// Checks the signature header, before the body is there.
+    #[inline]
+    pub(crate) fn parse<'h>(&self, fields: SignedFields<'h>) -> Result<ParsedHead<'h>, Rejection> {
+        let signature = match self.keys {
+            None => None,
+            Some(_) => Some(Signature::parse(self.sender.spec().scheme, fields.signature)?),
         };
-        if verification.keys.is_empty() {
-            return Ok(verification);
-        }
-        let signature = Signature::parse(self.sender.spec().scheme, fields.signature)?;
-        let start = |key: &Key| {
-            let mut state = key.mac.start();
-            if let Some(signed_at) = signature.signed_at {
-                state.update(signed_at.text);
-                state.update(b".");
+        Ok(ParsedHead { signature, unsigned: fields.unsigned })
+    }
+
+    /// Compares the MACs, then judges the signed time.
+    pub(crate) fn finish<'h, B: AsRef<[u8]>>(
+        &self,
+        head: ParsedHead<'h>,
+        body: B,
+        clock: &(impl Clock + ?Sized),
+    ) -> Result<Verified<'h, B>, Rejection> {
+        let ParsedHead { signature, unsigned } = head;
+        let mut verified = Verified { sender: self.sender, body, secret: None, signed_at: None, unsigned };
+        let (Some(Signature { signed_at, candidates }), Some(keys)) = (signature, &self.keys) else {
+            return Ok(verified);
+        };
+        verified.secret = {
+            let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
+            let signed_text = signed_at.map(|signed_at| signed_at.text);
+            let matches = |key: &&Key| candidates.contain(&key.mac.over(signed_text, verified.body.as_ref()));
+            Some(keys.iter().find(matches).ok_or(Rejection::SignatureMismatch)?.id.clone())
+        };
+        if let Some(SignedAt { seconds, .. }) = signed_at {
+            let now = clock.unix_seconds().map_err(|_| Rejection::Clock)?;
+            if self.tolerance.is_some_and(|tolerance| seconds.abs_diff(now) > tolerance) {
+                return Err(Rejection::Stale { skew_seconds: seconds.saturating_sub(now) });
             }
-            state
-        };
-        verification.first = verification.keys.first().map(start);
-        verification.others = verification.keys.iter().skip(1).map(start).collect();
-        verification.signed_at = signature.signed_at.map(|signed_at| signed_at.seconds);
-        verification.candidates = signature.candidates;
-        Ok(verification)
+            verified.signed_at = Some(seconds);
+        }
+        Ok(verified)
     }
 }
 
-fn keys(secrets: &Secrets) -> Arc<[Key]> {
+fn keys(secrets: &Secrets) -> Vec<Key> {
     secrets.iter().map(|(id, secret)| Key { mac: MacKey::new(secret), id }).collect()
 }
 
@@ -198,45 +202,11 @@ impl Clock for At {
     }
 }
 
-/// A verification under way: its header is well-formed, its body is being hashed.
-pub(crate) struct Verification<'h> {
-    sender: Sender,
-    tolerance: Option<u64>,
-    signed_at: Option<i64>,
-    candidates: Candidates,
-    /// The state of the first secret stands apart, so that one secret needs no allocation.
-    first: Option<MacState>,
-    others: Vec<MacState>,
-    keys: Arc<[Key]>,
-    fields: SignedFields<'h>,
-}
-
-impl<'h> Verification<'h> {
-    /// Feeds the next bytes of the body, as received.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        for state in self.first.iter_mut().chain(&mut self.others) {
-            state.update(bytes);
-        }
-    }
-
-    /// Compares the MACs, then judges the signed time. `body` is what was fed.
-    pub(crate) fn finish<B>(self, body: B, clock: &(impl Clock + ?Sized)) -> Result<Verified<'h, B>, Rejection> {
-        let Self { sender, tolerance, signed_at, candidates, first, others, keys, fields } = self;
-        let secret = if keys.is_empty() {
-            None
-        } else {
-            let mut states = first.into_iter().chain(others);
-            let matched = states.position(|state| candidates.contain(&state.finish()));
-            Some(keys[matched.ok_or(Rejection::SignatureMismatch)?].id.clone())
-        };
-        if let Some(signed_at) = signed_at {
-            let now = clock.unix_seconds().map_err(|_| Rejection::Clock)?;
-            if tolerance.is_some_and(|tolerance| signed_at.abs_diff(now) > tolerance) {
-                return Err(Rejection::Stale { skew_seconds: signed_at.saturating_sub(now) });
-            }
-        }
-        Ok(Verified { sender, body, secret, signed_at, fields })
-    }
+/// What the head of a delivery says, its signature header being well-formed.
+pub(crate) struct ParsedHead<'h> {
+    /// `None` on an unsigned receiver.
+    signature: Option<Signature<'h>>,
+    unsigned: UnsignedFields<'h>,
 }
 
 /// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`].
@@ -246,7 +216,7 @@ pub struct Verified<'h, B> {
     pub(crate) body: B,
     pub(crate) secret: Option<SecretId>,
     pub(crate) signed_at: Option<i64>,
-    pub(crate) fields: SignedFields<'h>,
+    pub(crate) unsigned: UnsignedFields<'h>,
 }
 
 impl<B> Verified<'_, B> {

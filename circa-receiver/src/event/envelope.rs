@@ -27,7 +27,7 @@ const MAX_TYPE_BYTES: usize = 128;
 
 /// Parses an authentic body. `livemode_required` refuses a Circa envelope without `livemode`.
 pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required: bool) -> Result<AnyEvent, Rejection> {
-    let Verified { sender, body, secret, signed_at, fields: unsigned } = verified;
+    let Verified { sender, body, secret, signed_at, unsigned } = verified;
     let body = body.into();
     let webhook_id = match unsigned.webhook_id {
         Field::One(value) => Some(label(value)),

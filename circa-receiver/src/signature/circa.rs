@@ -5,60 +5,75 @@
 //! 3. exactly one `t`, canonical decimal, at most `i64::MAX`;
 //! 4. one to eight `v1`; those that are not 64 hex digits are ignored as long as one is.
 
-use super::{Candidates, Signature, SignedAt, trim};
+use super::{Candidates, Mac, Signature, SignedAt, trim};
 use crate::{Rejection, hex};
 
 const MAX_BYTES: usize = 1_024;
 const MAX_ELEMENTS: usize = 16;
-const MAX_V1: usize = super::MAX_CANDIDATES;
+/// Bounds the comparisons; the hashing is one HMAC per secret in any case.
+const MAX_V1: usize = 8;
 
 pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
-    const MALFORMED: Rejection = Rejection::MalformedSignature;
-    if value.len() > MAX_BYTES {
-        return Err(MALFORMED);
-    }
+    parse_elements(value).filter(|_| value.len() <= MAX_BYTES).ok_or(Rejection::MalformedSignature)
+}
+
+fn parse_elements(value: &[u8]) -> Option<Signature<'_>> {
     let mut signed_at = None;
-    let mut candidates = Candidates::default();
-    let mut v1_seen = 0;
-    for (index, element) in value.split(|&byte| byte == b',').enumerate() {
-        if index == MAX_ELEMENTS {
-            return Err(MALFORMED);
-        }
-        let element = trim(element);
-        let equals = element.iter().position(|&byte| byte == b'=').ok_or(MALFORMED)?;
-        let (key, value) = (&element[..equals], &element[equals + 1..]);
+    let mut candidates = None;
+    let (mut elements, mut v1) = (0, 0);
+    let mut rest = Some(value);
+    while let Some(unread) = rest {
+        let (element, behind) = next_element(unread);
+        rest = behind;
+        elements += 1;
+        let (key, value) = split_at_first(element, b'=')?;
         match key {
-            b"t" if signed_at.is_some() => return Err(MALFORMED),
-            b"t" => signed_at = Some(parse_time(value).ok_or(MALFORMED)?),
+            b"t" if signed_at.is_some() => return None,
+            b"t" => signed_at = Some(parse_time(value)?),
             b"v1" => {
-                v1_seen += 1;
-                if v1_seen > MAX_V1 {
-                    return Err(MALFORMED);
-                }
-                if let Some(mac) = hex::decode(value) {
-                    candidates.push(mac.into())?;
+                v1 += 1;
+                if candidates.is_none() {
+                    let behind = behind.unwrap_or_default();
+                    candidates = hex::decode(value).map(|mac| Candidates { first: mac.into(), rest: behind });
                 }
             }
             _ => {}
         }
+        if elements > MAX_ELEMENTS || v1 > MAX_V1 {
+            return None;
+        }
     }
-    if signed_at.is_none() || candidates.len == 0 {
-        return Err(MALFORMED);
+    Some(Signature { signed_at: Some(signed_at?), candidates: candidates? })
+}
+
+/// The well-formed `v1` in a part of a header that was parsed before.
+pub(super) fn macs(header: &[u8]) -> impl Iterator<Item = Mac> {
+    let v1 = |element| trim(element).strip_prefix(b"v1=").and_then(hex::decode).map(Mac::from);
+    header.split(|&byte| byte == b',').filter_map(v1)
+}
+
+/// The first element, without the white space around it, and what stands behind its comma.
+fn next_element(unread: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match split_at_first(unread, b',') {
+        Some((element, behind)) => (trim(element), Some(behind)),
+        None => (trim(unread), None),
     }
-    Ok(Signature { signed_at, candidates })
+}
+
+fn split_at_first(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(separator, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// `0`, or a non-zero digit followed by digits, within `i64`. No sign, no leading zero, no space.
 fn parse_time(text: &[u8]) -> Option<SignedAt<'_>> {
-    let canonical = match text {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if !canonical {
+    if text.is_empty() || (text.len() > 1 && text[0] == b'0') {
         return None;
     }
-    let seconds = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let seconds = text.iter().try_fold(0_i64, |seconds, &byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        seconds.checked_mul(10)?.checked_add(digit)
+    })?;
     Some(SignedAt { text, seconds })
 }
 

@@ -4,9 +4,8 @@ use super::{Candidates, Signature};
 use crate::{Rejection, hex};
 
 pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
-    let mut candidates = Candidates::default();
-    candidates.push(hex::decode(value).ok_or(Rejection::MalformedSignature)?.into())?;
-    Ok(Signature { signed_at: None, candidates })
+    let first = hex::decode(value).ok_or(Rejection::MalformedSignature)?.into();
+    Ok(Signature { signed_at: None, candidates: Candidates { first, rest: &[] } })
 }
 
 #[cfg(test)]

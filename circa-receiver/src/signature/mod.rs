@@ -6,17 +6,14 @@ mod circa;
 mod circularo;
 mod mac;
 
-pub(crate) use mac::{Mac, MacKey, MacState};
+pub(crate) use mac::{Mac, MacKey};
 
 use crate::{Rejection, delivery::Field, sender::Scheme};
-
-/// At most this many `v1` in one header (`Circa-Signature`); bounds the comparisons, not the hashing, which is one per secret.
-const MAX_CANDIDATES: usize = 8;
 
 /// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were offered.
 pub(crate) struct Signature<'h> {
     pub(crate) signed_at: Option<SignedAt<'h>>,
-    pub(crate) candidates: Candidates,
+    pub(crate) candidates: Candidates<'h>,
 }
 
 /// The signed time: its bytes as received, over which the MAC is taken, and its value in unix seconds.
@@ -26,23 +23,19 @@ pub(crate) struct SignedAt<'h> {
     pub(crate) seconds: i64,
 }
 
-/// The MACs that a header offers, at most [`MAX_CANDIDATES`].
-#[derive(Default)]
-pub(crate) struct Candidates {
-    macs: [Mac; MAX_CANDIDATES],
-    len: usize,
+/// The MACs that a header offers, at least one of them well-formed.
+///
+/// Only the first is decoded beforehand: nearly all headers have no other, and a delivery's state stays small to move.
+pub(crate) struct Candidates<'h> {
+    first: Mac,
+    /// What stands in the header behind the first.
+    rest: &'h [u8],
 }
 
-impl Candidates {
-    fn push(&mut self, mac: Mac) -> Result<(), Rejection> {
-        *self.macs.get_mut(self.len).ok_or(Rejection::MalformedSignature)? = mac;
-        self.len += 1;
-        Ok(())
-    }
-
+impl Candidates<'_> {
     /// Whether any candidate equals `expected`; each comparison takes constant time.
     pub(crate) fn contain(&self, expected: &Mac) -> bool {
-        self.macs[..self.len].iter().any(|candidate| candidate.matches(expected))
+        self.first.matches(expected) || circa::macs(self.rest).any(|candidate| candidate.matches(expected))
     }
 }
 

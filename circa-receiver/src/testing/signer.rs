@@ -1,4 +1,4 @@
-//! Signers for both senders, written from the formula and apart from the verifier.
+//! Signers for both senders.
 
 use crate::{Clock, SystemClock, hex, signature::MacKey};
 
@@ -25,7 +25,7 @@ impl CircaSigner {
     pub fn sign(&self, at: i64, body: &[u8]) -> String {
         self.keys.iter().fold(format!("t={at}"), |header, key| {
             let text = at.to_string();
-            header + ",v1=" + &hex::encode(mac(key, &[text.as_bytes(), b".", body]))
+            header + ",v1=" + &hex::encode(key.over(Some(text.as_bytes()), body).to_bytes())
         })
     }
 
@@ -53,16 +53,8 @@ impl CircularoSigner {
 
     /// The value of `x-circularo-signature` for a body.
     pub fn sign(&self, body: &[u8]) -> String {
-        hex::encode(mac(&self.key, &[body]))
+        hex::encode(self.key.over(None, body).to_bytes())
     }
-}
-
-fn mac(key: &MacKey, parts: &[&[u8]]) -> [u8; 32] {
-    let mut state = key.start();
-    for part in parts {
-        state.update(part);
-    }
-    state.finish().to_bytes()
 }
 
 impl std::fmt::Debug for CircaSigner {
