@@ -659,16 +659,29 @@ async fn a_release_that_fails_is_told_and_the_lease_lapses() {
     }
 }
 
-/// Notes what the store is asked.
+/// Notes what the store is asked, and never gives a claim.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<(Key, Fingerprint, Nonce, Duration, Duration)>>>);
+struct Asked(Arc<Mutex<Vec<Question>>>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Question {
+    key: Key,
+    fingerprint: Fingerprint,
+    nonce: Nonce,
+    lease: Duration,
+    retention: Duration,
+}
 
 #[async_trait]
 impl DedupStore for Asked {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        let asked =
-            (request.key().clone(), request.fingerprint(), request.nonce(), request.lease(), request.retention());
-        self.0.lock().unwrap().push(asked);
+        self.0.lock().unwrap().push(Question {
+            key: request.key().clone(),
+            fingerprint: request.fingerprint(),
+            nonce: request.nonce(),
+            lease: request.lease(),
+            retention: request.retention(),
+        });
         Ok(ClaimAnswer::InProgress { retry_after: seconds(60) })
     }
 
@@ -700,18 +713,20 @@ async fn a_delivery_asks_with_one_nonce_and_the_defaults() {
         assert_eq!(answer(&endpoint.deliver(&request).await), UNAVAILABLE);
         let asked = std::mem::take(&mut *asked.0.lock().unwrap());
         assert!(asked.len() > 5, "asked {} times", asked.len());
-        let (key, fingerprint, nonce, lease, retention) = asked[0].clone();
-        assert!(asked.iter().all(|other| other.2 == nonce), "one nonce for one delivery");
-        assert_eq!(key, Key::new("circa", "evt_1"));
-        let digest = Sha256::digest(&request.body).into();
-        assert_eq!(fingerprint, Fingerprint::from_bytes(digest));
-        assert_eq!((lease, retention), (seconds(60), RETENTION));
-        assert!(!nonces.contains(&nonce), "another nonce for another delivery");
-        nonces.push(nonce);
+        let expected = Question {
+            key: Key::new("circa", "evt_1"),
+            fingerprint: Fingerprint::from_bytes(Sha256::digest(&request.body).into()),
+            nonce: asked[0].nonce,
+            lease: seconds(60),
+            retention: RETENTION,
+        };
+        assert!(asked.iter().all(|question| *question == expected), "{asked:?}");
+        assert!(!nonces.contains(&expected.nonce), "another nonce for another delivery");
+        nonces.push(expected.nonce);
     }
 }
 
-/// Claims over a deadline that a store on another clock sees: leases follow the store's clock, never the caller's.
+/// The store's clock rules, never the caller's.
 #[tokio::test(start_paused = true)]
 async fn the_stores_clock_rules_the_lease() {
     let clock = FakeClock::at(NOW);
