@@ -6,7 +6,6 @@ mod receiving;
 
 use std::{
     collections::VecDeque,
-    future::Future,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -27,6 +26,9 @@ use receiving::{
     settle,
 };
 use tokio::{sync::Semaphore, time::Instant};
+
+/// Status and body.
+type Answer = (u16, &'static str);
 
 /// How a handler's run ends.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +69,7 @@ fn ending(ends: &[End]) -> (Routes<PortableHandler<()>>, Arc<AtomicUsize>) {
 /// Contract, section 8: success: 200 `handled`. Retryable error and panic: 500, released: the next delivery runs again, then duplicate.
 #[tokio::test]
 async fn each_end_of_a_handler_has_its_answer_and_a_failed_run_is_run_again() {
-    let cases: [(&str, &[End], &[(u16, &str)]); 7] = [
+    let cases: [(&str, &[End], &[Answer]); 7] = [
         ("success", &[End::Success], &[HANDLED, DUPLICATE]),
         ("retryable", &[End::Retryable], &[FAILED, HANDLED, DUPLICATE]),
         ("retryable twice", &[End::Retryable, End::Retryable], &[FAILED, FAILED, HANDLED, DUPLICATE]),
@@ -515,7 +517,8 @@ fn two_handlers_for_one_type_are_an_error() {
     let typed = async |_: Event<WebhookTest>, (): ()| Ok(());
     let own = async |_: Event<OfMyOwn>, (): ()| Ok(());
     let twice = Err(RouteError::Duplicate("webhook.test".to_owned()));
-    let cases: [(&str, Routes<PortableHandler<()>>, Result<(), RouteError>); 6] = [
+    type Table = Routes<PortableHandler<()>>;
+    let cases: [(&str, Table, Result<(), RouteError>); 6] = [
         ("one", Routes::new().on(typed), Ok(())),
         ("by name, twice", Routes::new().on_type("webhook.test", any).on_type("webhook.test", any), twice.clone()),
         ("by type and by name", Routes::new().on(typed).on_type("webhook.test", any), twice.clone()),
@@ -609,9 +612,7 @@ async fn a_handler_may_spawn_and_wait() {
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
 }
 
-fn spawned() -> impl Future<Output = Result<(), HandlerError>> + Send {
-    async {
-        tokio::spawn(async { tokio::task::yield_now().await }).await?;
-        Ok(())
-    }
+async fn spawned() -> Result<(), HandlerError> {
+    tokio::spawn(async { tokio::task::yield_now().await }).await?;
+    Ok(())
 }
