@@ -254,6 +254,7 @@ proptest! {
         at in any::<Index>(),
         byte in any::<u8>(),
     ) {
+        prop_assume!(!value.is_empty());
         let at = at.index(value.len());
         value[at] = byte;
         let (actual, expected) = two_readings(&value);
