@@ -4,7 +4,7 @@ use std::future::Future;
 
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
     response::Response,
 };
@@ -29,6 +29,8 @@ where
             let (task, response) = admitted.run(move |delivery| {
                 let mut request = Request::from_parts(parts, Body::from(delivery.body().clone()));
                 request.extensions_mut().insert(delivery);
+                // The receiver's limit holds; the application's own must not refuse a body that is here already.
+                DefaultBodyLimit::disable().apply(&mut request);
                 run(handler, request)
             });
             tokio::spawn(task);

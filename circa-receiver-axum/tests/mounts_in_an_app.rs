@@ -87,6 +87,15 @@ async fn beside_other_routes_and_middleware() {
 }
 
 #[tokio::test]
+async fn a_smaller_body_limit_of_the_application_does_not_matter() {
+    let log = Log::default();
+    let route = webhook(receiver()).on(pulled).with_state(log.clone());
+    let app = Router::new().route("/webhooks/circa", route).layer(DefaultBodyLimit::max(10));
+    assert_eq!(send(&app, signed(fixtures()[0].body())).await.1.as_deref(), Some("handled"));
+    assert_eq!(log.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn forged_and_tampered_deliveries_run_nothing() {
     let log = Log::default();
     let app = app(&log);

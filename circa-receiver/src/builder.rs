@@ -28,6 +28,9 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// As long as orchestrators wait between SIGTERM and SIGKILL by default.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
+/// What longer durations are cut to, so that no deadline overflows.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Which of Circa's events are wanted, by `livemode`.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -311,11 +314,16 @@ impl Builder {
             mode: self.mode,
             max_event_age: self.max_event_age,
             body_limit: self.body_limit,
-            read_deadline: self.read_deadline,
+            read_deadline: self.read_deadline.min(FOREVER),
             ack_deadline: self.ack_deadline,
-            drain_deadline: self.drain_deadline,
-            in_flight: Arc::new(Semaphore::new(self.max_in_flight)),
-            claims: Claims { store, timeout: self.store_timeout, lease: self.lease, retention: self.retention },
+            drain_deadline: self.drain_deadline.min(FOREVER),
+            in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            claims: Claims {
+                store,
+                timeout: self.store_timeout,
+                lease: self.lease.min(FOREVER),
+                retention: self.retention.min(FOREVER),
+            },
             store_failure: self.store_failure,
             dead_letters: self.dead_letters,
             observers: self.observers,

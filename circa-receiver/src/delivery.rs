@@ -83,7 +83,7 @@ impl<'h> SignedFields<'h> {
 /// Without case. Most names differ in length, and most of the others are in lower case already: both are found out quickly.
 #[inline(always)] // Called four times for every header, mostly to compare two lengths.
 fn is(name: &str, header: &str) -> bool {
-    name.len() == header.len() && (name == header || name.eq_ignore_ascii_case(header))
+    name.len() == header.len() && !name.is_empty() && (name == header || name.eq_ignore_ascii_case(header))
 }
 
 /// Everything that the receiver reads of a head, found in one walk.

@@ -4,12 +4,12 @@
 //! which neither a sender that hangs up nor a dropped request future stops half-way.
 
 use std::{
-    any::Any,
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -372,17 +372,35 @@ impl Shared {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
-        let delivered = delivery.clone();
-        let mut handler = pin!(async move { run(delivered).await });
-        let handler = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(End::Returned),
-            Err(panic) => std::task::Poll::Ready(End::Panicked(panic)),
-        });
         tokio::select! {
             biased;
-            end = handler => end,
+            end = self.attempt(delivery, run) => end,
             () = self.keep(delivery, claim) => End::Drained,
             () = self.running.drain_ended() => End::Drained,
+        }
+    }
+
+    /// Runs the handler; buries what it says can never be handled.
+    async fn attempt<F>(&self, delivery: &Delivery, run: impl FnOnce(Delivery) -> F) -> End
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let delivered = delivery.clone();
+        let returned = catch_panic(async move { run(delivered).await }).await;
+        let Err(error) = returned.unwrap_or_else(|panic| Err(HandlerError::retryable(format!("the handler {panic}"))))
+        else {
+            return End::Succeeded;
+        };
+        let Some(sink) = self.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
+            return End::Failed(error);
+        };
+        let buried = catch_panic(sink.bury(DeadLetter { delivery, error: &error })).await;
+        match buried.unwrap_or_else(|panic| Err(format!("the sink {panic}").into())) {
+            Ok(()) => End::Buried(error),
+            Err(sink_error) => {
+                self.observe(|observer| observer.dead_letter_failed(delivery, &sink_error));
+                End::Failed(error)
+            }
         }
     }
 
@@ -404,32 +422,24 @@ impl Shared {
 
     /// Completes or releases the claim as the handler's end demands.
     async fn settle(&self, delivery: &Delivery, claim: Option<Claim>, end: End, started: Instant) -> Outcome {
-        let error = match end {
-            End::Returned(Ok(())) => {
+        match end {
+            End::Succeeded => {
                 self.complete(delivery, claim).await;
                 self.observe(|observer| observer.handled(delivery, started.elapsed()));
-                return Outcome::Handled;
+                Outcome::Handled
             }
-            End::Drained => {
+            End::Buried(error) => {
+                self.complete(delivery, claim).await;
+                self.observe(|observer| observer.dead_lettered(delivery, &error));
+                Outcome::DeadLettered
+            }
+            End::Failed(error) => {
                 self.release(delivery, claim).await;
-                return self.reject(Rejection::ShuttingDown);
+                self.observe(|observer| observer.failed(delivery, &error, started.elapsed()));
+                Outcome::Failed
             }
-            End::Returned(Err(error)) => error,
-            End::Panicked(panic) => HandlerError::retryable(panic_message(&*panic)),
-        };
-        if let Some(sink) = self.dead_letters.as_ref().filter(|_| error.is_permanent()) {
-            match sink.bury(DeadLetter { delivery, error: &error }).await {
-                Ok(()) => {
-                    self.complete(delivery, claim).await;
-                    self.observe(|observer| observer.dead_lettered(delivery, &error));
-                    return Outcome::DeadLettered;
-                }
-                Err(sink_error) => self.observe(|observer| observer.dead_letter_failed(delivery, &sink_error)),
-            }
+            End::Drained => self.shutting_down(delivery, claim).await,
         }
-        self.release(delivery, claim).await;
-        self.observe(|observer| observer.failed(delivery, &error, started.elapsed()));
-        Outcome::Failed
     }
 
     async fn complete(&self, delivery: &Delivery, claim: Option<Claim>) {
@@ -470,8 +480,10 @@ impl Shared {
 
 /// How a handler's run ended.
 enum End {
-    Returned(Result<(), HandlerError>),
-    Panicked(Box<dyn Any + Send>),
+    Succeeded,
+    Failed(HandlerError),
+    /// It can never succeed, and the dead-letter sink has the event.
+    Buried(HandlerError),
     /// The drain deadline passed first.
     Drained,
 }
@@ -537,17 +549,23 @@ struct Whole(Option<Bytes>);
 impl Stream for Whole {
     type Item = Result<Bytes, std::convert::Infallible>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(Ok))
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the handler panicked: {}", message.unwrap_or("no message"))
+/// The future's output, or what its panic said.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    caught.await.map_err(|panic| {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("panicked: {}", message.unwrap_or("no message"))
+    })
 }
 
 /// A number that no other delivery has: a random half per process, a counted half per delivery.

@@ -8,7 +8,7 @@
 
 use std::{
     fmt,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -46,7 +46,7 @@ const MAX_TOLERANCE_SECONDS: u64 = 3_600;
 pub struct Verifier {
     sender: Sender,
     /// Swapped as a whole; `None` on an unsigned receiver.
-    keys: Option<RwLock<Vec<Key>>>,
+    keys: Option<RwLock<Arc<[Key]>>>,
     /// In seconds; `None` is "off".
     tolerance: Option<u64>,
 }
@@ -160,7 +160,8 @@ impl Verifier {
             return Ok(verified);
         };
         verified.secret = {
-            let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
+            // The lock is not held while hashing: a rotation waits for no body.
+            let keys = Arc::clone(&keys.read().unwrap_or_else(PoisonError::into_inner));
             let signed_text = signed_at.map(|signed_at| signed_at.text);
             let matches = |key: &&Key| candidates.contain(&key.mac.over(signed_text, verified.body.as_ref()));
             Some(keys.iter().find(matches).ok_or(Rejection::SignatureMismatch)?.id.clone())
@@ -176,7 +177,7 @@ impl Verifier {
     }
 }
 
-fn keys(secrets: &Secrets) -> Vec<Key> {
+fn keys(secrets: &Secrets) -> Arc<[Key]> {
     secrets.iter().map(|(id, secret)| Key { mac: MacKey::new(secret), id }).collect()
 }
 

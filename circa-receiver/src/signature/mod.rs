@@ -1,6 +1,6 @@
 //! The signature headers: parsed in place, nothing allocated.
 //!
-//! What is malformed is refused before one byte of the body is polled. The grammar .
+//! What is malformed is refused before one byte of the body is polled.
 
 mod circa;
 mod circularo;

@@ -15,7 +15,6 @@ use crate::{Clock, Sender, SystemClock};
 /// let request: http::Request<Vec<u8>> = SignedRequest::circa(&signer, event.body()).uri("/webhooks/circa").build();
 /// assert_eq!(request.method(), "POST");
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct SignedRequest {
     uri: String,
@@ -25,7 +24,6 @@ pub struct SignedRequest {
     sent_body: Option<Vec<u8>>,
 }
 
-#[derive(Debug)]
 enum Signing {
     Circa { signer: CircaSigner, at: i64 },
     Circularo(CircularoSigner),
@@ -91,5 +89,11 @@ impl SignedRequest {
         let request = Request::post(uri).header("content-type", "application/json").header(header, signature);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         request.body(sent_body.unwrap_or(body).into()).expect("the URI and the headers are valid")
+    }
+}
+
+impl std::fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedRequest").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
