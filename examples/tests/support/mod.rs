@@ -36,3 +36,10 @@ pub fn circa(body: impl Into<Vec<u8>>) -> Request {
     let signature = CircaSigner::new(CIRCA_SECRET).sign_now(&body);
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
 }
+
+/// A delivery signed now, with a secret that the receivers do not have.
+pub fn forged(body: &str) -> Request {
+    Request::post("/webhooks/circa")
+        .header("Circa-Signature", CircaSigner::new("whsec_of_somebody_else").sign_now(body.as_bytes()))
+        .body(body)
+}

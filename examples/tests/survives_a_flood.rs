@@ -1,0 +1,48 @@
+//! A flood of forged deliveries. In a file of its own, so that it runs while no other test judges a time.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use support::{REFERENCES, circa, event, event_of_size, forged, pulled_line};
+use tokio::task::JoinSet;
+
+const MIB: usize = 1_024 * 1_024;
+
+/// Contract, section 1, check 5: "a place among the requests in flight (default 256)", else 503; "No input makes the receiver panic, answer 5xx for
+/// the sender's fault, or hang."
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_forged_bodies_of_1_mib_at_once() {
+    for reference in &REFERENCES {
+        let process = reference.start().await;
+        let request = Arc::new(forged(&event_of_size("evt_1", MIB)));
+        let mut senders = JoinSet::new();
+        for _ in 0..1_000 {
+            let (request, address) = (request.clone(), process.address);
+            senders.spawn(async move { request.try_send(address).await });
+        }
+        let mut answers = BTreeMap::new();
+        while let Some(answer) = senders.join_next().await {
+            *answers.entry(answer.unwrap().map(|answer| answer.status)).or_insert(0) += 1;
+        }
+        println!("{}: {answers:?}", reference.name);
+        // 408 where the load made a body late; None where the connection was reset before the answer was read, which happens when a server closes
+        // without having read the rest of a refused body.
+        let allowed = [Some(401), Some(503), Some(408), None];
+        assert!(answers.keys().all(|answer| allowed.contains(answer)), "{}: {answers:?}", reference.name);
+        let read = answers.keys().filter(|answer| [Some(401), Some(408)].contains(answer));
+        assert!(read.count() > 0, "{}: some had a place: {answers:?}", reference.name);
+        // Answers that were lost may still be under way, and hold their places.
+        let mut answer = circa(event("evt_1")).send(process.address).await;
+        for _ in 0..1_000 {
+            if answer.status != 503 {
+                break;
+            }
+            answer = circa(event("evt_1")).send(process.address).await;
+        }
+        assert_eq!(answer.told(), (200, Some("handled")), "{}", reference.name);
+        assert_eq!(process.stop().await.stdout, [pulled_line("evt_1")], "{}", reference.name);
+    }
+}
