@@ -605,6 +605,54 @@ async fn a_slow_sink_is_bounded_by_the_ack_deadline() {
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), DUPLICATE);
 }
 
+/// Contract, section 8: the task runs on with its lease renewed, also while the sink takes long: nobody else runs the handler meanwhile.
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_while_the_sink_takes_long() {
+    let store = ScriptedStore::memory();
+    let start = Instant::now();
+    let (endpoint, passes, runs) = with_stuck_sink(circa().dedup(store.clone()));
+    let _ = endpoint.deliver(&Request::circa("evt_1")).await;
+    tokio::time::sleep(seconds(200)).await;
+    assert!(store.calls("renew") >= 9, "{}", store.calls("renew"));
+    passes.add_permits(1);
+    settle().await;
+    assert_eq!(answer(&endpoint.deliver(&again("evt_1", start)).await), DUPLICATE);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    assert_eq!(endpoint.notes.count("claim lost"), 0);
+}
+
+/// Contract, section 8: shutdown releases what has not ended by the drain deadline, also where it is the sink that does not end.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_does_not_hold_the_shutdown_up() {
+    let (endpoint, _, _) = with_stuck_sink(circa());
+    let running = endpoint.spawn(&Request::circa("evt_1"));
+    settle().await;
+    let start = Instant::now();
+    let down = tokio::time::timeout(seconds(60), endpoint.receiver.shutdown()).await;
+    assert!(down.is_ok(), "still waiting after a minute");
+    assert!(start.elapsed() < seconds(33), "{:?}", start.elapsed());
+    assert_eq!(running.await.unwrap().status(), 503);
+}
+
+/// A sink that panics has kept nothing: 500 and released, and the receiver lives.
+#[tokio::test]
+async fn a_sink_that_panics_leaves_the_event_to_the_senders_retries() {
+    struct Panicking;
+
+    #[async_trait]
+    impl DeadLetterSink for Panicking {
+        async fn bury(&self, _: DeadLetter<'_>) -> Result<(), BoxError> {
+            panic!("no disk")
+        }
+    }
+
+    let endpoint = Endpoint::new(circa().dead_letters(Panicking), ending(&[End::Permanent]).0);
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), FAILED);
+    settle().await;
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
+    endpoint.receiver.shutdown().await;
+}
+
 /// Each handler's future is polled in its own task: what it does there is its own.
 #[tokio::test]
 async fn a_handler_may_spawn_and_wait() {
