@@ -4,10 +4,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use support::{REFERENCES, circa, event, event_of_size, forged, pulled_line};
-use tokio::task::JoinSet;
+use support::{REFERENCES, circa, event, event_of_size, forged, pulled_line, read_answer};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 const MIB: usize = 1_024 * 1_024;
 
@@ -44,5 +44,32 @@ async fn a_thousand_forged_bodies_of_1_mib_at_once() {
         }
         assert_eq!(answer.told(), (200, Some("handled")), "{}", reference.name);
         assert_eq!(process.stop().await.stdout, [pulled_line("evt_1")], "{}", reference.name);
+    }
+}
+
+/// A thousand connections at once get in, even while the process is held and accepts none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_connections_wait_to_be_accepted() {
+    for reference in &REFERENCES {
+        let process = reference.start().await;
+        process.signal("STOP").await;
+        let mut senders = JoinSet::new();
+        for n in 0..1_000 {
+            let address = process.address;
+            senders.spawn(async move {
+                let stream = timeout(Duration::from_secs(20), TcpStream::connect(address)).await;
+                (n, stream.expect("the connection waits in the backlog").unwrap())
+            });
+        }
+        let streams = senders.join_all().await;
+        process.signal("CONT").await;
+        for (n, mut stream) in streams {
+            let request = circa(event(&format!("evt_{n}")));
+            stream.write_all(&[request.head(), request.framed_body()].concat()).await.unwrap();
+            let answer = read_answer(&mut stream).await.expect("an answer");
+            assert_eq!(answer.told(), (200, Some("handled")), "{} {n}", reference.name);
+        }
+        let ended = process.stop().await;
+        assert_eq!((ended.code, ended.stdout.len()), (Some(0), 1_000), "{}", reference.name);
     }
 }

@@ -34,7 +34,7 @@ use circa_receiver_axum::{
     webhook,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket, lookup_host},
     signal::unix::{SignalKind, signal},
     sync::oneshot,
     time::timeout,
@@ -58,6 +58,9 @@ const CIRCULARO_EVENTS: [&str; 11] = [
     DocumentCompleted::TYPE,
     DocumentSimpleActionExecuted::TYPE,
 ];
+
+/// How many connections may wait to be accepted. With the 128 of `TcpListener::bind`, more at once would only get in with their second or third try.
+const BACKLOG: u32 = 1_024;
 
 /// How long connections may stay open once the process was told to stop: as long as handlers may, which is the receiver's default.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
@@ -89,7 +92,7 @@ async fn run() -> Result<(), BoxError> {
     // Before the first delivery can arrive: a signal that comes at once must not kill the process half-way.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
-    let listener = TcpListener::bind(&bind)
+    let listener = listen(&bind)
         .await
         .map_err(|error| format!("cannot listen on {bind}: {error}; set BIND to a free address and port"))?;
     eprintln!("listening on {}", listener.local_addr()?);
@@ -121,6 +124,15 @@ async fn run() -> Result<(), BoxError> {
             Ok(())
         }
     }
+}
+
+async fn listen(bind: &str) -> io::Result<TcpListener> {
+    let address = lookup_host(bind).await?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As `TcpListener::bind` does: a restart must not wait until the system has forgotten the former process's connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// One receiver for each sender: an endpoint belongs to one sender and has its own secret.
