@@ -1,0 +1,92 @@
+//! actix handlers as event handlers: which event type they take, and how they are run.
+
+use std::{future::Future, pin::Pin, rc::Rc};
+
+use actix_web::{FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, dev::Payload};
+use circa_receiver::{Delivery, EventData, HandlerError, PortableHandler};
+
+use crate::Event;
+
+type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
+
+/// A handler of any arguments, its type erased.
+#[derive(Clone)]
+pub(crate) struct EventHandler(Rc<dyn Fn(HttpRequest, Payload) -> Running>);
+
+impl EventHandler {
+    pub(crate) fn new<H: Handler<Args>, Args: FromRequest + 'static>(handler: H) -> Self
+    where
+        H::Output: Responder + 'static,
+    {
+        Self(Rc::new(move |request, mut payload| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let response = match Args::from_request(&request, &mut payload).await {
+                    Ok(args) => handler.call(args).await.respond_to(&request).map_into_boxed_body(),
+                    Err(error) => HttpResponse::from_error(error),
+                };
+                HandlerError::from_handler_status(response.status().as_u16())
+            })
+        }))
+    }
+
+    pub(crate) fn portable<S: Clone + Send + 'static>(handler: PortableHandler<S>, state: S) -> Self {
+        Self(Rc::new(move |request, _| {
+            let (handler, state) = (handler.clone(), state.clone());
+            Box::pin(async move {
+                let event = Delivery::extract_any(request.extensions().get())?;
+                handler.call(event, state).await
+            })
+        }))
+    }
+
+    pub(crate) fn call(&self, request: HttpRequest, payload: Payload) -> Running {
+        (self.0)(request, payload)
+    }
+}
+
+/// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).
+///
+/// Implemented for up to 12 arguments. `Position` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "the handler has no argument `Event<T>`, or more than one, so it does not tell its event type",
+    note = "add an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
+)]
+pub trait TakesEvent<Position> {
+    /// The data of the event.
+    type Data: EventData;
+}
+
+/// The position of the event: the first argument.
+#[derive(Debug)]
+pub struct First;
+
+/// The position of the event: one after.
+#[derive(Debug)]
+pub struct After<Position>(Position);
+
+macro_rules! takes_event {
+    ([$($before:ident)*] $position:ty; $here:ident $($after:ident)*) => {
+        impl<$($before,)* Data: EventData, $($after,)*> TakesEvent<$position>
+            for ($($before,)* Event<Data>, $($after,)*)
+        {
+            type Data = Data;
+        }
+
+        takes_event! { [$($before)* $here] After<$position>; $($after)* }
+    };
+    ([$($before:ident)*] $position:ty;) => {};
+}
+
+takes_event! { [] First; A }
+takes_event! { [] First; A B }
+takes_event! { [] First; A B C }
+takes_event! { [] First; A B C D }
+takes_event! { [] First; A B C D E }
+takes_event! { [] First; A B C D E F }
+takes_event! { [] First; A B C D E F G }
+takes_event! { [] First; A B C D E F G H }
+takes_event! { [] First; A B C D E F G H I }
+takes_event! { [] First; A B C D E F G H I J }
+takes_event! { [] First; A B C D E F G H I J K }
+takes_event! { [] First; A B C D E F G H I J K L }
