@@ -15,7 +15,7 @@ use circa_receiver::{
         DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
         WebhookTest,
     },
-    testing::{CircaSigner, CircularoSigner, FakeClock},
+    testing::{CircaSigner, CircularoSigner, FakeClock, SignedRequest},
 };
 
 #[path = "support/chunks.rs"]
@@ -311,6 +311,16 @@ async fn what_a_receiver_hands_out() {
     printed.debug("MemoryStore", &MemoryStore::default());
     printed.debug("Receiver", &receiver);
     printed.debug("Sender", &Sender::CIRCA);
+    printed.assert_free_of(&forbidden(&[body]));
+}
+
+#[test]
+fn signed_requests() {
+    let body = circa_body("evt_1", "webhook.test", "{}");
+    let request = SignedRequest::circa(&CircaSigner::new(circa_secret()), body.clone()).signed_at(NOW);
+    let mut printed = Printed::default();
+    printed.debug("SignedRequest", &request);
+    printed.debug("SignedRequest, tampered", &request.tampered(circa_body("evt_2", "webhook.test", "{}")));
     printed.assert_free_of(&forbidden(&[body]));
 }
 
