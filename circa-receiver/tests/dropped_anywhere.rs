@@ -270,6 +270,7 @@ async fn a_task_dropped_while_the_handler_runs_releases_its_claim() {
 /// Another delivery that waits for a run whose task is dropped takes over.
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_task_that_is_dropped_takes_over() {
+    let mut stopped = 0;
     for count in 0..20 {
         let store = ScriptedStore::memory();
         for operation in ["claim", "complete", "release"] {
@@ -279,12 +280,16 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
         let endpoint = Endpoint::new(circa().dedup(store), runs.routes(First::Succeeds));
         let start = Instant::now();
         let request = Request::circa("evt_1");
-        let (first, second) = tokio::join!(deliver_with_task_dropped(&endpoint, count), endpoint.deliver(&request));
+        // It comes when the first has its claim, and its handler runs.
+        let later = Body::new([vec![Step::Yield; 6], vec![Step::Chunk(request.body.clone())]].concat());
+        let (first, second) =
+            tokio::join!(deliver_with_task_dropped(&endpoint, count), endpoint.deliver_with(&request, later));
         let (first, second) = (first.0.status(), second.status());
         assert!(first == 200 || first == 500, "after {count} polls: {first}");
         // A task that was dropped in the middle of a call to the store leaves its claim to the lease, beyond the ack deadline.
         assert!(second == 200 || second == 503, "after {count} polls: {second}");
         if runs.started() > runs.ended() {
+            stopped += 1;
             assert_eq!(
                 second, 200,
                 "after {count} polls: who waited for a handler that was dropped half-way runs it at once"
@@ -294,6 +299,7 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
         assert_eq!(endpoint.deliver(&again(start)).await.status(), 200, "after {count} polls");
         assert!(runs.succeeded() >= 1, "after {count} polls");
     }
+    assert!(stopped >= 3, "{stopped}");
 }
 
 /// The whole runtime is dropped in the middle, as at the end of a process: nothing panics, though nobody can release the claim.
