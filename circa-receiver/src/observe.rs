@@ -100,6 +100,8 @@ impl fmt::Display for StoreOperation {
 }
 
 /// Writes what happens to `tracing`, under the target `circa_receiver`: refusals and trouble as warnings, the rest as info and debug.
+///
+/// Nothing of a body or a secret is written, but what your own handlers put into their errors and panics is.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingObserver;

@@ -12,7 +12,7 @@ use std::{borrow::Cow, collections::HashSet, fmt, ops::Range, sync::Arc};
 use bytes::Bytes;
 use serde::{
     Deserialize,
-    de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -179,7 +179,7 @@ impl<'de, const N: usize> Visitor<'de> for TopLevel<N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let duplicate = || serde::de::Error::custom("duplicate key");
+        let duplicate = || A::Error::custom("duplicate key");
         let mut values = [None; N];
         // A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
         let mut unknown = HashSet::new();
@@ -212,15 +212,16 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-
             fn visit_bytes<E>(self, key: &[u8]) -> Result<Key<'de>, E> {
                 Ok(Key(Cow::Owned(key.to_vec())))
             }
         }
 
-        deserializer.deserialize_bytes(KeyVisitor)
+        // As JSON text first: `deserialize_bytes` alone would let control characters pass.
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        match json.as_bytes() {
+            [b'"', key @ .., b'"'] if !key.contains(&b'\\') => Ok(Key(Cow::Borrowed(key))),
+            _ => serde_json::Deserializer::from_str(json).deserialize_bytes(KeyVisitor).map_err(D::Error::custom),
+        }
     }
 }

@@ -136,7 +136,7 @@ impl AnyEvent {
         }
     }
 
-    /// Circularo's `actor`: who did it; `None` where absent or null.
+    /// Circularo's `actor`: who did it; `None` where absent or null, or not Unicode (a lone surrogate).
     pub fn actor(&self) -> Option<Actor> {
         match &self.0.fields {
             Fields::Circularo { actor, .. } => self.scalar(actor).map(Actor::new),
@@ -144,7 +144,7 @@ impl AnyEvent {
         }
     }
 
-    /// Circularo's `timestamp`: when it happened; `None` where absent or null.
+    /// Circularo's `timestamp`: when it happened; `None` where absent or null, or not Unicode (a lone surrogate).
     pub fn timestamp(&self) -> Option<Timestamp> {
         match &self.0.fields {
             Fields::Circularo { timestamp, .. } => self.scalar(timestamp).map(Timestamp::new),
