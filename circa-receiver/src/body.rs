@@ -3,7 +3,7 @@
 //! 1. a larger `Content-Length` is refused unread;
 //! 2. the bytes read are counted, whatever was announced;
 //! 3. the deadline is for the whole body, not per chunk;
-//! 4. a stream that fails left the body incomplete.
+//! 4. a stream that fails, or ends before the announced length, left the body incomplete.
 
 use std::{future::poll_fn, pin::pin};
 
@@ -40,6 +40,10 @@ pub(crate) async fn read<E>(
             return Err(Rejection::BodyReadTimeout);
         }
         read = read.push(chunk, content_length);
+    }
+    // Not every server tells that a sender hung up early.
+    if content_length.is_some_and(|announced| announced > read.len() as u64) {
+        return Err(Rejection::BodyIncomplete);
     }
     Ok(read.into_bytes())
 }

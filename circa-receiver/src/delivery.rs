@@ -108,14 +108,21 @@ impl<'h> HeadFields<'h> {
             if name.eq_ignore_ascii_case("content-encoding") {
                 fields.identity_encoded &= value.trim_ascii().eq_ignore_ascii_case(b"identity");
             } else if name.eq_ignore_ascii_case("content-length") {
-                // What the HTTP server let through but is not a number says nothing; the bytes read are counted anyway.
-                fields.content_length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                fields.content_length = content_length(value);
             } else {
                 fields.signed.take(sender, name, value);
             }
         }
         fields
     }
+}
+
+/// Digits beyond `u64` are a length beyond any limit. What is no number says nothing: the bytes read are counted anyway.
+#[cfg(feature = "receiver")]
+fn content_length(value: &[u8]) -> Option<u64> {
+    let value = value.trim_ascii();
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).map(|length| length.unwrap_or(u64::MAX))
 }
 
 /// A head of borrowed pairs, for callers without a framework and for tests.

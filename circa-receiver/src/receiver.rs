@@ -305,19 +305,22 @@ impl Shared {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
+        // Entered before the claim: shutdown waits until whatever is claimed is settled.
+        let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
         let key = Key::new(&self.endpoint, delivery.event.id());
         let fingerprint = Fingerprint::from_bytes(Sha256::digest(delivery.body()).into());
         let claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
             Ok(claim) => claim,
             Err(outcome) => return outcome,
         };
-        let Some(entry) = self.running.enter(&key, fingerprint) else {
-            return self.shutting_down(&delivery, claim).await;
-        };
+        if !visit.run(&key, fingerprint) {
+            self.release(&delivery, claim).await;
+            return self.reject(Rejection::ShuttingDown);
+        }
         let started = Instant::now();
         let end = self.run(&delivery, claim.as_ref(), run).await;
         let outcome = self.settle(&delivery, claim, end, started).await;
-        entry.end(outcome);
+        visit.end(outcome);
         outcome
     }
 
@@ -340,7 +343,10 @@ impl Shared {
                     self.observe(|observer| observer.store_error(delivery, StoreOperation::Claim, &error));
                     return match self.store_failure {
                         StoreFailure::RunWithoutDedup => Ok(None),
-                        StoreFailure::Refuse => Err(self.reject(Rejection::StoreUnavailable)),
+                        StoreFailure::Refuse => {
+                            self.claims.abandon(key, fingerprint, nonce);
+                            Err(self.reject(Rejection::StoreUnavailable))
+                        }
                     };
                 }
             };
@@ -350,7 +356,9 @@ impl Shared {
                     Ending::Outcome(outcome, same_body) => Some((outcome, same_body)),
                     Ending::Vanished => None,
                     Ending::Elsewhere => {
-                        sleep(pause.min(retry_after)).await;
+                        // A lease that is about to lapse may yet be renewed: no store is asked again at once.
+                        let lapses = if retry_after < FIRST_POLL { pause } else { retry_after };
+                        sleep(pause.min(lapses)).await;
                         pause = (pause * 2).min(LAST_POLL);
                         None
                     }
@@ -438,33 +446,34 @@ impl Shared {
                 self.observe(|observer| observer.failed(delivery, &error, started.elapsed()));
                 Outcome::Failed
             }
-            End::Drained => self.shutting_down(delivery, claim).await,
+            End::Drained => {
+                self.release(delivery, claim).await;
+                self.reject(Rejection::ShuttingDown)
+            }
         }
     }
 
     async fn complete(&self, delivery: &Delivery, claim: Option<Claim>) {
         if let Some(claim) = claim {
-            self.observe_end(delivery, StoreOperation::Complete, claim.complete().await);
+            let told = claim.is_lost();
+            self.observe_end(delivery, StoreOperation::Complete, told, claim.complete().await);
         }
     }
 
     async fn release(&self, delivery: &Delivery, claim: Option<Claim>) {
         if let Some(claim) = claim {
-            self.observe_end(delivery, StoreOperation::Release, claim.release().await);
+            let told = claim.is_lost();
+            self.observe_end(delivery, StoreOperation::Release, told, claim.release().await);
         }
     }
 
-    fn observe_end(&self, delivery: &Delivery, operation: StoreOperation, end: Result<bool, StoreError>) {
+    /// `told` if the observers know already that the claim was lost.
+    fn observe_end(&self, delivery: &Delivery, operation: StoreOperation, told: bool, end: Result<bool, StoreError>) {
         match end {
-            Ok(true) => {}
-            Ok(false) => self.observe(|observer| observer.claim_lost(delivery)),
+            Ok(false) if !told => self.observe(|observer| observer.claim_lost(delivery)),
+            Ok(_) => {}
             Err(error) => self.observe(|observer| observer.store_error(delivery, operation, &error)),
         }
-    }
-
-    async fn shutting_down(&self, delivery: &Delivery, claim: Option<Claim>) -> Outcome {
-        self.release(delivery, claim).await;
-        self.reject(Rejection::ShuttingDown)
     }
 
     fn duplicate(&self, delivery: &Delivery, same_body: bool) -> Outcome {

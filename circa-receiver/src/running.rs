@@ -27,6 +27,7 @@ pub(crate) struct Running {
 struct State {
     intake_stopped: bool,
     drain_ended: bool,
+    /// Deliveries that are being claimed and run.
     count: usize,
     runs: HashMap<Key, Run>,
 }
@@ -48,19 +49,14 @@ pub(crate) enum Ending {
 }
 
 impl Running {
-    /// Enters a run; `None` once the intake is stopped.
-    pub(crate) fn enter(self: &Arc<Self>, key: &Key, fingerprint: Fingerprint) -> Option<Entry> {
+    /// Lets a delivery in, until it is dropped or ended; `None` once the intake is stopped.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Visit> {
         let mut state = self.lock();
         if state.intake_stopped {
             return None;
         }
         state.count += 1;
-        // Where dedup is off, or a lease has lapsed, a key may be running twice: the first run is the one that is waited for.
-        let vacant = !state.runs.contains_key(key);
-        if vacant {
-            state.runs.insert(key.clone(), Run { fingerprint, ending: None });
-        }
-        Some(Entry { running: Arc::clone(self), key: vacant.then(|| key.clone()) })
+        Some(Visit { running: Arc::clone(self), key: None })
     }
 
     /// Waits for the run of a key in this process.
@@ -114,14 +110,30 @@ impl Running {
     }
 }
 
-/// A run that is under way. Dropped without [`Entry::end`], it vanishes.
-pub(crate) struct Entry {
+/// A delivery that is being claimed and run.
+pub(crate) struct Visit {
     running: Arc<Running>,
+    /// Under which others wait for its run.
     key: Option<Key>,
 }
 
-impl Entry {
-    /// Tells those that wait how it ended.
+impl Visit {
+    /// From now on others can wait for this run. Dropped without [`Visit::end`], it vanishes for them. `false` if the intake was stopped meanwhile.
+    #[must_use]
+    pub(crate) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> bool {
+        let mut state = self.running.lock();
+        if state.intake_stopped {
+            return false;
+        }
+        // Where dedup is off, or a lease has lapsed, a key may be running twice: the first run is the one that is waited for.
+        if !state.runs.contains_key(key) {
+            state.runs.insert(key.clone(), Run { fingerprint, ending: None });
+            self.key = Some(key.clone());
+        }
+        true
+    }
+
+    /// Tells those that wait how the run ended.
     pub(crate) fn end(mut self, outcome: Outcome) {
         self.leave(Some(outcome));
     }
@@ -135,7 +147,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Visit {
     fn drop(&mut self) {
         self.leave(None);
         let mut state = self.running.lock();

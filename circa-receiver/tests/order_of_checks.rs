@@ -319,6 +319,8 @@ async fn the_limit_is_inclusive_and_counts_the_bytes_read() {
         ("within the limit, announced as more", 300, Some((LIMIT + 1).to_string()), too_large),
         ("within the limit, announced as less", 300, Some("10".to_owned()), HANDLED),
         ("announced as the largest number", 300, Some(u64::MAX.to_string()), too_large),
+        ("announced beyond any number", 300, Some(format!("{}0", u64::MAX)), too_large),
+        ("announced within the limit, and cut short", 300, Some("301".to_owned()), (400, "bad request")),
         ("announced as no number", 300, Some("many".to_owned()), HANDLED),
     ];
     for (name, len, announced, expected) in cases {

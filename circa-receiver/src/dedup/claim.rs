@@ -1,6 +1,13 @@
 //! The claim as a guard: completed, released, or, dropped without either, released in the background.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, Nonce, StoreError, Token};
 
@@ -28,10 +35,25 @@ impl Claims {
     pub(crate) async fn claim(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) -> Result<Claimed, StoreError> {
         let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
         Ok(match self.bounded(self.store.claim(request)).await? {
-            ClaimAnswer::Won(token) => Claimed::Won(Claim { claims: self.clone(), held: Some((key.clone(), token)) }),
+            ClaimAnswer::Won(token) => Claimed::Won(Claim {
+                claims: self.clone(),
+                held: Some((key.clone(), token)),
+                lost: AtomicBool::new(false),
+            }),
             ClaimAnswer::InProgress { retry_after } => Claimed::InProgress { retry_after },
             ClaimAnswer::Done { same_body } => Claimed::Done { same_body },
         })
+    }
+
+    /// Gives up in the background what a claim may have left in the store whose answer was lost, so that the event need not wait for its lease.
+    pub(crate) fn abandon(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) {
+        let (claims, key) = (self.clone(), key.clone());
+        tokio::spawn(async move {
+            if let Ok(Claimed::Won(claim)) = claims.claim(&key, fingerprint, nonce).await {
+                // Where this fails too, the lease lapses.
+                let _ = claim.release().await;
+            }
+        });
     }
 
     pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
@@ -48,26 +70,38 @@ pub(crate) struct Claim {
     claims: Claims,
     /// `None` once it was completed or released.
     held: Option<(Key, Token)>,
+    /// A renewal was told that it has passed to another holder.
+    lost: AtomicBool,
 }
 
 impl Claim {
     /// Prolongs the lease. `false` if the claim has passed to another holder.
     pub(crate) async fn renew(&self) -> Result<bool, StoreError> {
         let Some((key, token)) = &self.held else { return Ok(false) };
-        self.claims.bounded(self.claims.store.renew(key, *token, self.claims.lease)).await
+        let held = self.claims.bounded(self.claims.store.renew(key, *token, self.claims.lease)).await?;
+        self.lost.store(!held, Ordering::Relaxed);
+        Ok(held)
+    }
+
+    /// Whether a renewal was told that the claim has passed to another holder.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
     pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
         let Some((key, token)) = self.held.take() else { return Ok(false) };
         let complete = || self.claims.bounded(self.claims.store.complete(&key, token, self.claims.retention));
+        let mut completed = complete().await;
         for pause in COMPLETE_PAUSES {
-            match complete().await {
-                Ok(held) => return Ok(held),
-                Err(_) => tokio::time::sleep(pause).await,
+            if completed.is_ok() {
+                break;
             }
+            tokio::time::sleep(pause).await;
+            // Not held any more after an attempt whose answer was lost: that attempt has completed it.
+            completed = complete().await.map(|_| true);
         }
-        complete().await
+        completed
     }
 
     /// Gives the claim up. `false` if it has passed to another holder.
