@@ -54,5 +54,8 @@ fn convert(response: circa_receiver::Response) -> HttpResponse {
     for header in response.headers() {
         converted.insert_header(header);
     }
+    if response.closes_connection() {
+        converted.force_close();
+    }
     converted.body(response.body())
 }

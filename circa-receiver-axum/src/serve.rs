@@ -5,7 +5,7 @@ use std::future::Future;
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONNECTION, request::Parts},
     response::Response,
 };
 use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
@@ -58,5 +58,8 @@ fn convert(response: circa_receiver::Response) -> Response {
         .headers()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect::<HeaderMap>();
+    if response.closes_connection() {
+        converted.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     converted
 }

@@ -72,9 +72,8 @@ async fn beside_other_routes_and_middleware() {
     assert_eq!(send(&app, signed(events[4].body())).await, handled);
     let duplicate = (StatusCode::OK, Some("duplicate".to_owned()), "duplicate".to_owned());
     assert_eq!(send(&app, signed(events[0].body())).await, duplicate);
-    let log = log.lock().unwrap();
     let tested = "tested This is a test event triggered from the developer portal.";
-    assert_eq!(*log, ["pulled evt_8f3c5d9a-0b1c-4f5e-9d2a-6b7c8d9e0f10", tested]);
+    assert_eq!(*log.lock().unwrap(), ["pulled evt_8f3c5d9a-0b1c-4f5e-9d2a-6b7c8d9e0f10", tested]);
 
     let get = |uri: &str| Request::get(uri).body(Body::empty()).unwrap();
     assert_eq!(send(&app, get("/webhooks/circa")).await.2, "their own GET");

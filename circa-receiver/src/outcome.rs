@@ -36,6 +36,7 @@ pub struct Response {
     status: u16,
     header: Option<(&'static str, &'static str)>,
     body: &'static str,
+    closes_connection: bool,
 }
 
 impl Response {
@@ -47,6 +48,12 @@ impl Response {
     /// The headers: names in lower case, and values.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         [("content-type", "text/plain; charset=utf-8")].into_iter().chain(self.header)
+    }
+
+    /// Whether an HTTP/1 connection is to be closed, with the header that says so: where the request's body may not have been read to its end, and
+    /// for every 401, so that none tells by this whether the body was read. Servers do it one way or the other; this makes it one way.
+    pub fn closes_connection(&self) -> bool {
+        self.closes_connection
     }
 
     /// The body: a word or two, nothing of the request.
@@ -68,22 +75,26 @@ impl Outcome {
             // Circa's first retry comes after 30 s (Circa documentation, Webhooks).
             Self::Unfinished => with_header(503, ("retry-after", "30"), "service unavailable"),
             Self::Rejected(rejection) => match rejection {
-                Rejection::MethodNotAllowed => with_header(405, ("allow", "POST"), "method not allowed"),
-                Rejection::UnsupportedContentEncoding => plain(415, "unsupported media type"),
+                Rejection::MethodNotAllowed => with_header(405, ("allow", "POST"), "method not allowed").closing(),
+                Rejection::UnsupportedContentEncoding => plain(415, "unsupported media type").closing(),
                 Rejection::MissingSignature
                 | Rejection::MalformedSignature
                 | Rejection::SignatureMismatch
-                | Rejection::Stale { .. } => plain(401, "unauthorized"),
-                Rejection::PayloadTooLarge => plain(413, "payload too large"),
-                Rejection::BodyReadTimeout => plain(408, "request timeout"),
-                Rejection::BodyIncomplete | Rejection::MalformedPayload | Rejection::HeaderBodyMismatch => {
-                    plain(400, "bad request")
-                }
-                Rejection::Overloaded | Rejection::ShuttingDown | Rejection::Clock | Rejection::StoreUnavailable => {
-                    plain(503, "service unavailable")
-                }
+                | Rejection::Stale { .. } => plain(401, "unauthorized").closing(),
+                Rejection::PayloadTooLarge => plain(413, "payload too large").closing(),
+                Rejection::BodyReadTimeout => plain(408, "request timeout").closing(),
+                Rejection::BodyIncomplete => plain(400, "bad request").closing(),
+                Rejection::MalformedPayload | Rejection::HeaderBodyMismatch => plain(400, "bad request"),
+                Rejection::Overloaded | Rejection::ShuttingDown => plain(503, "service unavailable").closing(),
+                Rejection::Clock | Rejection::StoreUnavailable => plain(503, "service unavailable"),
             },
         }
+    }
+}
+
+impl Response {
+    fn closing(self) -> Self {
+        Self { closes_connection: true, ..self }
     }
 }
 
@@ -92,9 +103,9 @@ fn done(status: u16, outcome: &'static str) -> Response {
 }
 
 fn plain(status: u16, body: &'static str) -> Response {
-    Response { status, header: None, body }
+    Response { status, header: None, body, closes_connection: false }
 }
 
 fn with_header(status: u16, header: (&'static str, &'static str), body: &'static str) -> Response {
-    Response { status, header: Some(header), body }
+    Response { header: Some(header), ..plain(status, body) }
 }

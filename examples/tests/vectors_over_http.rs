@@ -329,10 +329,10 @@ fn macs(secret: &[u8], old: &Case, new: &Case, new_time: Option<i64>) -> Option<
 
 fn rewrite_signature(value: &[u8], times: Option<(i64, i64)>, macs: &[(String, String)]) -> Vec<u8> {
     let rewrite = |element: &[u8]| {
-        if let Some((old, new)) = times {
-            if plain_time(element.trim_ascii()) == Some(old) {
-                return replace(element, old.to_string().as_bytes(), new.to_string().as_bytes());
-            }
+        if let Some((old, new)) = times
+            && plain_time(element.trim_ascii()) == Some(old)
+        {
+            return replace(element, old.to_string().as_bytes(), new.to_string().as_bytes());
         }
         let remade = macs.iter().find_map(|(old, new)| remake(element, old, new));
         remade.unwrap_or_else(|| element.to_vec())

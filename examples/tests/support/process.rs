@@ -14,15 +14,17 @@ use super::{CIRCA_SECRET, CIRCULARO_SECRET};
 /// Longer than a reference may drain: a hang fails the test instead of blocking it.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A receiver with the environment, the routes and the output that `axum-receiver.rs` describes.
+/// A receiver with the environment, the routes and the output that the package's library describes.
 pub struct Reference {
     pub name: &'static str,
     pub binary: &'static str,
 }
 
 /// Every test runs against all of them.
-pub const REFERENCES: [Reference; 1] =
-    [Reference { name: "axum-receiver", binary: env!("CARGO_BIN_EXE_axum-receiver") }];
+pub const REFERENCES: [Reference; 2] = [
+    Reference { name: "axum-receiver", binary: env!("CARGO_BIN_EXE_axum-receiver") },
+    Reference { name: "actix-receiver", binary: env!("CARGO_BIN_EXE_actix-receiver") },
+];
 
 impl Reference {
     /// Started with one secret for each sender.
