@@ -10,6 +10,11 @@
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
 //! | `RUST_LOG` | what is logged; `info` by default |
 
+// The code of README.md is compiled and run with the doctests of this crate, the one that depends on both adapters.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use std::{
     env,
     error::Error,
