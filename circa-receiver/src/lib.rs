@@ -35,7 +35,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
-mod delivery;
+mod head;
 mod hex;
 mod rejection;
 mod secret;
@@ -52,6 +52,8 @@ mod builder;
 #[cfg(feature = "receiver")]
 pub mod dedup;
 #[cfg(feature = "receiver")]
+mod delivery;
+#[cfg(feature = "receiver")]
 mod extract;
 #[cfg(feature = "receiver")]
 mod handler;
@@ -65,13 +67,15 @@ mod receiver;
 mod routes;
 #[cfg(feature = "receiver")]
 mod running;
+#[cfg(feature = "receiver")]
+mod task;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use clock::{Clock, ClockError, SystemClock};
-pub use delivery::Head;
 pub use event::{AnyEvent, DecodeError, Event, EventData, EventKind};
+pub use head::Head;
 pub use rejection::Rejection;
 pub use secret::{Secret, SecretError, SecretId, Secrets};
 pub use sender::Sender;
@@ -81,6 +85,8 @@ pub use verifier::{ToleranceError, Verified, Verifier};
 pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
 #[cfg(feature = "receiver")]
 pub use dedup::{DedupStore, MemoryStore};
+#[cfg(feature = "receiver")]
+pub use delivery::Delivery;
 #[cfg(feature = "receiver")]
 pub use extract::ExtractError;
 #[cfg(feature = "receiver")]
@@ -92,6 +98,8 @@ pub use observe::{Observer, StoreOperation};
 #[cfg(feature = "receiver")]
 pub use outcome::{Outcome, Response};
 #[cfg(feature = "receiver")]
-pub use receiver::{Admitted, Delivery, Receiver, Reception};
+pub use receiver::{Receiver, Reception};
 #[cfg(feature = "receiver")]
 pub use routes::{RouteError, Routes};
+#[cfg(feature = "receiver")]
+pub use task::Admitted;

@@ -15,9 +15,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    AnyEvent, Clock, ClockError, Rejection, SecretId, Secrets, Sender,
-    delivery::{SignedFields, UnsignedFields},
-    event,
+    AnyEvent, Clock, ClockError, Rejection, SecretId, Secrets, Sender, event,
+    head::{SignedFields, UnsignedFields},
     sender::Scheme,
     signature::{MacKey, Signature, SignedAt},
 };

@@ -6,7 +6,16 @@
 mod claim;
 mod memory;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    fmt,
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -103,6 +112,16 @@ impl Fingerprint {
 /// Names one delivery, so that its claim can be repeated when the store's answer was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Nonce(pub u128);
+
+impl Nonce {
+    /// A number that no other delivery has: a random half per process, a counted half per delivery.
+    pub(crate) fn fresh() -> Self {
+        static PROCESS: OnceLock<u64> = OnceLock::new();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let process = *PROCESS.get_or_init(|| RandomState::new().build_hasher().finish());
+        Self(u128::from(process) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+}
 
 /// Fences a claim: rises with every take-over of a key.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

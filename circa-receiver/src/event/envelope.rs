@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{AnyEvent, Fields, Inner, Text, label};
-use crate::{Rejection, Verified, delivery::Field, hex, sender::Envelope};
+use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
 
 /// Objects and arrays within each other, the body itself counted: as deep as `serde_json` goes, so that a typed decode of `data` never meets its limit.
 const MAX_NESTING: usize = 128;

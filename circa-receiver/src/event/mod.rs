@@ -6,6 +6,7 @@
 mod circa;
 mod circularo;
 mod envelope;
+mod kind;
 mod scalar;
 
 pub use circa::{
@@ -16,6 +17,7 @@ pub use circularo::{
     DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent, DocumentSigned,
     DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
 };
+pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
 
 #[cfg(feature = "receiver")]
@@ -33,7 +35,7 @@ use std::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::{SecretId, Sender, sender::Envelope};
+use crate::{SecretId, Sender};
 
 /// An authentic event with its data left as JSON. Cheap to clone.
 ///
@@ -301,57 +303,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
-
-macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $sender:ident $name:literal,)*) => {
-        /// The type of an event. Open: what is not known yet is [`EventKind::Other`].
-        #[non_exhaustive]
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum EventKind<'a> {
-            $($(#[$doc])* $kind,)*
-            /// A type that this version does not know.
-            Other(&'a str),
-        }
-
-        impl<'a> EventKind<'a> {
-            fn of(sender: Sender, event_type: &'a str) -> Self {
-                match (sender.spec().envelope, event_type) {
-                    $((Envelope::$sender, $name) => Self::$kind,)*
-                    (_, other) => Self::Other(other),
-                }
-            }
-        }
-    };
-}
-
-event_kinds! {
-    /// Circa: one successful API call that pulled data.
-    DatapointPulled = Circa "datapoint.pulled",
-    /// Circa: the portal's "Send test" button.
-    WebhookTest = Circa "webhook.test",
-    /// Circularo: a document was created.
-    DocumentCreated = Circularo "documentCreated",
-    /// Circularo: a document was edited.
-    DocumentEdited = Circularo "documentEdited",
-    /// Circularo: a document was deleted.
-    DocumentDeleted = Circularo "documentDeleted",
-    /// Circularo: a signature was requested.
-    SignRequest = Circularo "signRequest",
-    /// Circularo: a signature was delegated.
-    SignDelegated = Circularo "signDelegated",
-    /// Circularo: a signature was refused.
-    SignRejected = Circularo "signRejected",
-    /// Circularo: a signature request expired.
-    SignExpired = Circularo "signExpired",
-    /// Circularo: a signature request was cancelled.
-    SignCancelled = Circularo "signCancelled",
-    /// Circularo: one signer has signed.
-    DocumentSigned = Circularo "documentSigned",
-    /// Circularo: all signatures are collected.
-    DocumentCompleted = Circularo "documentCompleted",
-    /// Circularo: a document was approved, reviewed or accepted.
-    DocumentSimpleActionExecuted = Circularo "documentSimpleActionExecuted",
-}
 
 /// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters.
 fn label(value: &[u8]) -> Box<str> {

@@ -1,0 +1,54 @@
+//! The types of events, as an open enum: what is not known yet is data, not an error.
+
+use crate::{Sender, sender::Envelope};
+
+macro_rules! event_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $sender:ident $name:literal,)*) => {
+        /// The type of an event. Open: what is not known yet is [`EventKind::Other`].
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum EventKind<'a> {
+            $($(#[$doc])* $kind,)*
+            /// A type that this version does not know.
+            Other(&'a str),
+        }
+
+        impl<'a> EventKind<'a> {
+            pub(super) fn of(sender: Sender, event_type: &'a str) -> Self {
+                match (sender.spec().envelope, event_type) {
+                    $((Envelope::$sender, $name) => Self::$kind,)*
+                    (_, other) => Self::Other(other),
+                }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// Circa: one successful API call that pulled data.
+    DatapointPulled = Circa "datapoint.pulled",
+    /// Circa: the portal's "Send test" button.
+    WebhookTest = Circa "webhook.test",
+    /// Circularo: a document was created.
+    DocumentCreated = Circularo "documentCreated",
+    /// Circularo: a document was edited.
+    DocumentEdited = Circularo "documentEdited",
+    /// Circularo: a document was deleted.
+    DocumentDeleted = Circularo "documentDeleted",
+    /// Circularo: a signature was requested.
+    SignRequest = Circularo "signRequest",
+    /// Circularo: a signature was delegated.
+    SignDelegated = Circularo "signDelegated",
+    /// Circularo: a signature was refused.
+    SignRejected = Circularo "signRejected",
+    /// Circularo: a signature request expired.
+    SignExpired = Circularo "signExpired",
+    /// Circularo: a signature request was cancelled.
+    SignCancelled = Circularo "signCancelled",
+    /// Circularo: one signer has signed.
+    DocumentSigned = Circularo "documentSigned",
+    /// Circularo: all signatures are collected.
+    DocumentCompleted = Circularo "documentCompleted",
+    /// Circularo: a document was approved, reviewed or accepted.
+    DocumentSimpleActionExecuted = Circularo "documentSimpleActionExecuted",
+}

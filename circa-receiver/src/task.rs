@@ -1,0 +1,320 @@
+//! The task's part of the pipeline: the claim, the handler, and what becomes of both.
+//!
+//! It runs apart from the request, so that neither a sender that hangs up nor a dropped request future stops a handler half-way.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use crate::{
+    DeadLetter, Delivery, HandlerError, Outcome, Rejection, Response, StoreFailure, StoreOperation,
+    dedup::{Claim, Claimed, Fingerprint, Key, Nonce, StoreError},
+    receiver::Shared,
+    running::Ending,
+};
+
+/// How often a claim held by another process is asked for: soon at first, then less and less.
+const FIRST_POLL: Duration = Duration::from_millis(20);
+const LAST_POLL: Duration = Duration::from_secs(1);
+
+/// An authentic and wanted event, on its way to the claim and the handler.
+#[must_use]
+pub struct Admitted {
+    shared: Arc<Shared>,
+    delivery: Delivery,
+    ack_deadline: Instant,
+    place: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        delivery: Delivery,
+        ack_deadline: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { shared, delivery, ack_deadline, place }
+    }
+
+    /// The event, before it is claimed.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// Two futures: the task, to be spawned, which claims the event, runs the handler and settles the claim; and the answer, to be awaited, which
+    /// comes by the ack deadline at the latest. The task is `Send` if `run` and its future are.
+    pub fn run<F>(self, run: impl FnOnce(Delivery) -> F) -> (impl Future<Output = ()>, impl Future<Output = Response>)
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let Self { shared, delivery, ack_deadline, place } = self;
+        let (sender, ended) = oneshot::channel();
+        let answer = Answer { shared: Arc::clone(&shared), delivery: delivery.clone(), ended, ack_deadline, place };
+        let task = async move {
+            let outcome = shared.process(delivery, ack_deadline, run).await;
+            // Nobody listens any more where the sender has hung up or the ack deadline has passed.
+            let _ = sender.send(outcome);
+        };
+        (task, answer.wait())
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted").field("delivery", &self.delivery).finish_non_exhaustive()
+    }
+}
+
+/// The answer that a request waits for.
+struct Answer {
+    shared: Arc<Shared>,
+    delivery: Delivery,
+    ended: oneshot::Receiver<Outcome>,
+    ack_deadline: Instant,
+    place: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    async fn wait(mut self) -> Response {
+        let outcome = tokio::select! {
+            biased;
+            // A task that is gone without a word was stopped with its runtime.
+            ended = &mut self.ended => ended.unwrap_or(Outcome::Failed),
+            () = sleep_until(self.ack_deadline) => Outcome::Unfinished,
+        };
+        if outcome == Outcome::Unfinished {
+            self.shared.observe(|observer| observer.unfinished(&self.delivery));
+        }
+        drop(self.place);
+        outcome.response()
+    }
+}
+
+impl Shared {
+    /// The claim, then the handler, then what became of it.
+    async fn process<F>(
+        self: Arc<Self>,
+        delivery: Delivery,
+        ack_deadline: Instant,
+        run: impl FnOnce(Delivery) -> F,
+    ) -> Outcome
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        // Entered before the claim: shutdown waits until whatever is claimed is settled.
+        let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
+        let key = Key::new(&self.endpoint, delivery.event().id());
+        let fingerprint = Fingerprint::from_bytes(Sha256::digest(delivery.body()).into());
+        let claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
+            Ok(claim) => claim,
+            Err(outcome) => return outcome,
+        };
+        if !visit.run(&key, fingerprint) {
+            self.release(&delivery, claim).await;
+            return self.reject(Rejection::ShuttingDown);
+        }
+        let started = Instant::now();
+        let end = self.run(&delivery, claim.as_ref(), run).await;
+        let outcome = self.settle(&delivery, claim, end, started).await;
+        visit.end(outcome);
+        outcome
+    }
+
+    /// Wins the claim, or tells what to answer. `None` is the right to run without one, where the user chose so.
+    async fn claim(
+        &self,
+        delivery: &Delivery,
+        key: &Key,
+        fingerprint: Fingerprint,
+        ack_deadline: Instant,
+    ) -> Result<Option<Claim>, Outcome> {
+        let nonce = Nonce::fresh();
+        let mut pause = FIRST_POLL;
+        loop {
+            let retry_after = match self.claims.claim(key, fingerprint, nonce).await {
+                Ok(Claimed::Won(claim)) => return Ok(Some(claim)),
+                Ok(Claimed::Done { same_body }) => return Err(self.duplicate(delivery, same_body)),
+                Ok(Claimed::InProgress { retry_after }) => retry_after,
+                Err(error) => {
+                    self.observe(|observer| observer.store_error(delivery, StoreOperation::Claim, &error));
+                    return match self.store_failure {
+                        StoreFailure::RunWithoutDedup => Ok(None),
+                        StoreFailure::Refuse => {
+                            self.claims.abandon(key, fingerprint, nonce);
+                            Err(self.reject(Rejection::StoreUnavailable))
+                        }
+                    };
+                }
+            };
+            // By the ack deadline at the latest the sender is answered; until then the other run may end.
+            let waited = timeout_at(ack_deadline, async {
+                match self.running.wait_for(key, fingerprint).await {
+                    Ending::Outcome(outcome, same_body) => Some((outcome, same_body)),
+                    Ending::Vanished => None,
+                    Ending::Elsewhere => {
+                        // A lease that is about to lapse may yet be renewed: no store is asked again at once.
+                        let lapses = if retry_after < FIRST_POLL { pause } else { retry_after };
+                        sleep(pause.min(lapses)).await;
+                        pause = (pause * 2).min(LAST_POLL);
+                        None
+                    }
+                }
+            });
+            match waited.await {
+                Err(_) => return Err(Outcome::Unfinished),
+                Ok(None) => {}
+                Ok(Some((Outcome::Handled | Outcome::DeadLettered, same_body))) => {
+                    return Err(self.duplicate(delivery, same_body));
+                }
+                Ok(Some((outcome, _))) => return Err(outcome),
+            }
+        }
+    }
+
+    /// Runs the handler to its end, or to the end of the drain; renews the lease meanwhile.
+    async fn run<F>(&self, delivery: &Delivery, claim: Option<&Claim>, run: impl FnOnce(Delivery) -> F) -> End
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        tokio::select! {
+            biased;
+            end = self.attempt(delivery, run) => end,
+            () = self.keep(delivery, claim) => End::Drained,
+            () = self.running.drain_ended() => End::Drained,
+        }
+    }
+
+    /// Runs the handler; buries what it says can never be handled.
+    async fn attempt<F>(&self, delivery: &Delivery, run: impl FnOnce(Delivery) -> F) -> End
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let delivered = delivery.clone();
+        let returned = catch_panic(async move { run(delivered).await }).await;
+        let Err(error) = returned.unwrap_or_else(|panic| Err(HandlerError::retryable(format!("the handler {panic}"))))
+        else {
+            return End::Succeeded;
+        };
+        let Some(sink) = self.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
+            return End::Failed(error);
+        };
+        let buried = catch_panic(sink.bury(DeadLetter { delivery, error: &error })).await;
+        match buried.unwrap_or_else(|panic| Err(format!("the sink {panic}").into())) {
+            Ok(()) => End::Buried(error),
+            Err(sink_error) => {
+                self.observe(|observer| observer.dead_letter_failed(delivery, &sink_error));
+                End::Failed(error)
+            }
+        }
+    }
+
+    /// Renews the lease at a third of it, for ever.
+    async fn keep(&self, delivery: &Delivery, claim: Option<&Claim>) {
+        let Some(claim) = claim else { return std::future::pending().await };
+        loop {
+            sleep(self.claims.lease / 3).await;
+            match claim.renew().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.observe(|observer| observer.claim_lost(delivery));
+                    return std::future::pending().await;
+                }
+                Err(error) => self.observe(|observer| observer.store_error(delivery, StoreOperation::Renew, &error)),
+            }
+        }
+    }
+
+    /// Completes or releases the claim as the handler's end demands.
+    async fn settle(&self, delivery: &Delivery, claim: Option<Claim>, end: End, started: Instant) -> Outcome {
+        match end {
+            End::Succeeded => {
+                self.complete(delivery, claim).await;
+                self.observe(|observer| observer.handled(delivery, started.elapsed()));
+                Outcome::Handled
+            }
+            End::Buried(error) => {
+                self.complete(delivery, claim).await;
+                self.observe(|observer| observer.dead_lettered(delivery, &error));
+                Outcome::DeadLettered
+            }
+            End::Failed(error) => {
+                self.release(delivery, claim).await;
+                self.observe(|observer| observer.failed(delivery, &error, started.elapsed()));
+                Outcome::Failed
+            }
+            End::Drained => {
+                self.release(delivery, claim).await;
+                self.reject(Rejection::ShuttingDown)
+            }
+        }
+    }
+
+    async fn complete(&self, delivery: &Delivery, claim: Option<Claim>) {
+        if let Some(claim) = claim {
+            let told = claim.is_lost();
+            self.observe_end(delivery, StoreOperation::Complete, told, claim.complete().await);
+        }
+    }
+
+    async fn release(&self, delivery: &Delivery, claim: Option<Claim>) {
+        if let Some(claim) = claim {
+            let told = claim.is_lost();
+            self.observe_end(delivery, StoreOperation::Release, told, claim.release().await);
+        }
+    }
+
+    /// `told` if the observers know already that the claim was lost.
+    fn observe_end(&self, delivery: &Delivery, operation: StoreOperation, told: bool, end: Result<bool, StoreError>) {
+        match end {
+            Ok(false) if !told => self.observe(|observer| observer.claim_lost(delivery)),
+            Ok(_) => {}
+            Err(error) => self.observe(|observer| observer.store_error(delivery, operation, &error)),
+        }
+    }
+
+    fn duplicate(&self, delivery: &Delivery, same_body: bool) -> Outcome {
+        self.observe(|observer| observer.duplicate(delivery, same_body));
+        Outcome::Duplicate
+    }
+
+    fn reject(&self, rejection: Rejection) -> Outcome {
+        self.observe(|observer| observer.rejected(&self.endpoint, rejection));
+        Outcome::Rejected(rejection)
+    }
+}
+
+/// How a handler's run ended.
+enum End {
+    Succeeded,
+    Failed(HandlerError),
+    /// It can never succeed, and the dead-letter sink has the event.
+    Buried(HandlerError),
+    /// The drain deadline passed first.
+    Drained,
+}
+
+/// The future's output, or what its panic said.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    caught.await.map_err(|panic| {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("panicked: {}", message.unwrap_or("no message"))
+    })
+}
