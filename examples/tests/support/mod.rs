@@ -4,9 +4,10 @@
 
 mod process;
 mod request;
+pub mod vectors;
 
 pub use process::{Ended, Process, REFERENCES, Reference, lines};
-pub use request::{Answer, Request, read_answer};
+pub use request::{Answer, Protocol, Request, read_answer};
 
 use circa_receiver::testing::{CircaSigner, fixtures};
 

@@ -14,6 +14,12 @@ use tokio::{
 /// Longer than any deadline of a receiver: a hang fails the test instead of blocking it.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
 #[derive(Clone)]
 pub struct Request {
     method: String,
@@ -81,6 +87,14 @@ impl Request {
         }
         framed.extend(b"0\r\n\r\n");
         framed
+    }
+
+    /// Sent on a connection of its own.
+    pub async fn send_over(&self, protocol: Protocol, address: SocketAddr) -> Answer {
+        match protocol {
+            Protocol::Http1 => self.send(address).await,
+            Protocol::Http2 => self.send_http2(address).await,
+        }
     }
 
     /// Sent over HTTP/1.1, on a connection of its own.
