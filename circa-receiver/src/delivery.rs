@@ -20,7 +20,7 @@ impl Delivery {
         Self { endpoint: Arc::clone(endpoint), event }
     }
 
-    /// The name of the endpoint: [`Builder::endpoint`].
+    /// The name of the endpoint: [`Builder::endpoint`](crate::Builder::endpoint).
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

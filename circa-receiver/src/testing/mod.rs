@@ -4,8 +4,19 @@ mod clock;
 mod fixtures;
 mod request;
 mod signer;
+#[cfg(feature = "receiver")]
+mod simulator;
+#[cfg(feature = "receiver")]
+mod tokio_clock;
 
 pub use clock::FakeClock;
 pub use fixtures::{Fixture, fixtures};
 pub use request::SignedRequest;
 pub use signer::{CircaSigner, CircularoSigner};
+#[cfg(feature = "receiver")]
+pub use simulator::{
+    Answer, CircaSimulator, CircularoSimulator, Disabling, Faults, HandlerRun, HandlerRuns, HttpTarget, Ledger,
+    RETRY_DELAYS, SENDER_TIMEOUT, SimulatedBody, Target,
+};
+#[cfg(feature = "receiver")]
+pub use tokio_clock::TokioClock;

@@ -1,0 +1,156 @@
+//! What came of a simulation, event by event; the assertions that a receiver's tests make on it.
+
+use std::{fmt, fmt::Write, time::Duration};
+
+use super::{HandlerRuns, faults::Fault};
+
+/// What came of every event, and of every endpoint.
+#[derive(Debug)]
+#[must_use]
+pub struct Ledger {
+    pub(super) seed: u64,
+    pub(super) runs: HandlerRuns,
+    pub(super) rows: Vec<Row>,
+    /// The paths of the endpoints that were disabled.
+    pub(super) disabled: Vec<String>,
+}
+
+/// One event at one endpoint.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) path: String,
+    /// Under which the handlers record it.
+    pub(super) run_id: String,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) end: End,
+}
+
+/// How the sender's efforts ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    Delivered,
+    Dropped,
+    Disabled,
+}
+
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Since the simulation began.
+    pub(super) at: Duration,
+    pub(super) fault: Option<Fault>,
+    pub(super) answer: String,
+}
+
+impl Ledger {
+    /// The seed that repeats this simulation.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many deliveries of the event were attempted, at all endpoints.
+    pub fn attempts(&self, event_id: &str) -> usize {
+        self.rows_of(event_id).map(|row| row.attempts.len()).sum()
+    }
+
+    /// When the deliveries of the event were attempted, since the simulation began.
+    pub fn attempted_at(&self, event_id: &str) -> Vec<Duration> {
+        self.rows_of(event_id).flat_map(|row| row.attempts.iter().map(|attempt| attempt.at)).collect()
+    }
+
+    /// Whether the sender gave up on the event after its last attempt.
+    pub fn was_dropped(&self, event_id: &str) -> bool {
+        self.rows_of(event_id).any(|row| row.end == End::Dropped)
+    }
+
+    /// Whether an endpoint was disabled.
+    pub fn was_disabled(&self) -> bool {
+        !self.disabled.is_empty()
+    }
+
+    /// The effect of every event has happened.
+    ///
+    /// # Panics
+    ///
+    /// With the history of an event that was lost, and the seed.
+    #[track_caller]
+    pub fn assert_nothing_lost(&self) {
+        self.assert("was lost", |row| self.runs.counts(&row.run_id).succeeded > 0);
+    }
+
+    /// The effect of no event has happened twice.
+    ///
+    /// # Panics
+    ///
+    /// With the history of an event that was handled twice, and the seed.
+    #[track_caller]
+    pub fn assert_once(&self) {
+        self.assert("was handled more than once", |row| self.runs.counts(&row.run_id).succeeded <= 1);
+    }
+
+    /// No handler was cut off half-way.
+    ///
+    /// # Panics
+    ///
+    /// With the history of an event whose handler was dropped before it succeeded or failed, and the seed.
+    #[track_caller]
+    pub fn assert_nothing_cut_off(&self) {
+        self.assert("had its handler cut off half-way", |row| {
+            let counts = self.runs.counts(&row.run_id);
+            counts.started == counts.succeeded + counts.failed
+        });
+    }
+
+    /// No endpoint was disabled.
+    ///
+    /// # Panics
+    ///
+    /// With the history of the last event that failed, and the seed.
+    #[track_caller]
+    pub fn assert_enabled(&self) {
+        if let Some(path) = self.disabled.first() {
+            let last = self.rows.iter().rfind(|row| row.path == *path && row.end != End::Delivered);
+            let history = last.map(|row| self.history(row)).unwrap_or_default();
+            panic!("the endpoint {path} was disabled after too many failures in a row\n{history}");
+        }
+    }
+
+    #[track_caller]
+    fn assert(&self, what_went_wrong: &str, holds: impl Fn(&Row) -> bool) {
+        if let Some(row) = self.rows.iter().find(|row| !holds(row)) {
+            let others = self.rows.iter().filter(|row| !holds(row)).count() - 1;
+            panic!("the event {} {what_went_wrong} (and {others} more)\n{}", row.run_id, self.history(row));
+        }
+    }
+
+    fn rows_of(&self, event_id: &str) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.run_id == event_id || row.run_id.ends_with(&format!(" {event_id}")))
+    }
+
+    fn history(&self, row: &Row) -> String {
+        let counts = self.runs.counts(&row.run_id);
+        let mut table = format!("{:>12}  {:<16}  answer\n", "after", "fault");
+        for attempt in &row.attempts {
+            let fault = attempt.fault.map_or("-", Fault::name);
+            // Writing to a string cannot fail.
+            let _ = writeln!(table, "{:>12}  {fault:<16}  {}", Seconds(attempt.at).to_string(), attempt.answer);
+        }
+        let end = match row.end {
+            End::Delivered => "delivered",
+            End::Dropped => "dropped by the sender",
+            End::Disabled => "not sent any more: the endpoint was disabled",
+        };
+        format!(
+            "{table}{end}; handler runs: {} started, {} succeeded, {} failed\nrepeat with .seed({:#x})",
+            counts.started, counts.succeeded, counts.failed, self.seed
+        )
+    }
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        write!(f, "{}:{:02}:{:02}.{:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60, self.0.subsec_millis())
+    }
+}
