@@ -32,6 +32,8 @@ mod extract;
 mod handler;
 mod layer;
 mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod webhook;
 
 pub use circa_receiver::{self, EventData, Mode, Receiver, Routes, Secret, Secrets, event};

@@ -65,7 +65,7 @@ async fn failures_are_retried_on_the_documented_schedule() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_waited_for_15_seconds() {
     let runs = HandlerRuns::default();
-    let silent = simulator().count(1).run(Always(|| pending()), &runs).await;
+    let silent = simulator().count(1).run(Always(pending), &runs).await;
     assert_eq!(silent.attempted_at("evt_0"), seconds(&[0, 45, 180, 795, 4_410, 26_025, 112_440]));
     for (millis, attempts) in [(14_999, 1), (15_001, 7)] {
         let slow = Always(|| async move {
@@ -112,7 +112,7 @@ async fn twenty_failures_in_a_row_disable_the_endpoint() {
 #[tokio::test]
 #[should_panic(expected = "tokio's time is not paused")]
 async fn a_schedule_of_32_hours_is_not_begun_in_real_time() {
-    let _ = simulator().run(Always(|| pending()), &HandlerRuns::default()).await;
+    let _ = simulator().run(Always(pending), &HandlerRuns::default()).await;
 }
 
 /// Ours, as an adapter runs it: the task is spawned, the answer awaited.

@@ -2,6 +2,8 @@
 
 mod clock;
 mod fixtures;
+#[cfg(feature = "receiver")]
+mod mounted;
 mod request;
 mod signer;
 #[cfg(feature = "receiver")]
@@ -11,6 +13,8 @@ mod tokio_clock;
 
 pub use clock::FakeClock;
 pub use fixtures::{Fixture, fixtures};
+#[cfg(feature = "receiver")]
+pub use mounted::{MountFault, ProbeSigner, assert_mounted, check_mounted};
 pub use request::SignedRequest;
 pub use signer::{CircaSigner, CircularoSigner};
 #[cfg(feature = "receiver")]
