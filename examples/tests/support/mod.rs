@@ -3,11 +3,12 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod process;
+pub mod random;
 mod request;
 pub mod vectors;
 
 pub use process::{Ended, Process, REFERENCES, Reference, lines};
-pub use request::{Answer, Protocol, Request, read_answer};
+pub use request::{Answer, Protocol, Request, read_answer, read_answer_to};
 
 use circa_receiver::testing::{CircaSigner, fixtures};
 

@@ -26,7 +26,16 @@ pub struct Request {
     path: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
-    chunk: Option<usize>,
+    framing: Framing,
+}
+
+/// How HTTP/1.1 tells where the body ends.
+#[derive(Clone)]
+enum Framing {
+    Length,
+    /// The sizes of the chunks, again and again until the body is sent.
+    Chunks(Vec<usize>),
+    Nothing,
 }
 
 /// What came back. `Date` is left out: it is the server's, and the only header that may differ between two equal answers.
@@ -39,12 +48,21 @@ pub struct Answer {
 
 impl Request {
     pub fn post(path: &str) -> Self {
-        Self { method: "POST".to_owned(), path: path.to_owned(), headers: Vec::new(), body: Vec::new(), chunk: None }
+        let (headers, body, framing) = (Vec::new(), Vec::new(), Framing::Length);
+        Self { method: "POST".to_owned(), path: path.to_owned(), headers, body, framing }
     }
 
     pub fn method(mut self, method: &str) -> Self {
         self.method = method.to_owned();
         self
+    }
+
+    pub fn method_name(&self) -> &str {
+        &self.method
+    }
+
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
@@ -59,8 +77,20 @@ impl Request {
     }
 
     /// Sends the body in chunks of so many bytes, over HTTP/1.1 without `Content-Length`.
-    pub fn chunked(mut self, bytes: usize) -> Self {
-        self.chunk = Some(bytes);
+    pub fn chunked(self, bytes: usize) -> Self {
+        self.chunked_as(&[bytes])
+    }
+
+    /// As [`Request::chunked`], in chunks of these sizes, again and again.
+    pub fn chunked_as(mut self, sizes: &[usize]) -> Self {
+        self.framing = Framing::Chunks(sizes.to_vec());
+        self
+    }
+
+    /// Without a word about the body, which is right only for an empty one.
+    pub fn unframed(mut self) -> Self {
+        assert!(self.body.is_empty());
+        self.framing = Framing::Nothing;
         self
     }
 
@@ -70,9 +100,10 @@ impl Request {
         for (name, value) in &self.headers {
             head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        let framing = match self.chunk {
-            Some(_) => "Transfer-Encoding: chunked\r\n\r\n".to_owned(),
-            None => format!("Content-Length: {}\r\n\r\n", self.body.len()),
+        let framing = match self.framing {
+            Framing::Length => format!("Content-Length: {}\r\n\r\n", self.body.len()),
+            Framing::Chunks(_) => "Transfer-Encoding: chunked\r\n\r\n".to_owned(),
+            Framing::Nothing => "\r\n".to_owned(),
         };
         head.extend(framing.into_bytes());
         head
@@ -80,10 +111,15 @@ impl Request {
 
     /// The body as HTTP/1.1 frames it.
     pub fn framed_body(&self) -> Vec<u8> {
-        let Some(chunk) = self.chunk else { return self.body.clone() };
-        let mut framed = Vec::new();
-        for chunk in self.body.chunks(chunk) {
+        let Framing::Chunks(sizes) = &self.framing else { return self.body.clone() };
+        let (mut framed, mut rest) = (Vec::new(), &self.body[..]);
+        for &size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (chunk, behind) = rest.split_at(size.min(rest.len()));
             framed.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+            rest = behind;
         }
         framed.extend(b"0\r\n\r\n");
         framed
@@ -120,8 +156,9 @@ impl Request {
 
     /// Sent over HTTP/2 with prior knowledge, on a connection of its own.
     pub async fn send_http2(&self, address: SocketAddr) -> Answer {
-        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-        let (mut client, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
         let mut request =
             http::Request::builder().method(self.method.as_str()).uri(format!("http://receiver{}", self.path));
@@ -166,6 +203,11 @@ impl Answer {
 
 /// Reads one HTTP/1.1 answer; `None` where the connection ends before it is complete.
 pub async fn read_answer(reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
+    read_answer_to("POST", reader).await
+}
+
+/// As [`read_answer`], to a request of this method: the answer to HEAD has no body.
+pub async fn read_answer_to(method: &str, reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
     let mut read = Vec::new();
     let head = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -180,7 +222,8 @@ pub async fn read_answer(reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer
         let (name, value) = line.split_once(':').unwrap();
         answer.push(name, value);
     }
-    let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let announced = answer.header("content-length").filter(|_| method != "HEAD");
+    let length = announced.map_or(0, |length| length.parse().unwrap());
     while read.len() < length {
         more(reader, &mut read).await?;
     }

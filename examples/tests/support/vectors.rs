@@ -268,7 +268,8 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-fn replace(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+/// With the first `old` replaced, if there is one.
+pub fn replace(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let Some(start) = bytes.windows(old.len()).position(|window| window == old) else { return bytes.to_vec() };
     [&bytes[..start], new, &bytes[start + old.len()..]].concat()
 }
