@@ -11,6 +11,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, dev::Paylo
 use circa_receiver::{Delivery, EventData, ExtractError};
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
+///
+/// Where events of all types come through, as behind a [`ReceiverLayer`](crate::ReceiverLayer) or in a fallback, it refuses those of another type:
+/// take [`AnyEvent`] there.
 #[derive(Clone, Debug)]
 pub struct Event<T>(pub circa_receiver::Event<T>);
 
@@ -55,7 +58,7 @@ impl FromRequest for RawDelivery {
 
 impl ResponseError for ExtractRejection {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.0.status()).unwrap_or_default()
+        StatusCode::from_u16(self.0.status()).expect("the core's statuses are HTTP's")
     }
 }
 
@@ -64,6 +67,8 @@ impl fmt::Display for ExtractRejection {
         self.0.fmt(f)
     }
 }
+
+impl std::error::Error for ExtractRejection {}
 
 impl<T> Deref for Event<T> {
     type Target = circa_receiver::Event<T>;

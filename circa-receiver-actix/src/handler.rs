@@ -49,7 +49,7 @@ impl EventHandler {
 ///
 /// Implemented for up to 12 arguments. `Position` is inferred.
 #[diagnostic::on_unimplemented(
-    message = "the handler has no argument `Event<T>`, or more than one, so it does not tell its event type",
+    message = "the handler has no argument `Event<T>`, so it does not tell its event type",
     note = "add an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
 )]
 pub trait TakesEvent<Position> {

@@ -32,7 +32,10 @@ where
                 result
             });
             rt::spawn(task);
-            (convert(response.await), kept.take())
+            let response = convert(response.await);
+            // A task that has not ended may yet need the request.
+            let ended = Rc::strong_count(&kept) == 1;
+            (response, if ended { kept.take() } else { None })
         }
     }
 }
@@ -50,7 +53,8 @@ impl Head for RequestHead<'_> {
 }
 
 fn convert(response: circa_receiver::Response) -> HttpResponse {
-    let mut converted = HttpResponse::build(StatusCode::from_u16(response.status()).unwrap_or_default());
+    let mut converted =
+        HttpResponse::build(StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's"));
     for header in response.headers() {
         converted.insert_header(header);
     }

@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     rc::Rc,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use actix_web::{
@@ -16,7 +17,12 @@ use actix_web::{
     test::{self, TestRequest},
     web,
 };
-use circa_receiver::testing::{CircaSigner, fixtures};
+use async_trait::async_trait;
+use circa_receiver::{
+    DedupStore, MemoryStore,
+    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    testing::{CircaSigner, fixtures},
+};
 use circa_receiver_actix::{
     AnyEvent, Event, RawDelivery, Receiver, ReceiverLayer, Secret,
     event::{DatapointPulled, WebhookTest},
@@ -163,4 +169,57 @@ async fn an_extractor_outside_a_receiver_names_the_fix() {
 #[should_panic(expected = "two handlers are registered for the event type \"webhook.test\"")]
 fn two_handlers_for_one_type_do_not_mount() {
     let _ = webhook(receiver()).on(tested).on_type("webhook.test", tested).into_route();
+}
+
+/// A store whose claims take longer than the ack deadline.
+struct SlowStore(MemoryStore);
+
+#[async_trait]
+impl DedupStore for SlowStore {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.0.claim(request).await
+    }
+
+    async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError> {
+        self.0.renew(key, token, lease).await
+    }
+
+    async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
+        self.0.complete(key, token, retention).await
+    }
+
+    async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        self.0.release(key, token).await
+    }
+
+    async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+        self.0.forget(key).await
+    }
+}
+
+/// The handler runs though the sender was answered before the event was claimed; the sender's next attempt is a duplicate.
+#[actix_web::test]
+async fn a_claim_slower_than_the_ack_deadline_still_ends_in_the_handler() {
+    tokio::time::pause();
+    let log = Log::default();
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).dedup(SlowStore(MemoryStore::default()));
+    let receiver = receiver.ack_deadline(Duration::from_millis(100)).build().unwrap();
+    let resource = web::resource("/webhooks/circa").route(webhook(receiver.clone()).on(pulled).into_route());
+    let app = test::init_service(App::new().app_data(web::Data::new(log.clone())).service(resource)).await;
+    for runs in [1, 1] {
+        let answer = send(&app, signed(fixtures()[0].body())).await;
+        assert_eq!((answer.0.as_u16(), answer.1.as_deref()), (503, None));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(log.lock().unwrap().len(), runs);
+    }
+
+    // And so behind the middleware, which then answers without the request.
+    let resource = web::resource("/webhooks/circa").wrap(ReceiverLayer::new(receiver)).route(web::post().to(pulled));
+    let app = test::init_service(App::new().app_data(web::Data::new(log.clone())).service(resource)).await;
+    let other = fixtures()[0].with_id("evt_2");
+    let error = app.call(signed(other.body()).to_request()).await.unwrap_err();
+    assert_eq!(error.error_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(log.lock().unwrap().len(), 2);
 }

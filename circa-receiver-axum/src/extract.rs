@@ -1,7 +1,7 @@
 //! Extractors for what the receiver verified. They work in handlers of a [`webhook`](crate::webhook) and behind a
 //! [`ReceiverLayer`](crate::ReceiverLayer).
 
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 
 use axum::{
     extract::FromRequestParts,
@@ -11,6 +11,9 @@ use axum::{
 use circa_receiver::{Delivery, EventData, ExtractError};
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
+///
+/// Where events of all types come through, as behind a [`ReceiverLayer`](crate::ReceiverLayer) or in a fallback, it refuses those of another type:
+/// take [`AnyEvent`] there.
 #[derive(Clone, Debug)]
 pub struct Event<T>(pub circa_receiver::Event<T>);
 
@@ -52,10 +55,18 @@ impl<S: Sync> FromRequestParts<S> for RawDelivery {
 
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status()).unwrap_or_default();
+        let status = StatusCode::from_u16(self.0.status()).expect("the core's statuses are HTTP's");
         (status, self.0.to_string()).into_response()
     }
 }
+
+impl fmt::Display for ExtractRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for ExtractRejection {}
 
 impl<T> Deref for Event<T> {
     type Target = circa_receiver::Event<T>;

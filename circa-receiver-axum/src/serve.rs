@@ -53,7 +53,7 @@ impl Head for RequestHead<'_> {
 
 fn convert(response: circa_receiver::Response) -> Response {
     let mut converted = Response::new(Body::from(response.body()));
-    *converted.status_mut() = StatusCode::from_u16(response.status()).unwrap_or_default();
+    *converted.status_mut() = StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's");
     *converted.headers_mut() = response
         .headers()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))

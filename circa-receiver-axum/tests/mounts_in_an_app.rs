@@ -1,8 +1,12 @@
 //! A stranger's axum app takes the receiver beside its own routes, state and middleware.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
@@ -12,7 +16,11 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use circa_receiver::testing::{CircaSigner, SignedRequest, fixtures};
+use circa_receiver::{
+    DedupStore, MemoryStore,
+    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    testing::{CircaSigner, SignedRequest, fixtures},
+};
 use circa_receiver_axum::{
     AnyEvent, Event, Receiver, ReceiverLayer, Secret,
     event::{DatapointPulled, WebhookTest},
@@ -145,4 +153,47 @@ async fn an_extractor_outside_a_receiver_names_the_fix() {
 #[should_panic(expected = "two handlers are registered for the event type \"webhook.test\"")]
 fn two_handlers_for_one_type_do_not_mount() {
     let _ = webhook::<Log>(receiver()).on(tested).on_type("webhook.test", tested).into_route();
+}
+
+/// A store whose claims take longer than the ack deadline.
+struct SlowStore(MemoryStore);
+
+#[async_trait]
+impl DedupStore for SlowStore {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.0.claim(request).await
+    }
+
+    async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError> {
+        self.0.renew(key, token, lease).await
+    }
+
+    async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
+        self.0.complete(key, token, retention).await
+    }
+
+    async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        self.0.release(key, token).await
+    }
+
+    async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+        self.0.forget(key).await
+    }
+}
+
+/// The handler runs though the sender was answered before the event was claimed; the sender's next attempt is a duplicate.
+#[tokio::test(start_paused = true)]
+async fn a_claim_slower_than_the_ack_deadline_still_ends_in_the_handler() {
+    let log = Log::default();
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).dedup(SlowStore(MemoryStore::default()));
+    let receiver = receiver.ack_deadline(Duration::from_millis(100)).build().unwrap();
+    let route = webhook(receiver).on(pulled).with_state(log.clone());
+    let app = Router::new().route("/webhooks/circa", route);
+    for runs in [1, 1] {
+        let answer = send(&app, signed(fixtures()[0].body())).await;
+        assert_eq!((answer.0.as_u16(), answer.1.as_deref()), (503, None));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(log.lock().unwrap().len(), runs);
+    }
 }

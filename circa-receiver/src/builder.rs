@@ -13,7 +13,7 @@ use crate::{
 const BODY_LIMIT: usize = 1_024 * 1_024;
 /// As the ack deadline: a body that takes longer could not be answered in time any more.
 const READ_DEADLINE: Duration = Duration::from_secs(10);
-/// With 1 MiB each, 256 MiB at the worst.
+/// With 1 MiB each, about 256 MiB, and somewhat more while they are being read.
 const MAX_IN_FLIGHT: usize = 256;
 /// Circa gives up at 15 s (Circa documentation, Webhooks); 5 s are left for the answer's way.
 const ACK_DEADLINE: Duration = Duration::from_secs(10);
@@ -256,7 +256,7 @@ impl Builder {
         self
     }
 
-    /// How long the whole body may take, from the arrival of the head; 10 s by default.
+    /// How long the whole body may take, from the arrival of the head; 10 s by default, and never longer than the ack deadline.
     pub fn read_deadline(mut self, deadline: Duration) -> Self {
         self.read_deadline = deadline;
         self
@@ -299,13 +299,13 @@ impl Builder {
     /// [`ConfigError`] for settings that cannot be right, with what to do.
     pub fn build(self) -> Result<Receiver, ConfigError> {
         self.refuse_nonsense()?;
+        let verifier = self.verifier()?;
         let warnings = self.warnings();
         for (observer, warning) in
             self.observers.iter().flat_map(|observer| warnings.iter().map(move |warning| (observer, warning)))
         {
             observer.config_warning(&self.endpoint, *warning);
         }
-        let verifier = self.verifier()?;
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
         Ok(Receiver::from(Shared {
             verifier,
@@ -314,7 +314,7 @@ impl Builder {
             mode: self.mode,
             max_event_age: self.max_event_age,
             body_limit: self.body_limit,
-            read_deadline: self.read_deadline.min(FOREVER),
+            read_deadline: self.read_deadline.min(self.ack_deadline),
             ack_deadline: self.ack_deadline,
             drain_deadline: self.drain_deadline.min(FOREVER),
             in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),

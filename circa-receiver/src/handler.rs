@@ -26,6 +26,11 @@ impl HandlerError {
         Self { permanent: true, error: error.into() }
     }
 
+    /// What went wrong.
+    pub fn error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.error
+    }
+
     /// Whether sending the event again will not help.
     pub fn is_permanent(&self) -> bool {
         self.permanent

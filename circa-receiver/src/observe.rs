@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{ConfigWarning, Delivery, HandlerError, Rejection, dedup::StoreError};
+use crate::{ConfigWarning, Delivery, HandlerError, Outcome, Rejection, dedup::StoreError};
 
 /// Watches a receiver. Every method does nothing by default; implement those that you need, and return quickly: they run in the delivery's path.
 ///
@@ -31,6 +31,12 @@ pub trait Observer: Send + Sync + 'static {
     /// An event had been handled before. With another body under the same id it deserves a warning.
     fn duplicate(&self, delivery: &Delivery, same_body: bool) {
         let _ = (delivery, same_body);
+    }
+
+    /// A delivery waited for another of the same event, which did not succeed, and is answered as that one. With another body under the same id it
+    /// deserves a warning.
+    fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {
+        let _ = (delivery, outcome, same_body);
     }
 
     /// A handler succeeded, after so long.
@@ -148,6 +154,10 @@ impl Observer for TracingObserver {
         } else {
             delivery_event!(warn, delivery, "duplicate event id with a different body");
         }
+    }
+
+    fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {
+        delivery_event!(warn, delivery, "the run that a delivery waited for did not succeed", outcome = ?outcome, same_body);
     }
 
     fn handled(&self, delivery: &Delivery, duration: Duration) {

@@ -111,6 +111,8 @@ impl Receiver {
     }
 
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
+    ///
+    /// Without effect on a receiver made by [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         self.0.verifier.replace_secrets(secrets);
     }
@@ -130,6 +132,8 @@ impl Receiver {
     }
 
     /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any time.
+    ///
+    /// Check the routes once, before the first delivery, with [`Routes::check`]; the adapters do.
     pub async fn receive<'r, E, H>(
         &self,
         head: &impl Head,
@@ -163,6 +167,8 @@ impl Receiver {
     }
 
     /// Receives one request whose body is at hand, with portable handlers, each in a task of its own on the current tokio runtime.
+    ///
+    /// Check the routes once, before the first delivery, with [`Routes::check`].
     ///
     /// # Panics
     ///

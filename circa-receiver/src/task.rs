@@ -61,9 +61,17 @@ impl Admitted {
     {
         let Self { shared, delivery, ack_deadline, place } = self;
         let (sender, ended) = oneshot::channel();
-        let answer = Answer { shared: Arc::clone(&shared), delivery: delivery.clone(), ended, ack_deadline, place };
+        // Of the answer and, until the claim is decided, of the task: hanging up makes no room for more.
+        let place = Arc::new(place);
+        let answer = Answer {
+            shared: Arc::clone(&shared),
+            delivery: delivery.clone(),
+            ended,
+            ack_deadline,
+            place: Arc::clone(&place),
+        };
         let task = async move {
-            let outcome = shared.process(delivery, ack_deadline, run).await;
+            let outcome = shared.process(delivery, ack_deadline, place, run).await;
             // Nobody listens any more where the sender has hung up or the ack deadline has passed.
             let _ = sender.send(outcome);
         };
@@ -83,7 +91,7 @@ struct Answer {
     delivery: Delivery,
     ended: oneshot::Receiver<Outcome>,
     ack_deadline: Instant,
-    place: OwnedSemaphorePermit,
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -108,6 +116,7 @@ impl Shared {
         self: Arc<Self>,
         delivery: Delivery,
         ack_deadline: Instant,
+        place: Arc<OwnedSemaphorePermit>,
         run: impl FnOnce(Delivery) -> F,
     ) -> Outcome
     where
@@ -121,6 +130,7 @@ impl Shared {
             Ok(claim) => claim,
             Err(outcome) => return outcome,
         };
+        drop(place);
         if !visit.run(&key, fingerprint) {
             self.release(&delivery, claim).await;
             return self.reject(Rejection::ShuttingDown);
@@ -172,13 +182,21 @@ impl Shared {
                     }
                 }
             });
-            match waited.await {
+            let waited = tokio::select! {
+                biased;
+                waited = waited => waited,
+                () = self.running.drain_ended() => return Err(self.reject(Rejection::ShuttingDown)),
+            };
+            match waited {
                 Err(_) => return Err(Outcome::Unfinished),
                 Ok(None) => {}
                 Ok(Some((Outcome::Handled | Outcome::DeadLettered, same_body))) => {
                     return Err(self.duplicate(delivery, same_body));
                 }
-                Ok(Some((outcome, _))) => return Err(outcome),
+                Ok(Some((outcome, same_body))) => {
+                    self.observe(|observer| observer.waited_in_vain(delivery, outcome, same_body));
+                    return Err(outcome);
+                }
             }
         }
     }

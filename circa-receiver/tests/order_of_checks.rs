@@ -748,3 +748,30 @@ async fn handle_is_the_same_pipeline() {
     assert_eq!(handle(&request.clone().without("circa-signature")).await, UNAUTHORIZED);
     assert_ne!(handle(&Request::circa("evt_2")).await, FAILED);
 }
+
+/// Contract, section 1, check 5: hanging up makes no room as long as the claim is not decided, so replays of one delivery cannot pile up behind a handler.
+#[tokio::test(start_paused = true)]
+async fn a_place_is_kept_until_the_claim_is_decided_though_the_sender_has_hung_up() {
+    let gate = Gate::closed();
+    let endpoint = Endpoint::new(circa().max_in_flight(2), gate.routes());
+    let _running = endpoint.spawn(&Request::circa("evt_1"));
+    gate.arrival().await;
+    let hung_up = endpoint.spawn(&Request::circa("evt_1"));
+    receiving::settle().await;
+    hung_up.abort();
+    let _ = hung_up.await;
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_2")).await), (503, "service unavailable"));
+    gate.let_go(2);
+    receiving::settle().await;
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_2")).await), HANDLED);
+}
+
+/// Contract, section 8: the ack deadline counts from the arrival of the head, "body reading included".
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_no_longer_than_the_ack_deadline() {
+    let builder = circa().ack_deadline(seconds(3)).read_deadline(seconds(60));
+    let endpoint = Endpoint::new(builder, Gate::open().routes());
+    let start = tokio::time::Instant::now();
+    let response = endpoint.deliver_with(&Request::circa("evt_1"), Body::new([Step::Stall])).await;
+    assert_eq!((answer(&response), start.elapsed()), ((408, "request timeout"), seconds(3)));
+}

@@ -263,3 +263,19 @@ async fn a_shutdown_that_is_dropped_has_stopped_the_intake() {
     assert_eq!(answer(&running.await.unwrap()), HANDLED);
     assert_eq!(shut_down(&endpoint).await.unwrap(), Duration::ZERO);
 }
+
+/// Contract, section 8: "then release what has not ended": who waits for a claim that is held elsewhere does not hold the shutdown up either.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_claim_held_elsewhere_is_answered_503_at_the_drain_deadline() {
+    let store: Arc<dyn DedupStore> = Arc::new(ScriptedStore::memory());
+    let (gate, start) = (Gate::closed(), Instant::now());
+    let there = Endpoint::new(circa().shared_dedup(Arc::clone(&store)), gate.routes());
+    let here = circa().shared_dedup(store).drain_deadline(Duration::from_millis(100));
+    let here = Endpoint::new(here, Gate::open().routes());
+    let _held = there.spawn(&Request::circa("evt_1"));
+    gate.arrival().await;
+    let waiting = here.spawn(&Request::circa("evt_1"));
+    settle().await;
+    assert_eq!(shut_down(&here).await.unwrap(), Duration::from_millis(100), "from {start:?}");
+    assert_eq!(answer(&waiting.await.unwrap()), UNAVAILABLE);
+}

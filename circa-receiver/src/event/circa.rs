@@ -11,7 +11,8 @@ use crate::Sender;
 
 /// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.
 ///
-/// `data.unit` tells which kind; its absence, the older form. An unknown unit is data, not an error.
+/// `data.unit` tells which kind; its absence, the older form. An unknown unit is data, not an error. Deserializes from JSON text only
+/// (`serde_json::from_str`), as [`AnyEvent::decode`](crate::AnyEvent::decode) does.
 #[non_exhaustive]
 #[derive(Clone, Eq, PartialEq)]
 pub enum DatapointPulled {
@@ -48,19 +49,29 @@ impl DatapointPulled {
 impl<'de> Deserialize<'de> for DatapointPulled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Unit {
-            unit: Option<String>,
+        struct Unit<'a> {
+            /// Absent, or whatever it is: null is a unit too.
+            #[serde(borrow, default, deserialize_with = "present")]
+            unit: Option<&'a RawValue>,
+        }
+
+        fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+            Deserialize::deserialize(deserializer).map(Some)
         }
 
         // Two readings, because the unit may stand behind the fields that it explains.
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let Unit { unit } = serde_json::from_str(json).map_err(D::Error::custom)?;
-        let pull = match unit.as_deref() {
-            Some("property") => serde_json::from_str(json).map(Self::Property),
-            Some("process") => serde_json::from_str(json).map(Self::Process),
-            Some("impact") => serde_json::from_str(json).map(Self::Impact),
+        let unit = unit.map(RawValue::get);
+        let pull = match unit {
+            Some("\"property\"") => serde_json::from_str(json).map(Self::Property),
+            Some("\"process\"") => serde_json::from_str(json).map(Self::Process),
+            Some("\"impact\"") => serde_json::from_str(json).map(Self::Impact),
             None => serde_json::from_str(json).map(Self::Material),
-            Some(_) => Ok(Self::Unknown(UnknownPull { unit: unit.unwrap_or_default(), json: json.to_owned() })),
+            Some(unit) => {
+                let name = serde_json::from_str(unit).unwrap_or_else(|_| unit.to_owned());
+                Ok(Self::Unknown(UnknownPull { unit: name, json: json.to_owned() }))
+            }
         };
         pull.map_err(D::Error::custom)
     }
@@ -201,7 +212,7 @@ pub struct UnknownPull {
 }
 
 impl UnknownPull {
-    /// The unit, as it came.
+    /// The unit; as JSON, if it is no string.
     pub fn unit(&self) -> &str {
         &self.unit
     }
@@ -215,8 +226,7 @@ impl UnknownPull {
 /// The data of `webhook.test`, sent by the portal's "Send test" button.
 #[derive(Clone, Deserialize, Eq, PartialEq)]
 pub struct WebhookTest {
-    #[serde(default)]
-    message: String,
+    message: Option<String>,
 }
 
 impl EventData for WebhookTest {
@@ -227,7 +237,7 @@ impl EventData for WebhookTest {
 impl WebhookTest {
     /// The sender's message; empty where it sent none.
     pub fn message(&self) -> &str {
-        &self.message
+        self.message.as_deref().unwrap_or_default()
     }
 }
 

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::{AnyEvent, Fields, Inner, Text, label};
 use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
 
-/// Objects and arrays within each other, the body itself counted: as deep as `serde_json` goes, so that a typed decode of `data` never meets its limit.
+/// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
 const MAX_NESTING: usize = 128;
 const MAX_ID_BYTES: usize = 255;
 const MAX_TYPE_BYTES: usize = 128;

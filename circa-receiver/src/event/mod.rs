@@ -183,8 +183,9 @@ impl AnyEvent {
     ///
     /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place, not the content.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let payload = self.payload().ok_or(DecodeError { at: None })?;
-        serde_json::from_str(payload).map_err(|error| DecodeError { at: Some((error.line(), error.column())) })
+        let payload = self.payload().ok_or(DecodeError(Fault::NoData))?;
+        serde_json::from_str(payload)
+            .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))
     }
 
     fn text<'a>(&'a self, text: &'a Text) -> &'a str {
@@ -251,10 +252,14 @@ pub struct Event<T> {
     data: T,
 }
 
-impl<T: DeserializeOwned> TryFrom<AnyEvent> for Event<T> {
+impl<T: EventData> TryFrom<AnyEvent> for Event<T> {
     type Error = DecodeError;
 
+    /// Only an event of `T`'s type becomes an `Event<T>`; [`AnyEvent::decode`] reads any event as any data.
     fn try_from(event: AnyEvent) -> Result<Self, DecodeError> {
+        if event.sender() != T::SENDER || event.event_type() != T::TYPE {
+            return Err(DecodeError(Fault::OtherType(T::TYPE)));
+        }
         Ok(Self { data: event.decode()?, event })
     }
 }
@@ -285,17 +290,23 @@ impl<T> fmt::Debug for Event<T> {
     }
 }
 
-/// The data of an event is absent, or not as its type wants it. Holds the place of the fault, nothing of the content.
+/// The data of an event is absent, of another type, or not as its type wants it. Holds the place of the fault, nothing of the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DecodeError {
-    at: Option<(usize, usize)>,
+pub struct DecodeError(Fault);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fault {
+    NoData,
+    OtherType(&'static str),
+    At { line: usize, column: usize },
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at {
-            None => f.write_str("the event has no data"),
-            Some((line, column)) => {
+        match self.0 {
+            Fault::NoData => f.write_str("the event has no data"),
+            Fault::OtherType(wanted) => write!(f, "the event is not a {wanted}"),
+            Fault::At { line, column } => {
                 write!(f, "the event's data is not as its type wants it, at line {line}, column {column} of the data")
             }
         }

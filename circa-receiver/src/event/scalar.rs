@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// Who did it: a user name, an e-mail address or an id. Opaque.
+/// Who did it: a user name, an e-mail address or an id. Opaque. Deserializes from JSON text only.
 #[derive(Clone, Deserialize, Eq, Hash, PartialEq)]
 pub struct Actor(Scalar);
 
@@ -48,7 +48,7 @@ impl Actor {
     }
 }
 
-/// When it happened. The form is not documented: ISO 8601 as in the vendor's other dates, or a number.
+/// When it happened. The form is not documented: ISO 8601 as in the vendor's other dates, or a number. Deserializes from JSON text only.
 #[derive(Clone, Deserialize, Eq, Hash, PartialEq)]
 pub struct Timestamp(Scalar);
 

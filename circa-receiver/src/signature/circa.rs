@@ -14,7 +14,10 @@ const MAX_ELEMENTS: usize = 16;
 const MAX_V1: usize = 8;
 
 pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
-    parse_elements(value).filter(|_| value.len() <= MAX_BYTES).ok_or(Rejection::MalformedSignature)
+    if value.len() > MAX_BYTES {
+        return Err(Rejection::MalformedSignature);
+    }
+    parse_elements(value).ok_or(Rejection::MalformedSignature)
 }
 
 fn parse_elements(value: &[u8]) -> Option<Signature<'_>> {
