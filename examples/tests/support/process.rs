@@ -102,9 +102,13 @@ impl Process {
         }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the process still runs")
+    }
+
     /// Sends a signal by its name.
     pub async fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id().expect("the process still runs"));
+        let kill = format!("kill -{name} {}", self.pid());
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success(), "{kill}");
     }
 
