@@ -8,16 +8,16 @@ use std::{
     collections::BTreeMap,
     env,
     net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use support::{
-    Answer, Ended, Protocol, REFERENCES, Request,
+    Answer, Ended, Protocol, REFERENCES, Request, circa, event, event_of_size,
     random::{Deliveries, Random},
-    read_answer_to,
+    read_answer, read_answer_to,
     vectors::{Rewriter, carried, cases},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::interval};
 
 const LANES: usize = 4;
 const DELIVERIES_PER_LANE: usize = 2_500;
@@ -44,6 +44,54 @@ async fn to_the_vectors() {
             assert_alike(axum.stop().await, actix.stop().await);
         }
         assert_eq!(compared, expected, "{protocol:?}");
+    }
+}
+
+/// A server's own refusals may differ by the contract. Today's do not, and this tells when that changes.
+#[tokio::test]
+async fn to_large_bodies_and_floods_of_headers() {
+    let many = (0..1_000).fold(circa(event("evt_1")), |request, n| request.header(&format!("X-{n}"), "x"));
+    let cases = [
+        ("300 KB", circa(event_of_size("evt_1", 300_000)), 200),
+        ("1 MiB in chunks", circa(event_of_size("evt_2", 1_048_576)).chunked(60_000), 200),
+        ("1 MiB and a byte", circa(event_of_size("evt_3", 1_048_577)), 413),
+        ("1,000 headers", many, 431),
+        ("a header of 1 MiB", circa(event("evt_4")).header("X-Long", "x".repeat(1_048_576)), 431),
+    ];
+    let [axum, actix] = [REFERENCES[0].start().await, REFERENCES[1].start().await];
+    for (name, request, status) in cases {
+        let answers = (request.send(axum.address).await, request.send(actix.address).await);
+        assert_eq!(answers.0, answers.1, "{name}");
+        assert_eq!(answers.0.status, status, "{name}");
+    }
+    assert_alike(axum.stop().await, actix.stop().await);
+}
+
+/// A byte now and then, until the read deadline. Takes the real ten seconds.
+#[tokio::test]
+async fn to_a_body_that_drips() {
+    let [axum, actix] = [REFERENCES[0].start().await, REFERENCES[1].start().await];
+    let answers = tokio::join!(drip(axum.address), drip(actix.address));
+    assert_eq!(answers.0, answers.1);
+    assert_eq!(answers.0.status, 408);
+    assert_alike(axum.stop().await, actix.stop().await);
+}
+
+async fn drip(address: SocketAddr) -> Answer {
+    let request = circa(event("evt_1"));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&request.head()).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let drip = async {
+        let mut every = interval(Duration::from_millis(500));
+        for byte in request.framed_body() {
+            every.tick().await;
+            let _ = writer.write_all(&[byte]).await;
+        }
+    };
+    tokio::select! {
+        answer = read_answer(&mut reader) => answer.expect("an answer"),
+        () = drip => panic!("the body was taken though it was late"),
     }
 }
 
