@@ -15,6 +15,10 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing-your-receiver.md")]
+struct TestingYourReceiver;
+
 use std::{
     env,
     error::Error,
