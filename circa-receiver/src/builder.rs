@@ -66,8 +66,10 @@ pub enum StoreFailure {
 }
 
 /// Why a receiver was not built. Says what to do.
+///
+/// `Debug` says the same as `Display`: it is what a `main` prints that returns this error.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Eq, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// A secret was refused.
     #[error(transparent)]
@@ -100,6 +102,12 @@ pub enum ConfigError {
     /// The endpoint name is empty.
     #[error("the endpoint name must not be empty")]
     Endpoint,
+}
+
+impl std::fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Settings that are allowed but unwise.

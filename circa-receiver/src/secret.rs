@@ -22,8 +22,10 @@ pub struct Secret {
 }
 
 /// Why a secret, or a set of them, was refused. Says what to do; never holds the secret, nor its length.
+///
+/// `Debug` says the same as `Display`: it is what a `main` prints that returns this error.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Eq, PartialEq, thiserror::Error)]
 pub enum SecretError {
     /// The environment variable is not set.
     #[error("the environment variable {0} is not set: set it to the endpoint's signing secret")]
@@ -62,6 +64,12 @@ pub enum SecretError {
     /// Both senders were given the same secret.
     #[error("Circa and Circularo were given the same secret: a secret belongs to one endpoint; give each its own")]
     SharedBetweenSenders,
+}
+
+impl fmt::Debug for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Secret {
@@ -229,6 +237,14 @@ impl fmt::Display for SecretId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Contract, section 4: "with an error that says what to do", also where a `main` returns it and only `Debug` is printed.
+    #[test]
+    fn debug_says_what_to_do() {
+        let error = Secret::from_env("A_VARIABLE_THAT_NOBODY_SETS").map(drop).expect_err("not set");
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(format!("{error:?}").contains("set it to the endpoint's signing secret"));
+    }
 
     /// Contract, section 4: what is refused when the receiver is built.
     #[test]
