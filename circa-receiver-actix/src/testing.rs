@@ -6,11 +6,10 @@ use std::{
 };
 
 use actix_web::{
-    Error,
+    Error, HttpResponse,
     body::{MessageBody, to_bytes},
     dev::{Payload, Service, ServiceResponse},
     error::PayloadError,
-    http::StatusCode,
     test::TestRequest,
     web::Bytes,
 };
@@ -84,22 +83,18 @@ where
         let (converted, _) =
             converted.to_request().replace_payload(Payload::from(Box::pin(PayloadBody(body)) as BoxedPayload));
         match self.0.call(converted).await {
-            Ok(response) => {
-                let status = response.status();
-                let outcome = response.headers().get("circa-receiver-outcome").and_then(|value| value.to_str().ok());
-                let outcome = outcome.map(str::to_owned);
-                let body = to_bytes(response.into_body()).await.ok()?;
-                Some(Answer::new(status.as_u16(), outcome.as_deref(), body))
-            }
+            Ok(response) => answer(response.into_parts().1).await,
             // The server makes the answer of an error.
-            Err(error) => {
-                let response = error.error_response();
-                let status: StatusCode = response.status();
-                let body = to_bytes(response.into_body()).await.ok()?;
-                Some(Answer::new(status.as_u16(), None, body))
-            }
+            Err(error) => answer(error.error_response()).await,
         }
     }
+}
+
+async fn answer(response: HttpResponse<impl MessageBody>) -> Option<Answer> {
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body).await.ok()?;
+    let headers = head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Some(Answer::new(head.status().as_u16(), headers, body))
 }
 
 type BoxedPayload = Pin<Box<dyn futures_core::Stream<Item = Result<Bytes, PayloadError>>>>;

@@ -74,7 +74,7 @@ where
 
 async fn answer(response: Response) -> Option<Answer> {
     let (parts, body) = response.into_parts();
-    let outcome = parts.headers.get("circa-receiver-outcome").and_then(|value| value.to_str().ok());
     let body = to_bytes(body, usize::MAX).await.ok()?;
-    Some(Answer::new(parts.status.as_u16(), outcome, body))
+    let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Some(Answer::new(parts.status.as_u16(), headers, body))
 }

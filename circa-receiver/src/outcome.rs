@@ -5,7 +5,7 @@
 use crate::Rejection;
 
 /// The header of 200 and 202 answers that says what happened.
-const OUTCOME_HEADER: &str = "circa-receiver-outcome";
+pub(crate) const OUTCOME_HEADER: &str = "circa-receiver-outcome";
 
 /// What became of a delivery.
 #[non_exhaustive]

@@ -51,12 +51,12 @@ impl<F: Fn() -> Fut, Fut: Future<Output = Option<Answer>>> Target for Always<F> 
 #[tokio::test(start_paused = true)]
 async fn failures_are_retried_on_the_documented_schedule() {
     let runs = HandlerRuns::default();
-    let refuses = Always(|| async { Some(Answer::new(500, None, "")) });
+    let refuses = Always(|| async { Some(Answer::new(500, [], "")) });
     let ledger = simulator().count(1).run(refuses, &runs).await;
     assert_eq!(ledger.attempted_at("evt_0"), seconds(&[0, 30, 150, 750, 4_350, 25_950, 112_350]));
     assert!(ledger.was_dropped("evt_0") && !ledger.was_disabled());
 
-    let accepts = Always(|| async { Some(Answer::new(204, None, "")) });
+    let accepts = Always(|| async { Some(Answer::new(204, [], "")) });
     let ledger = simulator().count(1).run(accepts, &runs).await;
     assert_eq!(ledger.attempted_at("evt_0"), seconds(&[0]));
 }
@@ -70,7 +70,7 @@ async fn an_answer_is_waited_for_15_seconds() {
     for (millis, attempts) in [(14_999, 1), (15_001, 7)] {
         let slow = Always(|| async move {
             sleep(Duration::from_millis(millis)).await;
-            Some(Answer::new(200, None, ""))
+            Some(Answer::new(200, [], ""))
         });
         assert_eq!(simulator().count(1).run(slow, &runs).await.attempts("evt_0"), attempts, "{millis} ms");
     }
@@ -79,7 +79,7 @@ async fn an_answer_is_waited_for_15_seconds() {
 /// Circa documentation, Webhooks: after 20 failures in a row the endpoint is disabled.
 #[tokio::test(start_paused = true)]
 async fn twenty_failures_in_a_row_disable_the_endpoint() {
-    let refuses = || Always(|| async { Some(Answer::new(500, None, "")) });
+    let refuses = || Always(|| async { Some(Answer::new(500, [], "")) });
     let cases = [
         (Disabling::Attempts, 2, false),
         (Disabling::Attempts, 3, true),
@@ -103,7 +103,7 @@ async fn twenty_failures_in_a_row_disable_the_endpoint() {
     let now_and_then = Always(|| {
         *answers.borrow_mut() += 1;
         let status = if *answers.borrow() % 20 == 0 { 200 } else { 500 };
-        async move { Some(Answer::new(status, None, "")) }
+        async move { Some(Answer::new(status, [], "")) }
     });
     let ledger = simulator().count(10).run(now_and_then, &HandlerRuns::default()).await;
     assert!(!ledger.was_disabled());
@@ -147,8 +147,8 @@ impl Target for Ours {
                 response.await
             }
         };
-        let outcome = response.headers().find(|(name, _)| *name == "circa-receiver-outcome").map(|(_, value)| value);
-        Some(Answer::new(response.status(), outcome, response.body()))
+        let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));
+        Some(Answer::new(response.status(), headers, response.body()))
     }
 }
 
@@ -254,7 +254,7 @@ struct Book {
 impl Target for Simple {
     async fn deliver(&self, request: Request<SimulatedBody>) -> Option<Answer> {
         let status = self.receive(request).await;
-        Some(Answer::new(status, None, ""))
+        Some(Answer::new(status, [], ""))
     }
 }
 
@@ -415,7 +415,7 @@ fn the_simplest_receiver_without_a_mistake_passes() {
 /// An endpoint that was disabled is told by its assertion.
 #[tokio::test(start_paused = true)]
 async fn a_disabled_endpoint_is_told() {
-    let refuses = Always(|| async { Some(Answer::new(500, None, "")) });
+    let refuses = Always(|| async { Some(Answer::new(500, [], "")) });
     let ledger = simulator().run(refuses, &HandlerRuns::default()).await;
     let said = failure(|| ledger.assert_enabled()).unwrap();
     assert!(said.contains("/webhooks/circa was disabled") && said.contains("500"), "{said}");

@@ -8,6 +8,7 @@ pub struct Fixture {
     sender: Sender,
     name: &'static str,
     event_type: &'static str,
+    id: String,
     body: String,
 }
 
@@ -27,6 +28,11 @@ impl Fixture {
         self.event_type
     }
 
+    /// The id by which [`Fixture::with_id`] tells events apart: Circa's `id`, Circularo's `documentId`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The body.
     pub fn body(&self) -> &str {
         &self.body
@@ -35,10 +41,9 @@ impl Fixture {
     /// The same event under another id (Circa's `id`, Circularo's `documentId`), which must need no escaping in JSON: a fresh event of the same shape.
     #[must_use]
     pub fn with_id(&self, id: &str) -> Self {
-        let field = if self.sender == Sender::CIRCA { "\"id\":\"" } else { "\"documentId\":\"" };
-        let (before, rest) = self.body.split_once(field).unwrap_or((&self.body, "\""));
-        let (_, after) = rest.split_once('"').unwrap_or(("", rest));
-        Self { body: format!("{before}{field}{id}\"{after}"), ..self.clone() }
+        let field = if self.sender == Sender::CIRCA { "id" } else { "documentId" };
+        let [old, new] = [&self.id, id].map(|id| format!("\"{field}\":\"{id}\""));
+        Self { id: id.to_owned(), body: self.body.replacen(&old, &new, 1), ..self.clone() }
     }
 }
 
@@ -48,14 +53,16 @@ pub fn fixtures() -> Vec<Fixture> {
         sender: Sender::CIRCA,
         name,
         event_type,
+        id: body.split('"').nth(3).unwrap_or_default().to_owned(),
         body: body.to_owned(),
     });
     let circularo = CIRCULARO.iter().map(|&event_type| Fixture {
         sender: Sender::CIRCULARO,
         name: event_type,
         event_type,
+        id: DOCUMENT.to_owned(),
         body: format!(
-            r#"{{"documentId":"cd47142b-2618-4993-acaa-15c662929c17","event":"{event_type}","actor":"mary.griffin@circularo.com","timestamp":"2024-06-01T13:10:10.500Z"}}"#
+            r#"{{"documentId":"{DOCUMENT}","event":"{event_type}","actor":"mary.griffin@circularo.com","timestamp":"2024-06-01T13:10:10.500Z"}}"#
         ),
     });
     circa.chain(circularo).collect()
@@ -88,6 +95,8 @@ const CIRCA: [(&str, &str, &str); 5] = [
         r#"{"id":"evt_3a1f9c0b-0b1c-4f5e-9d2a-6b7c8d9e0f14","type":"webhook.test","created":1747000800,"livemode":false,"teamId":"4b6f9c28-6f4e-4e7f-a36d-2ff989045d10","data":{"message":"This is a test event triggered from the developer portal."}}"#,
     ),
 ];
+
+const DOCUMENT: &str = "cd47142b-2618-4993-acaa-15c662929c17";
 
 const CIRCULARO: [&str; 11] = [
     "documentCreated",

@@ -1,4 +1,5 @@
-//! For tests, yours and ours: signers for both senders, a fixture of every documented event, a fake clock, and a builder of signed requests.
+//! For tests, yours and ours: signers for both senders, a fixture of every documented event, fake clocks, a builder of signed requests, simulated
+//! senders that misbehave as told, and probes of what stands in front of a receiver.
 
 mod clock;
 mod fixtures;

@@ -9,8 +9,10 @@
 
 use http::Request;
 
-use super::{Answer, CircaSigner, CircularoSigner, SimulatedBody, Target};
-use crate::Sender;
+use tokio::time::timeout;
+
+use super::{Answer, CircaSigner, CircularoSigner, SENDER_TIMEOUT, SimulatedBody, Target};
+use crate::{Clock, Sender};
 
 /// JSON that is no event, which any parser and printer would change: white space, the order of keys, an escape, a number's form.
 const ODD_JSON: &str = "{ \"b\" : 1.0, \"a\" : \"\\u0041\" }\n";
@@ -48,8 +50,8 @@ pub enum MountFault {
         "an unsigned request is answered {0} instead of 401: something in front of the receiver answers in its place"
     )]
     AnsweredInFront(u16),
-    /// The connection ended without an answer.
-    #[error("the application ended the connection without an answer")]
+    /// No answer came in 15 s, or the connection ended without one.
+    #[error("the application does not answer within 15 s, or ends the connection without an answer")]
     NoAnswer,
     /// The secret is another one.
     #[error(
@@ -79,7 +81,7 @@ pub enum MountFault {
     BodyTruncated,
 }
 
-/// Signs probes: [`CircaSigner`], by the system's clock, or [`CircularoSigner`].
+/// Signs probes: [`CircaSigner`], by the system's clock, or with a clock beside it by that; or [`CircularoSigner`].
 pub trait ProbeSigner {
     /// The name and the value of the signature header for a body.
     fn signature(&self, body: &[u8]) -> (&'static str, String);
@@ -88,6 +90,13 @@ pub trait ProbeSigner {
 impl ProbeSigner for CircaSigner {
     fn signature(&self, body: &[u8]) -> (&'static str, String) {
         (Sender::CIRCA.signature_header(), self.sign_now(body))
+    }
+}
+
+impl<C: Clock> ProbeSigner for (CircaSigner, C) {
+    fn signature(&self, body: &[u8]) -> (&'static str, String) {
+        let now = self.1.unix_seconds().expect("a test's clock stands after 1970");
+        (Sender::CIRCA.signature_header(), self.0.sign(now, body))
     }
 }
 
@@ -166,7 +175,8 @@ impl<T: Target, S: ProbeSigner> Probe<'_, T, S> {
             request = request.header(name, value);
         }
         let request = request.body(SimulatedBody::whole(sent.to_vec())).expect("the path was given as one of a URI");
-        self.target.deliver(request).await.ok_or(MountFault::NoAnswer)
+        let answer = timeout(SENDER_TIMEOUT, self.target.deliver(request)).await;
+        answer.ok().flatten().ok_or(MountFault::NoAnswer)
     }
 }
 

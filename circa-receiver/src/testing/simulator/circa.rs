@@ -21,7 +21,7 @@ use super::{
     ledger::{Attempt, End, Row},
 };
 use crate::{
-    Clock, SystemClock,
+    Clock, Sender, SystemClock,
     testing::{CircaSigner, Fixture, fixtures},
 };
 
@@ -64,6 +64,7 @@ pub enum Disabling {
 /// Sends events to a [`Target`] as Circa does, and misbehaves as told.
 ///
 /// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the receiver under test: 32 hours pass in less than a second.
+/// Paused time runs ahead while a handler waits for a socket: for handlers that use one, divide the schedule instead, in real time.
 #[must_use]
 pub struct CircaSimulator {
     endpoints: Vec<Endpoint>,
@@ -107,10 +108,14 @@ impl CircaSimulator {
     }
 
     /// Sends so many events, of all documented shapes in turn, with the ids `evt_0`, `evt_1`, ...
-    pub fn count(mut self, events: usize) -> Self {
-        let shapes: Vec<_> = fixtures().into_iter().filter(|event| event.sender() == crate::Sender::CIRCA).collect();
-        self.events =
-            shapes.iter().cycle().zip(0..events).map(|(shape, n)| shape.with_id(&format!("evt_{n}"))).collect();
+    pub fn count(self, events: usize) -> Self {
+        let shapes: Vec<_> = fixtures().into_iter().filter(|event| event.sender() == Sender::CIRCA).collect();
+        self.events(shapes.iter().cycle().zip(0..events).map(|(shape, n)| shape.with_id(&format!("evt_{n}"))))
+    }
+
+    /// Sends these events, one second apart. Give each an id of its own, with [`Fixture::with_id`].
+    pub fn events(mut self, events: impl IntoIterator<Item = Fixture>) -> Self {
+        self.events = events.into_iter().collect();
         self
     }
 
@@ -216,8 +221,8 @@ impl<T: Target> Run<'_, T> {
     async fn live(&self, endpoint: &Endpoint, state: &EndpointState, number: usize, event: &Fixture) -> Row {
         let CircaSimulator { seed, faults, divisor, events, .. } = self.simulator;
         let mut random = Random::new(seed ^ (number as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let id = format!("evt_{number}");
-        let run_id = endpoint.name.as_ref().map_or(id.clone(), |name| format!("{name} {id}"));
+        let id = event.id();
+        let run_id = endpoint.name.as_ref().map_or(id.to_owned(), |name| format!("{name} {id}"));
         let mut row = Row { path: endpoint.path.clone(), run_id, attempts: Vec::new(), end: End::Dropped };
         let skew = if faults.clock_skew { random.below(2 * SKEW_SECONDS + 1) as i64 - SKEW_SECONDS as i64 } else { 0 };
         let held_up = if faults.reordered { random.below(HELD_UP_SECONDS) } else { number as u64 };
@@ -242,13 +247,13 @@ impl<T: Target> Run<'_, T> {
             let first_signature = first_signature.get_or_insert_with(|| signature.clone());
             let signature = if fault == Some(Fault::OldSignature) { first_signature } else { &signature };
             let claimed_id = match fault {
-                Some(Fault::AlteredHeaders) => format!("evt_{}", (number + 1) % (events.len() + 1)),
-                _ => id.clone(),
+                Some(Fault::AlteredHeaders) => events.get(number + 1).map_or("evt_of_nobody", Fixture::id),
+                _ => id,
             };
             let at = self.started.elapsed();
-            let request = |body| request(&endpoint.path, event, &claimed_id, signature, body);
+            let request = |body| request(&endpoint.path, event, claimed_id, signature, body);
             let attempted = self.attempt(event, fault, request).await;
-            state.end_attempt(&id, fault.is_some(), attempted.success);
+            state.end_attempt(id, fault.is_some(), attempted.success);
             row.attempts.push(Attempt { at, fault, answer: attempted.answer });
             if attempted.success {
                 row.end = End::Delivered;
@@ -304,7 +309,7 @@ fn judge(answer: Result<Option<Answer>, tokio::time::error::Elapsed>) -> Attempt
         Ok(None) => Attempted { success: false, answer: "none: the connection ended".to_owned() },
         Ok(Some(answer)) => Attempted {
             success: answer.is_success(),
-            answer: format!("{} {}", answer.status(), answer.outcome().unwrap_or_default()),
+            answer: format!("{} {}", answer.status(), answer.outcome().unwrap_or_default()).trim_end().to_owned(),
         },
     }
 }

@@ -87,7 +87,7 @@ impl Ledger {
         self.assert("was handled more than once", |row| self.runs.counts(&row.run_id).succeeded <= 1);
     }
 
-    /// No handler was cut off half-way.
+    /// No handler was cut off half-way, by a sender that hung up or by its own panic.
     ///
     /// # Panics
     ///

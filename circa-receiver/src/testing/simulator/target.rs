@@ -19,6 +19,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::outcome::OUTCOME_HEADER;
+
 /// Takes deliveries. The adapters' `testing` modules make one of an axum `Router`, any tower service, or an actix application.
 pub trait Target {
     /// Delivers one request; `None` where the connection ended without an answer. Dropped, the sender has hung up.
@@ -40,9 +42,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// From the status, the header `circa-receiver-outcome` if there is one, and the body.
-    pub fn new(status: u16, outcome: Option<&str>, body: impl Into<Bytes>) -> Self {
-        Self { status, outcome: outcome.map(str::to_owned), body: body.into() }
+    /// From the status, the headers as pairs of name and raw value, and the body.
+    pub fn new<'h>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let outcome = headers.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(OUTCOME_HEADER));
+        let outcome = outcome.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        Self { status, outcome, body: body.into() }
     }
 
     /// The HTTP status code.
@@ -90,6 +98,12 @@ impl SimulatedBody {
             chunks.push_back((pause, body.split_to(size.min(body.len()))));
         }
         Self { chunks, pause: None }
+    }
+}
+
+impl From<Vec<u8>> for SimulatedBody {
+    fn from(body: Vec<u8>) -> Self {
+        Self::whole(body)
     }
 }
 
@@ -155,10 +169,8 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let mut lines = std::str::from_utf8(&answer[..end]).ok()?.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let outcome = lines
-        .filter_map(|line| line.split_once(':'))
-        .find_map(|(name, value)| name.eq_ignore_ascii_case("circa-receiver-outcome").then(|| value.trim()));
-    Some(Answer::new(status, outcome, Bytes::copy_from_slice(&answer[end + 4..])))
+    let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim().as_bytes()));
+    Some(Answer::new(status, headers, Bytes::copy_from_slice(&answer[end + 4..])))
 }
 
 impl fmt::Debug for HttpTarget {
