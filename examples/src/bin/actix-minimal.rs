@@ -1,14 +1,16 @@
-//! The smallest receiver on actix-web: two typed handlers for Circa's two events.
+//! The smallest receiver on actix-web: the code of README.md.
 
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use circa_receiver_actix::{
     Event, Receiver, Secret,
     event::{DatapointPulled, WebhookTest},
     webhook,
 };
 
-async fn pulled(Event(event): Event<DatapointPulled>) -> HttpResponse {
-    println!("{}: data pulled by {}", event.id(), event.data().user_id().unwrap_or("an unknown user"));
+struct Db; // yours
+
+async fn pulled(_db: web::Data<Db>, Event(event): Event<DatapointPulled>) -> HttpResponse {
+    println!("{}: {:?} pulled data", event.id(), event.data().user_id());
     HttpResponse::NoContent().finish()
 }
 
@@ -20,6 +22,8 @@ async fn tested(Event(event): Event<WebhookTest>) -> HttpResponse {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = Receiver::circa(Secret::from_env("CIRCA_WEBHOOK_SECRET")?).build()?;
+    let db = web::Data::new(Db);
     let route = move || webhook(receiver.clone()).on(pulled).on(tested).into_route();
-    Ok(HttpServer::new(move || App::new().route("/webhooks/circa", route())).bind("127.0.0.1:3000")?.run().await?)
+    let app = move || App::new().app_data(db.clone()).route("/webhooks/circa", route());
+    Ok(HttpServer::new(app).bind("127.0.0.1:3000")?.run().await?)
 }

@@ -1,14 +1,17 @@
-//! The smallest receiver: two typed handlers for Circa's two events.
+//! The smallest receiver on axum: the code of README.md.
 
-use axum::Router;
+use axum::{Router, extract::State};
 use circa_receiver_axum::{
     Event, Receiver, Secret,
     event::{DatapointPulled, WebhookTest},
     webhook,
 };
 
-async fn pulled(Event(event): Event<DatapointPulled>) {
-    println!("{}: data pulled by {}", event.id(), event.data().user_id().unwrap_or("an unknown user"));
+#[derive(Clone)]
+struct Db; // yours
+
+async fn pulled(State(_db): State<Db>, Event(event): Event<DatapointPulled>) {
+    println!("{}: {:?} pulled data", event.id(), event.data().user_id());
 }
 
 async fn tested(Event(event): Event<WebhookTest>) {
@@ -18,7 +21,7 @@ async fn tested(Event(event): Event<WebhookTest>) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = Receiver::circa(Secret::from_env("CIRCA_WEBHOOK_SECRET")?).build()?;
-    let app = Router::new().route("/webhooks/circa", webhook(receiver).on(pulled).on(tested).into_route());
+    let app = Router::new().route("/webhooks/circa", webhook(receiver).on(pulled).on(tested).with_state(Db));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     Ok(axum::serve(listener, app).await?)
 }
