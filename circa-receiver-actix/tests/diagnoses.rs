@@ -42,6 +42,7 @@ enum Change {
     Limit,
     Truncate,
     AnswerItself,
+    NeverAnswer,
 }
 
 async fn change(
@@ -60,6 +61,7 @@ async fn change(
     match change {
         Change::Nothing | Change::Decompress => {}
         Change::AnswerItself => return Ok(request.into_response(HttpResponse::Forbidden().finish())),
+        Change::NeverAnswer => std::future::pending().await,
         Change::Limit if body.len() > 100_000 => {
             return Ok(request.into_response(HttpResponse::PayloadTooLarge().finish()));
         }
@@ -101,9 +103,11 @@ async fn every_fault_of_a_route_is_named() {
 
 #[actix_web::test]
 async fn every_fault_of_a_middleware_is_named() {
+    tokio::time::pause();
     let cases = [
         (Change::Nothing, Ok(())),
         (Change::AnswerItself, Err(MountFault::AnsweredInFront(403))),
+        (Change::NeverAnswer, Err(MountFault::NoAnswer)),
         (Change::Read, Err(MountFault::BodyRead)),
         (Change::Reserialise, Err(MountFault::BodyReserialised)),
         (Change::Decompress, Err(MountFault::BodyDecompressed)),

@@ -70,7 +70,11 @@ async fn answers_itself(_: Request, _: Next) -> StatusCode {
     StatusCode::FORBIDDEN
 }
 
-#[tokio::test]
+async fn never_answers(_: Request, _: Next) -> StatusCode {
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_fault_is_named() {
     let elsewhere = Router::new().route("/elsewhere", mounted(SECRET).into_route());
     let only_get = Router::new().route(PATH, get(|| async {}));
@@ -84,6 +88,7 @@ async fn every_fault_is_named() {
         ("an extractor outside", outside, Err(MountFault::ExtractorOutsideReceiver)),
         ("no receiver", unverified, Err(MountFault::NotVerified(200))),
         ("answered in front", app().layer(from_fn(answers_itself)), Err(MountFault::AnsweredInFront(403))),
+        ("no answer", app().layer(from_fn(never_answers)), Err(MountFault::NoAnswer)),
         ("another secret", other_secret, Err(MountFault::WrongSecret)),
         ("a body read in front", app().layer(from_fn(reads)), Err(MountFault::BodyRead)),
         ("a body printed again", app().layer(from_fn(reserialises)), Err(MountFault::BodyReserialised)),

@@ -81,6 +81,9 @@ pub use secret::{Secret, SecretError, SecretId, Secrets};
 pub use sender::Sender;
 pub use verifier::{ToleranceError, Verified, Verifier};
 
+/// For implementations of [`DedupStore`] and [`DeadLetterSink`].
+#[cfg(feature = "receiver")]
+pub use async_trait::async_trait;
 #[cfg(feature = "receiver")]
 pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
 #[cfg(feature = "receiver")]
