@@ -428,3 +428,30 @@ fn the_simulators_are_debug() {
     assert!(format!("{:?}", simulator()).contains("seed"));
     assert!(format!("{:?}", CircularoSimulator::new("/", SECRET)).contains("path"));
 }
+
+/// An event that its handler buries is not lost, and is buried once.
+#[tokio::test(start_paused = true)]
+async fn a_buried_event_is_not_lost() {
+    let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
+    let handler = |event: AnyEvent, (runs, _): (HandlerRuns, &'static str)| async move {
+        runs.start(event.id()).bury();
+        Err(HandlerError::permanent("never"))
+    };
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).clock(clock).dead_letters(Sink).build().unwrap();
+    let routes = Routes::new().fallback(handler);
+    let ours = Ours { receivers: vec![("circa", receiver)], routes, runs: runs.clone() };
+    let simulator = CircaSimulator::new(PATH, SECRET).clock(clock).seed(1).faults(Faults::all());
+    let ledger = simulator.run(ours, &runs).await;
+    for (name, assertion) in ASSERTIONS {
+        assert_eq!(failure(|| assertion(&ledger)), None, "{name}");
+    }
+}
+
+struct Sink;
+
+#[circa_receiver::async_trait]
+impl circa_receiver::DeadLetterSink for Sink {
+    async fn bury(&self, _: circa_receiver::DeadLetter<'_>) -> Result<(), circa_receiver::BoxError> {
+        Ok(())
+    }
+}

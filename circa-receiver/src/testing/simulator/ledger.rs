@@ -67,24 +67,24 @@ impl Ledger {
         !self.disabled.is_empty()
     }
 
-    /// The effect of every event has happened.
+    /// The effect of every event has happened, or its handler has buried it.
     ///
     /// # Panics
     ///
     /// With the history of an event that was lost, and the seed.
     #[track_caller]
     pub fn assert_nothing_lost(&self) {
-        self.assert("was lost", |row| self.runs.counts(&row.run_id).succeeded > 0);
+        self.assert("was lost", |row| self.runs.counts(&row.run_id).settled() > 0);
     }
 
-    /// The effect of no event has happened twice.
+    /// The effect of no event has happened twice, nor was one buried twice.
     ///
     /// # Panics
     ///
     /// With the history of an event that was handled twice, and the seed.
     #[track_caller]
     pub fn assert_once(&self) {
-        self.assert("was handled more than once", |row| self.runs.counts(&row.run_id).succeeded <= 1);
+        self.assert("was handled more than once", |row| self.runs.counts(&row.run_id).settled() <= 1);
     }
 
     /// No handler was cut off half-way, by a sender that hung up or by its own panic.
@@ -96,7 +96,7 @@ impl Ledger {
     pub fn assert_nothing_cut_off(&self) {
         self.assert("had its handler cut off half-way", |row| {
             let counts = self.runs.counts(&row.run_id);
-            counts.started == counts.succeeded + counts.failed
+            counts.started == counts.settled() + counts.failed
         });
     }
 
@@ -140,8 +140,8 @@ impl Ledger {
             End::Disabled => "not sent any more: the endpoint was disabled",
         };
         format!(
-            "{table}{end}; handler runs: {} started, {} succeeded, {} failed\nrepeat with .seed({:#x})",
-            counts.started, counts.succeeded, counts.failed, self.seed
+            "{table}{end}; handler runs: {} started, {} succeeded, {} failed, {} buried\nrepeat with .seed({:#x})",
+            counts.started, counts.succeeded, counts.failed, counts.buried, self.seed
         )
     }
 }

@@ -25,6 +25,14 @@ pub(crate) struct Counts {
     pub(crate) started: usize,
     pub(crate) succeeded: usize,
     pub(crate) failed: usize,
+    pub(crate) buried: usize,
+}
+
+impl Counts {
+    /// How often the event came to an end that it must come to once.
+    pub(crate) fn settled(self) -> usize {
+        self.succeeded + self.buried
+    }
 }
 
 impl HandlerRuns {
@@ -55,7 +63,7 @@ impl HandlerRuns {
     }
 }
 
-/// One run of a handler. Dropped without [`HandlerRun::succeed`] or [`HandlerRun::fail`], it was cut off half-way.
+/// One run of a handler. Dropped without [`HandlerRun::succeed`], [`HandlerRun::fail`] or [`HandlerRun::bury`], it was cut off half-way.
 #[derive(Debug)]
 #[must_use]
 pub struct HandlerRun {
@@ -67,6 +75,11 @@ impl HandlerRun {
     /// The handler's effect has happened.
     pub fn succeed(self) {
         self.runs.with(&self.event_id, |counts| counts.succeeded += 1);
+    }
+
+    /// The handler says that the event can never be handled: it is for the dead-letter sink, and so not lost.
+    pub fn bury(self) {
+        self.runs.with(&self.event_id, |counts| counts.buried += 1);
     }
 
     /// The handler gives up without an effect, and will say so.
