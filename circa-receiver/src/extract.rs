@@ -42,7 +42,7 @@ impl Delivery {
     ///
     /// [`ExtractError::OutsideReceiver`] for `None`.
     pub fn extract_any(delivery: Option<&Self>) -> Result<AnyEvent, ExtractError> {
-        Ok(Self::extract(delivery)?.event().clone())
+        Ok(delivery.ok_or(ExtractError::OutsideReceiver)?.event().clone())
     }
 
     /// The typed event, in the way of an extractor.

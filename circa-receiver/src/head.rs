@@ -105,9 +105,9 @@ impl<'h> HeadFields<'h> {
             signed: SignedFields::default(),
         };
         for (name, value) in head.headers() {
-            if name.eq_ignore_ascii_case("content-encoding") {
+            if is(name, "content-encoding") {
                 fields.identity_encoded &= value.trim_ascii().eq_ignore_ascii_case(b"identity");
-            } else if name.eq_ignore_ascii_case("content-length") {
+            } else if is(name, "content-length") {
                 fields.content_length = content_length(value);
             } else {
                 fields.signed.take(sender, name, value);

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, sleep, sleep_until, timeout_at},
@@ -125,7 +124,7 @@ impl Shared {
         // Entered before the claim: shutdown waits until whatever is claimed is settled.
         let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
         let key = Key::new(&self.endpoint, delivery.event().id());
-        let fingerprint = Fingerprint::from_bytes(Sha256::digest(delivery.body()).into());
+        let fingerprint = Fingerprint::from_bytes(delivery.event().digest());
         let claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
             Ok(claim) => claim,
             Err(outcome) => return outcome,

@@ -19,8 +19,8 @@ use circa_receiver::{
     testing::{CircaSigner, FakeClock},
 };
 use receiving::{
-    DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, NOW, Request, SECRET, ScriptedStore, TokioClock, UNAVAILABLE,
-    answer, circa, circa_body, circularo, circularo_body, header, routes, seconds, settle,
+    DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, NOW, Request, SECRET, ScriptedStore, UNAVAILABLE, answer, circa,
+    circa_body, circularo, circularo_body, header, routes, seconds, settle,
 };
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -775,7 +775,7 @@ async fn who_waits_for_a_run_whose_task_is_gone_runs_itself() {
 #[tokio::test(start_paused = true)]
 async fn the_clock_of_these_tests_moves_with_tokios() {
     use circa_receiver::Clock;
-    let clock = TokioClock::starting_now();
+    let clock = circa_receiver::testing::TokioClock::starting_at(NOW);
     tokio::time::advance(seconds(61)).await;
     assert_eq!((clock.unix_seconds(), clock.monotonic()), (Ok(NOW + 61), seconds(61)));
 }

@@ -253,7 +253,7 @@ async fn any_signature_may_match_any_secret() {
 async fn secrets_swapped_while_a_body_is_read_are_used_as_one_set() {
     let old = Secrets::new([secret(0), SECRET.to_owned()].map(|secret| Secret::new(secret).unwrap())).unwrap();
     let new = Secrets::new([SECRET.to_owned(), secret(1)].map(|secret| Secret::new(secret).unwrap())).unwrap();
-    let builder = Receiver::circa(old).clock(receiving::TokioClock::starting_now());
+    let builder = Receiver::circa(old).clock(circa_receiver::testing::TokioClock::starting_at(NOW));
     let endpoint = Endpoint::new(builder, Gate::open().routes());
     let reading = |id: &'static str, signer: CircaSigner| {
         let endpoint = endpoint.clone();

@@ -17,13 +17,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, BoxError, Builder, Clock, ClockError, ConfigWarning, DedupStore, Delivery, HandlerError, MemoryStore,
-    Observer, PortableHandler, Receiver, Reception, Rejection, Response, Routes, Secret, StoreOperation,
+    AnyEvent, BoxError, Builder, ConfigWarning, DedupStore, Delivery, HandlerError, MemoryStore, Observer,
+    PortableHandler, Receiver, Reception, Rejection, Response, Routes, Secret, StoreOperation,
     dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
-    testing::{CircaSigner, CircularoSigner},
+    testing::{CircaSigner, CircularoSigner, TokioClock},
 };
 use futures_core::Stream;
-use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub(crate) const SECRET: &str = "whsec_test_0123456789abcdef";
 pub(crate) const OTHER_SECRET: &str = "whsec_other_0123456789abcdef";
@@ -204,12 +204,12 @@ impl Endpoint {
 
 /// A builder for Circa on a clock that goes with tokio's.
 pub(crate) fn circa() -> Builder {
-    Receiver::circa(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_now())
+    Receiver::circa(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_at(NOW))
 }
 
 /// A builder for Circularo on a clock that goes with tokio's.
 pub(crate) fn circularo() -> Builder {
-    Receiver::circularo(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_now())
+    Receiver::circularo(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_at(NOW))
 }
 
 /// One handler for all events.
@@ -296,26 +296,6 @@ impl Gate {
                 Ok(())
             }
         })
-    }
-}
-
-/// [`NOW`] when it was made; goes with tokio's time, so that moving that moves leases, retention and signed times too.
-#[derive(Clone, Copy)]
-pub(crate) struct TokioClock(Instant);
-
-impl TokioClock {
-    pub(crate) fn starting_now() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for TokioClock {
-    fn unix_seconds(&self) -> Result<i64, ClockError> {
-        Ok(NOW + i64::try_from(self.0.elapsed().as_secs()).unwrap())
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
     }
 }
 
@@ -438,7 +418,7 @@ impl ScriptedStore {
 
     /// A scripted [`MemoryStore`] whose time is tokio's.
     pub(crate) fn memory() -> Self {
-        Self::new(MemoryStore::default().clock(TokioClock::starting_now()))
+        Self::new(MemoryStore::default().clock(TokioClock::starting_at(NOW)))
     }
 
     /// The next so many calls of an operation (`"claim"`, `"renew"`, `"complete"`, `"release"`, `"forget"`) go wrong.

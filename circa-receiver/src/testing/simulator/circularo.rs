@@ -76,7 +76,10 @@ impl CircularoSimulator {
         Request::post(&self.path)
             .header("content-type", "application/json")
             .header("content-length", event.body().len())
-            .header("x-circularo-signature", CircularoSigner::new(&self.secret).sign(event.body().as_bytes()))
+            .header(
+                Sender::CIRCULARO.signature_header(),
+                CircularoSigner::new(&self.secret).sign(event.body().as_bytes()),
+            )
             .body(SimulatedBody::whole(event.body().to_owned()))
             .expect("the path was given as one of a URI")
     }
