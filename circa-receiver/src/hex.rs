@@ -3,6 +3,7 @@
 //! By hand: decoding with the `hex` crate takes ten times as long, and this stands on the path of every delivery.
 
 /// Exactly 64 hex digits, either case.
+#[inline(always)]
 pub(crate) fn decode(text: &[u8]) -> Option<[u8; 32]> {
     let text: &[u8; 64] = text.try_into().ok()?;
     // All nibbles first, then the pairs, without a branch: so the compiler does many at once.

@@ -13,6 +13,7 @@ const MAX_ELEMENTS: usize = 16;
 /// Bounds the comparisons; the hashing is one HMAC per secret in any case.
 const MAX_V1: usize = 8;
 
+#[inline(always)]
 pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
     if value.len() > MAX_BYTES {
         return Err(Rejection::MalformedSignature);
@@ -20,6 +21,7 @@ pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
     parse_elements(value).ok_or(Rejection::MalformedSignature)
 }
 
+#[inline(always)]
 fn parse_elements(value: &[u8]) -> Option<Signature<'_>> {
     let mut signed_at = None;
     let mut candidates = None;
@@ -29,18 +31,17 @@ fn parse_elements(value: &[u8]) -> Option<Signature<'_>> {
         let (element, behind) = next_element(unread);
         rest = behind;
         elements += 1;
-        let (key, value) = split_at_first(element, b'=')?;
-        match key {
-            b"t" if signed_at.is_some() => return None,
-            b"t" => signed_at = Some(parse_time(value)?),
-            b"v1" => {
+        match element {
+            [b't', b'=', ..] if signed_at.is_some() => return None,
+            [b't', b'=', time @ ..] => signed_at = Some(parse_time(time)?),
+            [b'v', b'1', b'=', mac @ ..] => {
                 v1 += 1;
                 if candidates.is_none() {
                     let behind = behind.unwrap_or_default();
-                    candidates = hex::decode(value).map(|mac| Candidates { first: mac.into(), rest: behind });
+                    candidates = hex::decode(mac).map(|mac| Candidates { first: mac.into(), rest: behind });
                 }
             }
-            _ => {}
+            unknown => _ = memchr::memchr(b'=', unknown)?,
         }
         if elements > MAX_ELEMENTS || v1 > MAX_V1 {
             return None;
@@ -56,28 +57,32 @@ pub(super) fn macs(header: &[u8]) -> impl Iterator<Item = Mac> {
 }
 
 /// The first element, without the white space around it, and what stands behind its comma.
+#[inline(always)]
 fn next_element(unread: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match split_at_first(unread, b',') {
-        Some((element, behind)) => (trim(element), Some(behind)),
+    match memchr::memchr(b',', unread) {
+        Some(comma) => (trim(&unread[..comma]), Some(&unread[comma + 1..])),
         None => (trim(unread), None),
     }
 }
 
-fn split_at_first(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(separator, bytes)?;
-    Some((&bytes[..at], &bytes[at + 1..]))
-}
+/// More digits are beyond `i64`; so many fit in `u64`.
+const MAX_DIGITS: usize = 19;
 
 /// `0`, or a non-zero digit followed by digits, within `i64`. No sign, no leading zero, no space.
+#[inline(always)]
 fn parse_time(text: &[u8]) -> Option<SignedAt<'_>> {
-    if text.is_empty() || (text.len() > 1 && text[0] == b'0') {
+    if text.is_empty() || text.len() > MAX_DIGITS || (text.len() > 1 && text[0] == b'0') {
         return None;
     }
-    let seconds = text.iter().try_fold(0_i64, |seconds, &byte| {
-        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
-        seconds.checked_mul(10)?.checked_add(digit)
-    })?;
-    Some(SignedAt { text, seconds })
+    let mut seconds = 0_u64;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        seconds = 10 * seconds + u64::from(digit);
+    }
+    Some(SignedAt { text, seconds: i64::try_from(seconds).ok()? })
 }
 
 #[cfg(test)]

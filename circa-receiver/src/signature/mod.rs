@@ -34,6 +34,7 @@ pub(crate) struct Candidates<'h> {
 
 impl Candidates<'_> {
     /// Whether any candidate equals `expected`; each comparison takes constant time.
+    #[inline(always)]
     pub(crate) fn contain(&self, expected: &Mac) -> bool {
         self.first.matches(expected) || circa::macs(self.rest).any(|candidate| candidate.matches(expected))
     }
@@ -41,6 +42,7 @@ impl Candidates<'_> {
 
 impl<'h> Signature<'h> {
     /// Checks that there is exactly one signature header and that it is well-formed.
+    #[inline(always)]
     pub(crate) fn parse(scheme: Scheme, header: Field<'h>) -> Result<Self, Rejection> {
         let value = match header {
             Field::Absent => return Err(Rejection::MissingSignature),
