@@ -1,0 +1,27 @@
+//! What all measurements share: bodies of an exact size, the floor, alternating rounds with counted allocations, tables and promises.
+//!
+//! Candidates are timed side by side in one run, in turn; ratios, not times, are what counts.
+#![allow(dead_code, unreachable_pub)] // Each program takes what it needs.
+
+pub mod body;
+pub mod floor;
+pub mod promise;
+pub mod rounds;
+pub mod table;
+
+/// What everything is signed with.
+pub const SECRET: &str = "whsec_test_0123456789abcdef";
+
+/// Now, in unix seconds: one reading of the system's clock.
+pub fn now() -> i64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A size as people write it: `300 B`, `4 KiB`, `1 MiB`.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        _ if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        _ if bytes >= 1 << 10 && bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} B"),
+    }
+}
