@@ -5,12 +5,30 @@
 
 pub mod body;
 pub mod floor;
+pub mod parsing;
+pub mod pipeline;
 pub mod promise;
 pub mod rounds;
+pub mod stores;
 pub mod table;
+pub mod verification;
 
 /// What everything is signed with.
 pub const SECRET: &str = "whsec_test_0123456789abcdef";
+
+/// The headers that Circa sends, and those that any client sends. `length` is that of the body.
+pub fn headers<'a>(length: &'a str, event_id: &'a str, signature: &'a str) -> [(&'static str, &'a [u8]); 8] {
+    [
+        ("host", b"example.com"),
+        ("content-type", b"application/json"),
+        ("content-length", length.as_bytes()),
+        ("user-agent", b"Circa-Webhooks/1.0"),
+        ("circa-event", b"datapoint.pulled"),
+        ("circa-event-id", event_id.as_bytes()),
+        ("circa-webhook-id", b"wh_8c2a17a4"),
+        ("circa-signature", signature.as_bytes()),
+    ]
+}
 
 /// Now, in unix seconds: one reading of the system's clock.
 pub fn now() -> i64 {

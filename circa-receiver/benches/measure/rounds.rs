@@ -14,8 +14,8 @@ const MIN_ROUNDS: usize = 5;
 /// Something to time.
 pub struct Candidate<'a> {
     pub name: String,
-    /// Of one call.
-    pub allocations: u64,
+    /// Of one call, on average.
+    allocations: f64,
     /// The time of so many calls.
     time: Box<dyn Fn(usize) -> Duration + 'a>,
 }
@@ -30,39 +30,47 @@ pub struct Measured {
     pub min: f64,
     /// The median of the rounds' ratios.
     pub median: f64,
-    pub allocations: u64,
+    /// Of one call, on average.
+    pub allocations: f64,
 }
 
 impl<'a> Candidate<'a> {
     /// The same call again and again.
     pub fn new<T>(name: impl Into<String>, run: impl Fn() -> T + 'a) -> Self {
-        black_box(run());
-        let allocations = allocation_counter::measure(|| drop(black_box(run()))).count_total;
-        let time = move |calls| {
-            let start = Instant::now();
-            for _ in 0..calls {
-                black_box(run());
-            }
-            start.elapsed()
-        };
-        Self { name: name.into(), allocations, time: Box::new(time) }
+        Self::on_fresh(name, || (), move |()| run())
     }
 
     /// Calls on inputs that are made beforehand, each used once; making them is not timed.
-    pub fn on_fresh<I, T>(name: impl Into<String>, fresh: impl Fn() -> I + 'a, run: impl Fn(&I) -> T + 'a) -> Self {
-        black_box(run(&fresh()));
-        let input = fresh();
-        let allocations = allocation_counter::measure(|| drop(black_box(run(&input)))).count_total;
-        let time = move |calls| {
+    pub fn on_fresh<I, T>(name: impl Into<String>, fresh: impl Fn() -> I + 'a, run: impl Fn(I) -> T + 'a) -> Self {
+        Self::in_bulk(name, move |calls| {
             let inputs: Vec<I> = (0..calls).map(|_| fresh()).collect();
-            let start = Instant::now();
-            for input in &inputs {
-                black_box(run(input));
-            }
-            start.elapsed()
-        };
-        Self { name: name.into(), allocations, time: Box::new(time) }
+            timed(|| {
+                for input in inputs {
+                    black_box(run(input));
+                }
+            })
+        })
     }
+
+    /// Any way to make so many calls: gives their time and how often they allocated, as [`timed`] does.
+    pub fn in_bulk(name: impl Into<String>, bulk: impl Fn(usize) -> (Duration, u64) + 'a) -> Self {
+        bulk(1);
+        // What a bulk allocates beside its calls is not counted: the difference of two is.
+        let few = bulk(1).1;
+        let counted = if bulk(1).0 > 20 * SLICE { few as f64 } else { (bulk(65).1 - few) as f64 / 64.0 };
+        Self { name: name.into(), allocations: counted, time: Box::new(move |calls| bulk(calls).0) }
+    }
+}
+
+/// The time of a piece of work, and how often it allocated.
+pub fn timed(work: impl FnOnce()) -> (Duration, u64) {
+    let mut took = Duration::ZERO;
+    let allocated = allocation_counter::measure(|| {
+        let start = Instant::now();
+        work();
+        took = start.elapsed();
+    });
+    (took, allocated.count_total)
 }
 
 /// Times the candidates side by side for about so long. The first is what the others are compared with.

@@ -73,9 +73,3 @@ impl From<f64> for Cell {
         Self::Number(number)
     }
 }
-
-impl From<u64> for Cell {
-    fn from(number: u64) -> Self {
-        Self::Number(number as f64)
-    }
-}
