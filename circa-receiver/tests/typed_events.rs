@@ -74,6 +74,21 @@ fn unknown_units_are_data() {
     }
 }
 
+/// The fields of an object have no order, and fields that a unit does not have may hold anything.
+#[test]
+fn the_unit_may_stand_anywhere() {
+    let cases = [
+        ("first", r#"{"unit":"property","materialId":"m","propertyIds":["p"],"processId":5}"#),
+        ("in the middle", r#"{"processId":{"a":[1]},"materialId":"m","unit":"property","propertyIds":["p"]}"#),
+        ("last", r#"{"propertyIds":["p"],"materialId":"\u006d","processId":null, "unit" : "property" }"#),
+        ("escaped", r#"{"materialId":"m","\u0075nit":"property","propertyIds":["p"]}"#),
+    ];
+    for (name, data) in cases {
+        let Ok(DatapointPulled::Property(pull)) = pulled(data) else { panic!("{name}: {data}") };
+        assert_eq!((pull.material_id(), pull.property_ids()), ("m", &["p".to_owned()][..]), "{name}");
+    }
+}
+
 #[test]
 fn what_is_documented_as_optional_may_be_missing() {
     let cases = [

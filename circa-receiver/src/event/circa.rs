@@ -1,9 +1,12 @@
 //! The data of Circa's events (Circa documentation, Webhooks): `datapoint.pulled` in its three units, its older form, and
 //! units not known yet; `webhook.test`.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
 
 use super::EventData;
@@ -48,32 +51,91 @@ impl DatapointPulled {
 
 impl<'de> Deserialize<'de> for DatapointPulled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Unit<'a> {
-            /// Absent, or whatever it is: null is a unit too.
-            #[serde(borrow, default, deserialize_with = "present")]
-            unit: Option<&'a RawValue>,
-        }
+        deserializer.deserialize_map(ByUnit)
+    }
+}
 
-        fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-            Deserialize::deserialize(deserializer).map(Some)
-        }
+/// Reads on in the form that the unit names, in one pass: the unit stands first in what Circa sends. What stands before it is kept as JSON text.
+struct ByUnit;
 
-        // Two readings, because the unit may stand behind the fields that it explains.
-        let json = <&RawValue>::deserialize(deserializer)?.get();
-        let Unit { unit } = serde_json::from_str(json).map_err(D::Error::custom)?;
-        let unit = unit.map(RawValue::get);
-        let pull = match unit {
-            Some("\"property\"") => serde_json::from_str(json).map(Self::Property),
-            Some("\"process\"") => serde_json::from_str(json).map(Self::Process),
-            Some("\"impact\"") => serde_json::from_str(json).map(Self::Impact),
-            None => serde_json::from_str(json).map(Self::Material),
-            Some(unit) => {
-                let name = serde_json::from_str(unit).unwrap_or_else(|_| unit.to_owned());
-                Ok(Self::Unknown(UnknownPull { unit: name, json: json.to_owned() }))
+impl<'de> Visitor<'de> for ByUnit {
+    type Value = DatapointPulled;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DatapointPulled, A::Error> {
+        let mut fields = Fields { read: VecDeque::new(), value: None, rest: map };
+        let unit_field = fields.read_up_to("unit")?;
+        match unit_field.map(|(_, unit)| unit.get()) {
+            Some("\"property\"") => fields.into_pull().map(DatapointPulled::Property),
+            Some("\"process\"") => fields.into_pull().map(DatapointPulled::Process),
+            Some("\"impact\"") => fields.into_pull().map(DatapointPulled::Impact),
+            None => fields.into_pull().map(DatapointPulled::Material),
+            Some(name) => {
+                let unit = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
+                fields.read.extend(unit_field);
+                Ok(DatapointPulled::Unknown(UnknownPull { unit, json: fields.into_json()? }))
             }
-        };
-        pull.map_err(D::Error::custom)
+        }
+    }
+}
+
+/// A key and its value, as JSON text.
+type Field<'de> = (&'de RawValue, &'de RawValue);
+
+/// An object's fields: first those that were read already, then the rest.
+struct Fields<'de, A> {
+    read: VecDeque<Field<'de>>,
+    /// The value of the key that was asked for last, where that was read already.
+    value: Option<&'de RawValue>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> Fields<'de, A> {
+    /// A field's key and value; everything before it is read. `None` where it is absent: null is a value too.
+    fn read_up_to(&mut self, name: &str) -> Result<Option<Field<'de>>, A::Error> {
+        while let Some((key, value)) = self.rest.next_entry::<&RawValue, &RawValue>()? {
+            let json = key.get();
+            let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+            if plain == Some(name) || json.contains('\\') && String::deserialize(key).is_ok_and(|key| key == name) {
+                return Ok(Some((key, value)));
+            }
+            self.read.push_back((key, value));
+        }
+        Ok(None)
+    }
+
+    fn into_pull<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(self))
+    }
+
+    fn into_json(mut self) -> Result<String, A::Error> {
+        let mut json = String::from("{");
+        while let Some((key, value)) = self.next_entry::<&RawValue, &RawValue>()? {
+            let comma = if json.len() > 1 { "," } else { "" };
+            json.extend([comma, key.get(), ":", value.get()]);
+        }
+        json.push('}');
+        Ok(json)
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let Some((key, value)) = self.read.pop_front() else { return self.rest.next_key_seed(seed) };
+        self.value = Some(value);
+        seed.deserialize(key).map(Some).map_err(A::Error::custom)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        match self.value.take() {
+            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
+            None => self.rest.next_value_seed(seed),
+        }
     }
 }
 
@@ -217,7 +279,7 @@ impl UnknownPull {
         &self.unit
     }
 
-    /// The whole `data`, as JSON.
+    /// The whole `data` as JSON, without white space between its fields. [`AnyEvent::raw_data`](crate::AnyEvent::raw_data) has its exact bytes.
     pub fn json(&self) -> &str {
         &self.json
     }
