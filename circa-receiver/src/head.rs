@@ -32,10 +32,10 @@ impl<'h> Field<'h> {
     }
 
     /// Whether an unsigned header agrees with the signed body: absent, or one field line equal to it byte for byte.
-    pub(crate) fn agrees_with(self, signed: &str) -> bool {
+    pub(crate) fn agrees_with<'s>(self, signed: impl FnOnce() -> &'s str) -> bool {
         match self {
             Self::Absent => true,
-            Self::One(value) => value == signed.as_bytes(),
+            Self::One(value) => value == signed().as_bytes(),
             Self::Repeated => false,
         }
     }

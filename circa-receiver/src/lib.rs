@@ -87,7 +87,7 @@ pub use async_trait::async_trait;
 #[cfg(feature = "receiver")]
 pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
 #[cfg(feature = "receiver")]
-pub use dedup::{DedupStore, MemoryStore};
+pub use dedup::{CompactMemoryStore, DedupStore, MemoryStore};
 #[cfg(feature = "receiver")]
 pub use delivery::Delivery;
 #[cfg(feature = "receiver")]

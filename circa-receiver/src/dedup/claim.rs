@@ -34,7 +34,11 @@ pub(crate) enum Claimed {
 impl Claims {
     pub(crate) async fn claim(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) -> Result<Claimed, StoreError> {
         let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
-        Ok(match self.bounded(self.store.claim(request)).await? {
+        let answer = match self.store.in_process() {
+            Some(store) => store.claim(request),
+            None => self.bounded(self.store.claim(request)).await?,
+        };
+        Ok(match answer {
             ClaimAnswer::Won(token) => Claimed::Won(Claim {
                 claims: self.clone(),
                 held: Some((key.clone(), token)),
@@ -91,6 +95,9 @@ impl Claim {
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
     pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
         let Some((key, token)) = self.held.take() else { return Ok(false) };
+        if let Some(store) = self.claims.store.in_process() {
+            return Ok(store.complete(&key, token, self.claims.retention));
+        }
         let complete = || self.claims.bounded(self.claims.store.complete(&key, token, self.claims.retention));
         let mut completed = complete().await;
         for pause in COMPLETE_PAUSES {

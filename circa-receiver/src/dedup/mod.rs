@@ -4,12 +4,13 @@
 //! expiry. A store keeps them; [`MemoryStore`] in this process, your own by implementing [`DedupStore`].
 
 mod claim;
+mod in_process;
 mod memory;
 
 use std::{
     collections::hash_map::RandomState,
     fmt,
-    hash::{BuildHasher, Hasher},
+    hash::{BuildHasher, Hash, Hasher},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,8 @@ use std::{
 use async_trait::async_trait;
 
 pub(crate) use claim::{Claim, Claimed, Claims};
-pub use memory::MemoryStore;
+pub use in_process::InProcessStore;
+pub use memory::{CompactMemoryStore, MemoryStore};
 
 use crate::BoxError;
 
@@ -64,32 +66,60 @@ pub trait DedupStore: Send + Sync + 'static {
     ///
     /// [`StoreError`] where the store failed.
     async fn forget(&self, key: &Key) -> Result<bool, StoreError>;
+
+    /// The store as one that answers at once, if it is one: it is then called directly. `None` by default; see [`InProcessStore`].
+    fn in_process(&self) -> Option<&dyn InProcessStore> {
+        None
+    }
 }
 
-/// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two pairs collide.
-#[derive(Clone, Eq, Hash, PartialEq)]
-pub struct Key(Arc<[u8]>);
+/// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two pairs collide. Cheap to clone.
+#[derive(Clone)]
+pub struct Key {
+    bytes: Arc<[u8]>,
+    /// Taken once, under a key of this process: a delivery looks into several maps, several times.
+    hash: u64,
+}
 
 impl Key {
     /// The key of an event at an endpoint.
     pub fn new(endpoint: &str, event_id: &str) -> Self {
         let length = (endpoint.len() as u64).to_be_bytes();
-        let mut bytes = Vec::with_capacity(length.len() + endpoint.len() + event_id.len());
-        bytes.extend_from_slice(&length);
-        bytes.extend_from_slice(endpoint.as_bytes());
-        bytes.extend_from_slice(event_id.as_bytes());
-        Self(bytes.into())
+        let parts = length.iter().chain(endpoint.as_bytes()).chain(event_id.as_bytes());
+        let bytes: Arc<[u8]> = parts.copied().collect();
+        let hash = process_state().hash_one(&bytes);
+        Self { bytes, hash }
     }
 
     /// The key as bytes: the endpoint name's length as 8 bytes big-endian, the name, the event id.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// What is random about this process.
+fn process_state() -> &'static RandomState {
+    static STATE: OnceLock<RandomState> = OnceLock::new();
+    STATE.get_or_init(RandomState::new)
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.0.get(8..).unwrap_or_default().escape_ascii())
+        write!(f, "Key({})", self.bytes.get(8..).unwrap_or_default().escape_ascii())
     }
 }
 
@@ -116,9 +146,8 @@ pub struct Nonce(pub u128);
 impl Nonce {
     /// A number that no other delivery has: a random half per process, a counted half per delivery.
     pub(crate) fn fresh() -> Self {
-        static PROCESS: OnceLock<u64> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let process = *PROCESS.get_or_init(|| RandomState::new().build_hasher().finish());
+        let process = process_state().build_hasher().finish();
         Self(u128::from(process) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 }

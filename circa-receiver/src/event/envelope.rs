@@ -39,7 +39,7 @@ pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required
     };
     let (id, event_type, fields) = parsed.ok_or(Rejection::MalformedPayload)?;
     let event = AnyEvent(Arc::new(Inner { sender, secret, signed_at, webhook_id, body, id, event_type, fields }));
-    if !unsigned.event_id.agrees_with(event.id()) || !unsigned.event_type.agrees_with(event.event_type()) {
+    if !unsigned.event_id.agrees_with(|| event.id()) || !unsigned.event_type.agrees_with(|| event.event_type()) {
         return Err(Rejection::HeaderBodyMismatch);
     }
     Ok(event)
@@ -48,8 +48,8 @@ pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required
 fn circa(body: &[u8], livemode_required: bool) -> Option<(Text, Text, Fields)> {
     let object = Object::parse(body, ["id", "type", "created", "livemode", "teamId", "data"])?;
     let [id, event_type, created, livemode, team_id, data] = object.values;
-    let id = object
-        .string(id?, |id| (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let id =
+        object.string(id?, |id| (1..=MAX_ID_BYTES).contains(&id.len()) && all(id, |byte| byte.is_ascii_graphic()))?;
     let event_type = object.string(event_type?, is_event_type)?;
     if livemode_required && livemode.is_none() {
         return None;
@@ -90,7 +90,12 @@ fn optional<'a, T>(json: Option<&'a str>, read: impl FnOnce(&'a str) -> Option<T
 
 pub(crate) fn is_event_type(text: &str) -> bool {
     (1..=MAX_TYPE_BYTES).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && all(text, |byte| byte.is_ascii_alphanumeric() | matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// Without a branch per byte, so that the compiler does many at once.
+fn all(text: &str, valid: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & valid(byte))
 }
 
 /// A JSON number without fraction and exponent.
