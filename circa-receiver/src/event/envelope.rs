@@ -17,7 +17,7 @@ use serde::{
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{AnyEvent, Fields, Inner, Text, label};
+use super::{AnyEvent, Fields, Inner, Text, all, label};
 use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
@@ -91,11 +91,6 @@ fn optional<'a, T>(json: Option<&'a str>, read: impl FnOnce(&'a str) -> Option<T
 pub(crate) fn is_event_type(text: &str) -> bool {
     (1..=MAX_TYPE_BYTES).contains(&text.len())
         && all(text, |byte| byte.is_ascii_alphanumeric() | matches!(byte, b'_' | b'.' | b'-'))
-}
-
-/// Without a branch per byte, so that the compiler does many at once.
-fn all(text: &str, valid: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(true, |all, byte| all & valid(byte))
 }
 
 /// A JSON number without fraction and exponent.

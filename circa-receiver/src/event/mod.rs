@@ -25,7 +25,6 @@ pub(crate) use envelope::is_event_type;
 pub(crate) use envelope::parse;
 
 use std::{
-    borrow::Cow,
     fmt,
     ops::{Deref, Range},
     sync::Arc,
@@ -328,10 +327,26 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+/// Characters of an unsigned header that are kept.
+const MAX_LABEL: usize = 64;
+
 /// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters.
 fn label(value: &[u8]) -> Box<str> {
-    let text: Cow<'_, str> = String::from_utf8_lossy(value);
-    text.escape_default().take(64).collect::<String>().into()
+    match std::str::from_utf8(value) {
+        // As nearly all are. Quotes and backslashes are escaped too.
+        Ok(text)
+            if text.len() <= MAX_LABEL
+                && all(text, |byte| byte.is_ascii_alphanumeric() | matches!(byte, b'_' | b'-')) =>
+        {
+            text.into()
+        }
+        _ => String::from_utf8_lossy(value).escape_default().take(MAX_LABEL).collect::<String>().into(),
+    }
+}
+
+/// Whether all bytes are valid; without a branch per byte, so that the compiler does many at once.
+fn all(text: &str, valid: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & valid(byte))
 }
 
 fn at_unix_millis(millis: i64) -> Option<SystemTime> {
