@@ -126,6 +126,15 @@ impl Receiver {
         self.0.claims.forget(&Key::new(&self.0.endpoint, event_id)).await
     }
 
+    /// Whether the dedup store can be reached and used, within the store timeout (default 2 s): for a health check.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where it cannot.
+    pub async fn check_store(&self) -> Result<(), StoreError> {
+        self.0.claims.check().await
+    }
+
     /// Stops the intake (503), lets running handlers end until the drain deadline (default 30 s), then stops the rest and releases their claims.
     pub async fn shutdown(&self) {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;

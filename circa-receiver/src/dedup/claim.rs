@@ -64,6 +64,10 @@ impl Claims {
         self.bounded(self.store.forget(key)).await
     }
 
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        self.bounded(self.store.check()).await
+    }
+
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         tokio::time::timeout(self.timeout, call).await.unwrap_or(Err(StoreError::Timeout))
     }

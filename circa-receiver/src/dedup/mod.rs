@@ -6,6 +6,12 @@
 mod claim;
 mod in_process;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::{
     collections::hash_map::RandomState,
@@ -70,6 +76,15 @@ pub trait DedupStore: Send + Sync + 'static {
     /// The store as one that answers at once, if it is one: it is then called directly. `None` by default; see [`InProcessStore`].
     fn in_process(&self) -> Option<&dyn InProcessStore> {
         None
+    }
+
+    /// Whether the store can be reached and used, for health checks. A store that cannot fail need not implement it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where it cannot.
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
