@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | `receiver` | yes | the pipeline: body reading, dedup, handler tasks, the memory store (tokio, moka) |
 //! | `tracing` | no | [`TracingObserver`] |
-//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted` |
+//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;

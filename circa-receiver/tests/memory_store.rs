@@ -2,54 +2,30 @@
 #![cfg(feature = "receiver")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "receiving/store_behaviours.rs"]
-mod store_behaviours;
-
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use circa_receiver::{
     Clock, ClockError, DedupStore, MemoryStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
-    testing::FakeClock,
+    testing::{FakeClock, store_tests::Subject},
 };
-use store_behaviours::{Subject, every_behaviour};
 
 const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 
-fn memory() -> Subject {
+async fn memory() -> Subject {
     let clock = FakeClock::at(1_747_000_800);
-    Subject {
-        store: Arc::new(MemoryStore::default().clock(clock.clone())),
-        pass: Box::new(move |time| {
+    Subject::new(MemoryStore::with_capacity(250_000).clock(clock.clone()))
+        .passing(move |time| {
             clock.advance(time);
-            Box::pin(std::future::ready(()))
-        }),
-        lease: LEASE,
-        retention: RETENTION,
-        margin: Duration::from_nanos(1),
-    }
+            std::future::ready(())
+        })
+        .lease(LEASE)
+        .retention(RETENTION)
+        .margin(Duration::from_nanos(1))
 }
 
-every_behaviour! { memory:
-    absent_then_in_progress_then_done,
-    a_released_claim_can_be_won_again,
-    the_same_delivery_may_repeat_its_claim,
-    a_lapsed_lease_is_taken_over_with_a_higher_token,
-    a_stale_token_does_nothing,
-    a_token_is_spent_by_complete,
-    a_renewed_lease_counts_from_the_renewal,
-    a_done_event_is_remembered_for_the_retention,
-    the_body_is_remembered_by_its_fingerprint,
-    a_take_over_brings_its_own_body,
-    forget_removes_only_what_is_done,
-    what_was_never_claimed_is_not_held,
-    no_two_keys_collide,
-    of_many_threads_exactly_one_wins_each_key,
-    of_many_threads_exactly_one_takes_over,
-    of_many_threads_exactly_one_completes_each_key,
-    every_claim_of_a_key_has_a_token_of_its_own,
-}
+circa_receiver::store_tests!(memory);
 
 async fn claim(store: &MemoryStore, key: &Key, nonce: u128) -> ClaimAnswer {
     let request = ClaimRequest::new(key, Fingerprint::from_bytes([1; 32]), Nonce(nonce), LEASE, RETENTION);

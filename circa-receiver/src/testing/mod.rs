@@ -1,5 +1,5 @@
 //! For tests, yours and ours: signers for both senders, a fixture of every documented event, fake clocks, a builder of signed requests, simulated
-//! senders that misbehave as told, and probes of what stands in front of a receiver.
+//! senders that misbehave as told, probes of what stands in front of a receiver, and what every dedup store must do.
 
 mod clock;
 mod fixtures;
@@ -9,6 +9,8 @@ mod request;
 mod signer;
 #[cfg(feature = "receiver")]
 mod simulator;
+#[cfg(feature = "receiver")]
+pub mod store_tests;
 #[cfg(feature = "receiver")]
 mod tokio_clock;
 

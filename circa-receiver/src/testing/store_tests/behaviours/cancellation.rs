@@ -1,0 +1,143 @@
+//! Cancellation: a call may be dropped at every await, and the store is none the worse for it.
+//!
+//! Each row makes its call again and again, polls it once more often each time, and drops it, until it ends by itself.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+use crate::dedup::{ClaimAnswer, StoreError};
+
+use super::super::subject::{DONE, HELD, REMEMBERED, Subject, in_progress, key, nonce, won};
+
+/// A call that is not done after so many wake-ups never will be.
+const MOST_POLLS: usize = 10_000;
+
+/// What a call that was polled so many times, each when it was woken, came to; `None` where it was dropped before its end.
+async fn polled<T>(times: usize, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    assert!(times < MOST_POLLS, "the call does not end");
+    let mut call = pin!(call);
+    let mut left = times;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match call.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer.expect("the store answers"))),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The same delivery (its nonce) may claim again when it has lost the answer, and wins.
+pub async fn a_claim_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let (key, nonce) = (key(), nonce());
+        let answer = polled(times, subject.try_claim(&key, 1, nonce)).await;
+        let token = won(subject.claim_as(&key, 1, nonce).await);
+        in_progress(subject.claim(&key).await);
+        assert!(subject.complete(&key, token).await, "dropped after {times} polls");
+        assert_eq!(subject.claim(&key).await, DONE, "dropped after {times} polls");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// Another delivery wins after the lease at the latest.
+pub async fn a_claim_dropped_at_any_await_lapses(subject: Subject) {
+    let mut left = Vec::new();
+    for times in 0.. {
+        let key = key();
+        let answer = polled(times, subject.claim_briefly(&key, nonce())).await;
+        left.push(key);
+        if answer.is_some() {
+            break;
+        }
+    }
+    subject.pass(subject.lease).await;
+    for (times, key) in left.iter().enumerate() {
+        let answer = subject.claim(key).await;
+        assert!(matches!(answer, ClaimAnswer::Won(_)), "dropped after {times} polls: {answer:?}");
+    }
+}
+
+/// The claim is held all the same.
+pub async fn a_renewal_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let key = key();
+        let token = subject.win(&key).await;
+        let answer = polled(times, subject.store.renew(&key, token, HELD)).await;
+        assert!(subject.renew(&key, token).await, "dropped after {times} polls");
+        assert!(subject.complete(&key, token).await, "dropped after {times} polls");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// Whether or not the dropped call came through, the event is done after the next.
+pub async fn a_complete_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let key = key();
+        let token = subject.win(&key).await;
+        let answer = polled(times, subject.store.complete(&key, token, REMEMBERED)).await;
+        let again = subject.complete(&key, token).await;
+        assert!(times > 0 || again, "a call that was never polled does nothing");
+        assert_eq!(subject.claim(&key).await, DONE, "dropped after {times} polls, and then {again}");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// Whether or not the dropped call came through, the event can be claimed after the next.
+pub async fn a_release_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let key = key();
+        let token = subject.win(&key).await;
+        let answer = polled(times, subject.store.release(&key, token)).await;
+        let again = subject.release(&key, token).await;
+        assert!(times > 0 || again, "a call that was never polled does nothing");
+        let next = subject.win(&key).await;
+        assert!(next > token, "dropped after {times} polls: {next:?} does not rise above {token:?}");
+        assert!(subject.complete(&key, next).await, "dropped after {times} polls");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// Whether or not the dropped call came through, the event can be claimed after the next.
+pub async fn a_forget_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let key = key();
+        let token = subject.win(&key).await;
+        assert!(subject.complete(&key, token).await, "dropped after {times} polls");
+        let answer = polled(times, subject.store.forget(&key)).await;
+        let again = subject.forget(&key).await;
+        assert!(times > 0 || again, "a call that was never polled does nothing");
+        let next = subject.win(&key).await;
+        assert!(next > token, "dropped after {times} polls: {next:?} does not rise above {token:?}");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// The next check, and the next claim, are answered.
+pub async fn a_check_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let answer = polled(times, subject.store.check()).await;
+        subject.store.check().await.expect("the store works");
+        subject.win(&key()).await;
+        if answer.is_some() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Size: what a store remembers does not slow it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::dedup::Key;
+
+use super::super::subject::{DONE, Subject, keys, unique};
+
+const CLAIMS: usize = 1_000;
+
+/// The store is filled in so many steps, and measured after each, so that one that searches all it has is found out before it is full.
+const STEPS: usize = 10;
+
+/// Full, the store may take so many times as long, for trees that are deeper and caches that are cold...
+const FACTOR: u32 = 6;
+
+/// ...and so much more for all the claims together, for a machine that has other things to do.
+const LENIENCE: Duration = Duration::from_millis(400);
+
+/// A store that is full of done events claims about as fast as an empty one, and remembers them.
+pub async fn retained_entries_do_not_slow_the_store(subject: Subject) {
+    time_of_claims(&subject).await;
+    let empty = time_of_claims(&subject).await.min(time_of_claims(&subject).await);
+    let prefix = unique();
+    for step in 1..=STEPS {
+        let entries = subject.entries * step / STEPS;
+        fill(&subject, &prefix, subject.entries * (step - 1) / STEPS..entries).await;
+        let full = time_of_claims(&subject).await.min(time_of_claims(&subject).await);
+        assert!(
+            full <= empty * FACTOR + LENIENCE,
+            "{CLAIMS} claims took {empty:?} when the store was empty, and {full:?} beside {entries} entries"
+        );
+    }
+    for entry in (0..subject.entries).step_by((subject.entries / 100).max(1)) {
+        assert_eq!(subject.claim(&entry_key(&prefix, entry)).await, DONE, "entry {entry}");
+    }
+}
+
+/// One after the other: what one claim costs, and not how many go through at once.
+async fn time_of_claims(subject: &Subject) -> Duration {
+    let keys = keys(CLAIMS);
+    let started = Instant::now();
+    for key in &keys {
+        subject.win(key).await;
+    }
+    started.elapsed()
+}
+
+async fn fill(subject: &Subject, prefix: &str, entries: std::ops::Range<usize>) {
+    let next = Arc::new(AtomicUsize::new(entries.start));
+    let tasks: Vec<_> = (0..subject.in_flight)
+        .map(|_| {
+            let (subject, next, prefix, end) = (subject.clone(), Arc::clone(&next), prefix.to_owned(), entries.end);
+            tokio::spawn(async move {
+                loop {
+                    let entry = next.fetch_add(1, Ordering::Relaxed);
+                    if entry >= end {
+                        break;
+                    }
+                    let key = entry_key(&prefix, entry);
+                    let token = subject.win(&key).await;
+                    assert!(subject.complete(&key, token).await, "entry {entry}");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("the store takes the entries");
+    }
+}
+
+fn entry_key(prefix: &str, entry: usize) -> Key {
+    Key::new("store behaviours", &format!("evt_{prefix}_{entry}"))
+}

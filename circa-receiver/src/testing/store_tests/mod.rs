@@ -1,0 +1,157 @@
+//! What every dedup store must do, as tests for a store of your own: the contract of [`DedupStore`](crate::DedupStore), row by row.
+//!
+//! Say once, in a test file, how a store comes into being; [`store_tests!`](crate::store_tests) makes a test of every behaviour in [`behaviours`], by its name:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use circa_receiver::{
+//!     DedupStore, MemoryStore, async_trait,
+//!     dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+//!     testing::store_tests::Subject,
+//! };
+//!
+//! /// A store of one's own.
+//! struct Own(MemoryStore);
+//!
+//! #[async_trait]
+//! impl DedupStore for Own {
+//!     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+//!         self.0.claim(request).await
+//!     }
+//!
+//!     async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError> {
+//!         self.0.renew(key, token, lease).await
+//!     }
+//!
+//!     async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
+//!         self.0.complete(key, token, retention).await
+//!     }
+//!
+//!     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+//!         self.0.release(key, token).await
+//!     }
+//!
+//!     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+//!         self.0.forget(key).await
+//!     }
+//! }
+//!
+//! async fn subject() -> Subject {
+//!     Subject::new(Own(MemoryStore::with_capacity(1_000_000)))
+//! }
+//!
+//! circa_receiver::store_tests!(subject);
+//! # // Here no test runs; one row shows that they would.
+//! # use circa_receiver::testing::store_tests::{behaviours, run};
+//! # run(subject, behaviours::absent_then_in_progress_then_done);
+//! ```
+//!
+//! The rows use keys of their own, so that they can share a server; entries that they leave there lapse within 10 minutes.
+
+pub mod behaviours;
+mod subject;
+
+use std::{
+    future::Future,
+    sync::{PoisonError, RwLock},
+};
+
+pub use subject::Subject;
+
+/// More than the machine has cores, so that threads meet at every point.
+const THREADS: usize = 8;
+
+/// Rows that keep all cores busy run alone: a row that measures time must not be late because of them.
+static CORES: RwLock<()> = RwLock::new(());
+
+/// Runs one behaviour against a store, beside others. What [`store_tests!`](crate::store_tests) makes a test of.
+///
+/// # Panics
+///
+/// With what the store did wrong.
+pub fn run<S: Future<Output = Subject>, B: Future<Output = ()>>(subject: fn() -> S, behaviour: fn(Subject) -> B) {
+    let _shared = CORES.read().unwrap_or_else(PoisonError::into_inner);
+    in_threads(subject, behaviour);
+}
+
+/// As [`run`], but none beside it: for a behaviour that keeps all cores busy.
+///
+/// # Panics
+///
+/// With what the store did wrong.
+pub fn run_alone<S: Future<Output = Subject>, B: Future<Output = ()>>(subject: fn() -> S, behaviour: fn(Subject) -> B) {
+    let _alone = CORES.write().unwrap_or_else(PoisonError::into_inner);
+    in_threads(subject, behaviour);
+}
+
+fn in_threads<S: Future<Output = Subject>, B: Future<Output = ()>>(subject: fn() -> S, behaviour: fn(Subject) -> B) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .expect("a test can have threads");
+    runtime.block_on(async { behaviour(subject().await).await });
+}
+
+/// Makes a test of every behaviour that a dedup store must show, each named as in [`behaviours`](crate::testing::store_tests::behaviours).
+///
+/// `store_tests!(subject)`, where `async fn subject() -> Subject` makes a [`Subject`](crate::testing::store_tests::Subject): it is called for every row.
+///
+/// `store_tests!(subject, outage = other)` adds the rows that take the store's server away and bring it back:
+/// `calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back` and `a_token_from_before_an_outage_stays_fenced`. `other` makes the subject for
+/// them, with [`Subject::outage`](crate::testing::store_tests::Subject::outage) and a server that no other row uses. A store without a server, as the
+/// memory store and the SQLite store, has no such rows.
+///
+/// Two lists in one file stand in a module each.
+#[macro_export]
+macro_rules! store_tests {
+    ($subject:path $(,)?) => {
+        $crate::store_tests! { @rows run, $subject:
+            a_store_that_works_says_so,
+            absent_then_in_progress_then_done,
+            a_released_claim_can_be_won_again,
+            the_same_delivery_may_repeat_its_claim,
+            the_body_is_remembered_by_its_fingerprint,
+            a_take_over_brings_its_own_body,
+            forget_removes_only_what_is_done,
+            what_was_never_claimed_is_not_held,
+            a_stale_token_does_nothing,
+            a_token_is_spent_by_complete,
+            every_claim_of_a_key_has_a_token_of_its_own,
+            a_lapsed_lease_is_taken_over_with_a_higher_token,
+            a_renewed_lease_counts_from_the_renewal,
+            a_done_event_is_remembered_for_the_retention,
+            no_two_keys_collide,
+            a_claim_dropped_at_any_await_can_be_repeated,
+            a_claim_dropped_at_any_await_lapses,
+            a_renewal_dropped_at_any_await_can_be_repeated,
+            a_complete_dropped_at_any_await_can_be_repeated,
+            a_release_dropped_at_any_await_can_be_repeated,
+            a_forget_dropped_at_any_await_can_be_repeated,
+            a_check_dropped_at_any_await_can_be_repeated,
+        }
+        $crate::store_tests! { @rows run_alone, $subject:
+            of_many_threads_exactly_one_wins_each_key,
+            of_many_threads_exactly_one_takes_over,
+            of_many_threads_exactly_one_completes_each_key,
+            of_a_late_complete_and_a_take_over_one_succeeds,
+            retained_entries_do_not_slow_the_store,
+        }
+    };
+    ($subject:path, outage = $other:path $(,)?) => {
+        $crate::store_tests!($subject);
+        $crate::store_tests! { @rows run, $other:
+            calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back,
+            a_token_from_before_an_outage_stays_fenced,
+        }
+    };
+    (@rows $run:ident, $subject:path: $($behaviour:ident,)*) => {
+        $(
+            #[test]
+            fn $behaviour() {
+                $crate::testing::store_tests::$run($subject, $crate::testing::store_tests::behaviours::$behaviour);
+            }
+        )*
+    };
+}
