@@ -1,0 +1,212 @@
+//! The SQL of the store: one statement for each operation, every name qualified and quoted, every time the server's own.
+//!
+//! `clock_timestamp()` and never `now()`, which stands still while a statement waits for a row.
+
+use std::sync::Arc;
+
+pub(super) const TABLE: &str = "circa_receiver_claims";
+const TOKENS: &str = "circa_receiver_tokens";
+
+/// How long after its end a row is kept at least, so that no holder whose lease has lapsed loses its claim to the sweep alone.
+const GRACE: &str = "interval '1 hour'";
+
+/// The server's clock in microseconds since 1970.
+const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// Sessions that are set to answer before the disk has the commit are told to wait for it, for this statement alone. All stronger settings
+/// (`local`, `remote_write`, `on`, `remote_apply`) are the user's to choose.
+const DURABLE: &str = "durable AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+)";
+
+pub(super) struct Statements {
+    /// The schema as it was given, for messages.
+    pub(super) schema: String,
+    pub(super) claim: Arc<str>,
+    pub(super) renew: Arc<str>,
+    pub(super) complete: Arc<str>,
+    pub(super) release: Arc<str>,
+    pub(super) forget: Arc<str>,
+    pub(super) usable: Arc<str>,
+    pub(super) version: Arc<str>,
+    pub(super) sweep: Arc<str>,
+    table: String,
+    tokens: String,
+}
+
+impl Statements {
+    pub(super) fn new(schema: &str) -> Self {
+        let table = format!("{}.{}", identifier(schema), identifier(TABLE));
+        let tokens = format!("{}.{}", identifier(schema), identifier(TOKENS));
+        let token = format!("nextval({}::regclass)", literal(&tokens));
+        Self {
+            schema: schema.to_owned(),
+            claim: claim(&table, &token).into(),
+            // A lease that has lapsed is renewed as long as nobody has taken the claim over.
+            renew: change(&format!(
+                "UPDATE {table} SET ends = clock_timestamp() + $3 * interval '1 microsecond'
+    WHERE key = $1 AND token = $2 AND NOT done"
+            )),
+            // $4: asked again because the connection broke, when the first time may have come through. Tokens are unique, so a row that is done
+            // under this one was done by this very holder.
+            complete: change(&format!(
+                "UPDATE {table} SET done = true, ends = clock_timestamp() + $3 * interval '1 microsecond'
+    WHERE key = $1 AND token = $2 AND (NOT done OR $4)"
+            )),
+            // The row stays, held by nobody: the next token of the key is then drawn under its lock, and so is higher, whoever is slow.
+            release: change(&format!(
+                "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
+            )),
+            forget: change(&format!(
+                "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
+    WHERE key = $1 AND done AND ends > clock_timestamp()"
+            )),
+            usable: usable(&table, &tokens).into(),
+            version: format!(
+                "SELECT to_regclass({0}) IS NOT NULL AS present, obj_description(to_regclass({0}), 'pg_class') AS version",
+                literal(&table)
+            )
+            .into(),
+            sweep: sweep(&table).into(),
+            table,
+            tokens,
+        }
+    }
+
+    /// What makes the table, where it is not there.
+    pub(super) fn schema_sql(&self, version: &str) -> String {
+        let Self { table, tokens, .. } = self;
+        let version = literal(version);
+        // No index but the key's: one on `ends` would make every `complete` write to both, and cost 40 % more space. The order of the columns leaves no gaps.
+        format!(
+            "CREATE SEQUENCE IF NOT EXISTS {tokens};
+CREATE TABLE IF NOT EXISTS {table} (
+    token bigint NOT NULL,
+    ends timestamptz NOT NULL,
+    done boolean NOT NULL,
+    key bytea NOT NULL PRIMARY KEY,
+    nonce bytea NOT NULL,
+    fingerprint bytea NOT NULL
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
+COMMENT ON TABLE {table} IS {version};
+"
+        )
+    }
+
+    pub(super) fn create_schema_sql(&self) -> String {
+        format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&self.schema))
+    }
+
+    pub(super) fn grants_sql(&self, role: &str) -> String {
+        let Self { table, tokens, .. } = self;
+        let (schema, role) = (identifier(&self.schema), identifier(role));
+        format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {table} TO {role};
+GRANT USAGE ON SEQUENCE {tokens} TO {role};
+"
+        )
+    }
+}
+
+/// Reads first, and inserts only where the key looks free: a duplicate then costs a read, and no commit.
+///
+/// The read sees the table as it was when the statement began, the insert as it is. So there is a third answer beside "won" and "held": another
+/// claim came between, ask again. `$5` is the time by the server's clock after which nobody waits for the answer any more.
+fn claim(table: &str, token: &str) -> String {
+    format!(
+        "WITH {DURABLE}, seen AS MATERIALIZED (
+    SELECT done, ends, fingerprint = $3 AS same_body,
+        token <> 0 AND ends > clock_timestamp() AND (done OR nonce <> $2) AS held
+    FROM {table} WHERE key = $1
+), won AS (
+    INSERT INTO {table} AS old (key, nonce, fingerprint, token, done, ends)
+    SELECT $1, $2, $3, {token}, false, clock_timestamp() + $4 * interval '1 microsecond'
+    WHERE {CLOCK} <= $5 AND NOT EXISTS (SELECT FROM seen WHERE held)
+    ON CONFLICT (key) DO UPDATE SET
+        token = CASE
+            WHEN NOT old.done AND old.nonce = excluded.nonce AND old.token <> 0 AND old.ends > clock_timestamp() THEN old.token
+            ELSE {token}
+        END,
+        nonce = excluded.nonce, fingerprint = excluded.fingerprint, done = false, ends = excluded.ends
+    WHERE old.token = 0 OR old.ends <= clock_timestamp() OR (NOT old.done AND old.nonce = excluded.nonce)
+    RETURNING token
+)
+SELECT (SELECT token FROM won) AS token, seen.held, seen.done, seen.same_body,
+    (extract(epoch FROM seen.ends - clock_timestamp()) * 1000000)::bigint AS remaining,
+    {CLOCK} AS clock
+FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
+    )
+}
+
+/// An update of one row, which tells whether there was one.
+fn change(update: &str) -> Arc<str> {
+    format!(
+        "WITH {DURABLE}, changed AS (
+    {update}
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
+    )
+    .into()
+}
+
+fn usable(table: &str, tokens: &str) -> String {
+    let (table, tokens) = (literal(table), literal(tokens));
+    format!(
+        "SELECT to_regclass({table}) IS NOT NULL AS present, obj_description(to_regclass({table}), 'pg_class') AS version,
+    NOT pg_is_in_recovery() AS writable,
+    has_table_privilege(to_regclass({table}), 'SELECT') AND has_table_privilege(to_regclass({table}), 'INSERT')
+        AND has_table_privilege(to_regclass({table}), 'UPDATE') AND has_table_privilege(to_regclass({table}), 'DELETE')
+        AND has_sequence_privilege(to_regclass({tokens}), 'USAGE') AS allowed"
+    )
+}
+
+/// Deletes what has ended in a range of pages, found without an index, at most `$3` rows. Rows that somebody holds are passed over. Nobody waits
+/// for the disk here: what a crash brings back is swept again.
+fn sweep(table: &str) -> String {
+    let name = literal(table);
+    format!(
+        "WITH quick AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true)
+), gone AS (
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {table}
+        WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND ends <= clock_timestamp() - {GRACE}
+        LIMIT $3 FOR UPDATE SKIP LOCKED
+    )) AND ends <= clock_timestamp() - {GRACE}
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) AS gone, pg_relation_size({name}::regclass) / current_setting('block_size')::bigint AS pages
+FROM quick"
+    )
+}
+
+/// A name as SQL, whatever stands in it.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL, whatever stands in it, and however the session reads backslashes.
+fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{identifier, literal};
+
+    #[test]
+    fn names_and_texts_cannot_end_their_quotes() {
+        for (name, as_identifier, as_literal) in [
+            ("public", r#""public""#, "'public'"),
+            (r#"a"b"#, r#""a""b""#, r#"'a"b'"#),
+            ("a'b", r#""a'b""#, "'a''b'"),
+            (r"a\'b", r#""a\'b""#, r"E'a\\''b'"),
+        ] {
+            assert_eq!(identifier(name), as_identifier, "{name}");
+            assert_eq!(literal(name), as_literal, "{name}");
+        }
+    }
+}
