@@ -30,6 +30,12 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `receiver` | yes | the pipeline: body reading, dedup, handler tasks, the memory store (tokio, moka) |
+//! | `redis` | no | `RedisStore`: dedup in Redis, for replicas (redis; Rust 1.88) |
+//! | `redis-cluster` | no | `redis`, and clusters |
+//! | `redis-tls` | no | `redis`, and `rediss://` (rustls) |
+//! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
+//! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
+//! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
 //! | `tracing` | no | [`TracingObserver`] |
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -86,8 +92,12 @@ pub use verifier::{ToleranceError, Verified, Verifier};
 pub use async_trait::async_trait;
 #[cfg(feature = "receiver")]
 pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
+#[cfg(feature = "postgres")]
+pub use dedup::PostgresStore;
 #[cfg(feature = "receiver")]
 pub use dedup::{CompactMemoryStore, DedupStore, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use delivery::Delivery;
 #[cfg(feature = "receiver")]

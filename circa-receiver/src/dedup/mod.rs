@@ -1,7 +1,7 @@
 //! Dedup: the claim, the right to run the handler for one event.
 //!
 //! States per key: absent -> in progress (token, lease) -> done (retention); in progress -> absent on release or lease
-//! expiry. A store keeps them; [`MemoryStore`] in this process, your own by implementing [`DedupStore`].
+//! expiry. A store keeps them: [`MemoryStore`] in this process, `SqliteStore` in a file, your own by implementing [`DedupStore`].
 
 mod claim;
 mod in_process;
@@ -31,6 +31,8 @@ pub use in_process::InProcessStore;
 pub use memory::{CompactMemoryStore, MemoryStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, sqlx};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteStore};
 
 use crate::BoxError;
 

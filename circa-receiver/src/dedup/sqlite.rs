@@ -1,1 +1,0 @@
-//! Claims in a SQLite file.

@@ -1,0 +1,148 @@
+//! The table of claims, and what is done to it inside a transaction that holds the file's lock.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Result, named_params};
+
+use super::{
+    super::{ClaimAnswer, Fingerprint, Key, Nonce, Token},
+    open::VERSION,
+};
+
+/// The row's number is the token: `AUTOINCREMENT` never gives one out again, also after its row is gone, and every take-over is a new row.
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS claims (
+        token INTEGER PRIMARY KEY AUTOINCREMENT,
+        key BLOB NOT NULL UNIQUE,
+        fingerprint BLOB NOT NULL,
+        holder BLOB, -- the nonce of the delivery that has the claim; null when it is done
+        ends INTEGER NOT NULL -- of the lease or the retention, in milliseconds since 1970
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS claims_by_end ON claims (ends);
+";
+
+/// A claim that has lapsed stays so much longer, in milliseconds, so that a late holder may still complete it if nobody took over.
+const GRACE: i64 = 600_000;
+
+/// At most so many rows are swept at a time; more than a group can add, so that they cannot become ever more.
+const SWEEP: i64 = 512;
+
+/// The table, at a point in time.
+pub(super) struct Rows<'a> {
+    connection: &'a Connection,
+    /// Milliseconds since 1970, by SQLite's clock.
+    now: i64,
+}
+
+struct Row {
+    token: i64,
+    fingerprint: [u8; 32],
+    holder: Option<[u8; 16]>,
+    ends: i64,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Result<Self> {
+        let mut clock =
+            connection.prepare_cached("SELECT CAST(round(unixepoch('now', 'subsec') * 1000) AS INTEGER)")?;
+        let now = clock.query_row([], |row| row.get(0))?;
+        Ok(Self { connection, now })
+    }
+
+    pub(super) fn claim(
+        &self,
+        key: &Key,
+        fingerprint: Fingerprint,
+        nonce: Nonce,
+        lease: Duration,
+    ) -> Result<ClaimAnswer> {
+        let nonce = nonce.0.to_be_bytes();
+        match self.find(key)?.filter(|row| self.now < row.ends) {
+            Some(Row { holder: None, fingerprint: handled, .. }) => {
+                Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
+            }
+            Some(Row { holder: Some(holder), token, .. }) if holder == nonce => {
+                self.write(
+                    "UPDATE claims SET ends = :ends WHERE token = :token",
+                    named_params! { ":ends": self.end(lease), ":token": token },
+                )?;
+                Ok(ClaimAnswer::Won(Token(token.unsigned_abs())))
+            }
+            Some(Row { ends, .. }) => {
+                Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.abs_diff(self.now)) })
+            }
+            None => {
+                self.write(
+                    "REPLACE INTO claims (key, fingerprint, holder, ends) VALUES (:key, :fingerprint, :holder, :ends)",
+                    named_params! { ":key": key.as_bytes(), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
+                )?;
+                Ok(ClaimAnswer::Won(Token(self.connection.last_insert_rowid().unsigned_abs())))
+            }
+        }
+    }
+
+    pub(super) fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool> {
+        self.write(
+            "UPDATE claims SET ends = :ends WHERE token = :token AND key = :key AND holder IS NOT NULL",
+            named_params! { ":ends": self.end(lease), ":token": number(token), ":key": key.as_bytes() },
+        )
+    }
+
+    pub(super) fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool> {
+        self.write(
+            "UPDATE claims SET holder = NULL, ends = :ends WHERE token = :token AND key = :key AND holder IS NOT NULL",
+            named_params! { ":ends": self.end(retention), ":token": number(token), ":key": key.as_bytes() },
+        )
+    }
+
+    pub(super) fn release(&self, key: &Key, token: Token) -> Result<bool> {
+        self.write(
+            "DELETE FROM claims WHERE token = :token AND key = :key AND holder IS NOT NULL",
+            named_params! { ":token": number(token), ":key": key.as_bytes() },
+        )
+    }
+
+    pub(super) fn forget(&self, key: &Key) -> Result<bool> {
+        self.write(
+            "DELETE FROM claims WHERE key = :key AND holder IS NULL AND ends > :now",
+            named_params! { ":key": key.as_bytes(), ":now": self.now },
+        )
+    }
+
+    /// Writes, and changes nothing.
+    pub(super) fn touch(&self) -> Result<()> {
+        self.connection.pragma_update(None, "user_version", VERSION)
+    }
+
+    /// Removes rows whose time is long over, a bounded number. Whether there may be more.
+    pub(super) fn sweep(&self) -> Result<bool> {
+        let mut oldest = self.connection.prepare_cached(
+            "DELETE FROM claims WHERE token IN (SELECT token FROM claims WHERE ends <= ?1 ORDER BY ends LIMIT ?2)",
+        )?;
+        let swept = oldest.execute([self.now.saturating_sub(GRACE), SWEEP])?;
+        Ok(i64::try_from(swept) == Ok(SWEEP))
+    }
+
+    fn find(&self, key: &Key) -> Result<Option<Row>> {
+        let mut find =
+            self.connection.prepare_cached("SELECT token, fingerprint, holder, ends FROM claims WHERE key = ?1")?;
+        let row = find.query_row([key.as_bytes()], |row| {
+            Ok(Row { token: row.get(0)?, fingerprint: row.get(1)?, holder: row.get(2)?, ends: row.get(3)? })
+        });
+        row.optional()
+    }
+
+    /// Whether the statement changed a row.
+    fn write(&self, statement: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<bool> {
+        Ok(self.connection.prepare_cached(statement)?.execute(parameters)? > 0)
+    }
+
+    fn end(&self, after: Duration) -> i64 {
+        self.now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Rows count from 1, so that a token that cannot be one finds none.
+fn number(token: Token) -> i64 {
+    i64::try_from(token.0).unwrap_or(0)
+}
