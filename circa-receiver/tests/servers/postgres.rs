@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use super::{Folder, Process, free_port, run, wait_until};
@@ -19,6 +19,7 @@ const INSTALL: &str = "PostgreSQL's server is not installed: apt-get install pos
 pub(crate) struct PostgresServer {
     // Stopped before its folder is removed.
     process: Process,
+    remover: Child,
     port: u16,
     settings: Vec<String>,
     folder: Folder,
@@ -46,7 +47,8 @@ impl PostgresServer {
         run(initdb.arg(data(&folder)), INSTALL);
         let port = free_port();
         let process = launch(&programs, &folder, port, &settings);
-        let mut server = Self { process, port, settings, folder, programs };
+        let remover = remover(folder.path());
+        let mut server = Self { process, remover, port, settings, folder, programs };
         // Another process may have taken the port that was free.
         wait_until("PostgreSQL finds a port", || {
             let ready = server.becomes_ready();
@@ -134,7 +136,16 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.kill();
+        let _ = self.remover.kill();
+        let _ = self.remover.wait();
     }
+}
+
+/// Removes the folder when this process ends without dropping it, as of a server in a static, a moment after the server was killed.
+fn remover(folder: &Path) -> Child {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "read -r _; sleep 1; rm -rf \"$0\""]).arg(folder);
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn data(folder: &Folder) -> PathBuf {

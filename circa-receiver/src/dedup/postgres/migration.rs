@@ -45,7 +45,8 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
     if is_current(connection, statements).await? {
         return Ok(());
     }
-    let mut transaction = connection.begin().await.map_err(told)?;
+    // Whatever the session's default: after the lock, what the other replica made must be seen.
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(told)?;
     let seconds = MIGRATE_WITHIN.as_secs();
     let patience = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
     sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *transaction).await.map_err(told)?;
@@ -54,7 +55,7 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
         return transaction.commit().await.map_err(told);
     }
     // Asked first: `CREATE SCHEMA IF NOT EXISTS` needs its privilege even where the schema exists.
-    let schema = sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1").bind(&statements.schema);
+    let schema = sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1::text::name").bind(&statements.schema);
     if schema.fetch_optional(&mut *transaction).await.map_err(told)?.is_none() {
         let create = statements.create_schema_sql();
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *transaction).await.map_err(told)?;
@@ -66,7 +67,7 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
 
 /// Whether the table is there, as this version made it.
 async fn is_current(connection: &mut PgConnection, statements: &Statements) -> Result<bool, StoreError> {
-    let query = sqlx::query(AssertSqlSafe(statements.version.clone()));
+    let query = sqlx::query(AssertSqlSafe(statements.usable.clone())).bind(&statements.schema);
     // `persistent(false)`: the statement is asked for once.
     let row = query.persistent(false).fetch_one(connection).await.map_err(|error| told(error, &statements.schema))?;
     let present: bool = row.try_get("present").map_err(|error| told(error, &statements.schema))?;

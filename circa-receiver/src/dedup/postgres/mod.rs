@@ -231,7 +231,6 @@ impl PostgresStore {
         let (nonce, fingerprint) = (request.nonce().0.to_be_bytes(), request.fingerprint().to_bytes());
         let mut late = 0;
         for _ in 0..MOST_RACES {
-            let asked = Instant::now().into_std();
             let wanted_until = self.clock.at(deadline.into_std());
             let row = self.ask(&self.statements.claim, |query, _| {
                 let query = query.bind(key).bind(&nonce[..]).bind(&fingerprint[..]);
@@ -239,7 +238,7 @@ impl PostgresStore {
             });
             let row = row.await?;
             let clock = self.read(&row, "clock")?;
-            self.clock.heard(asked, clock);
+            self.clock.heard(Instant::now().into_std(), clock);
             if let Some(token) = self.read::<Option<i64>>(&row, "token")? {
                 return Ok(ClaimAnswer::Won(Token(token.unsigned_abs())));
             }
@@ -307,7 +306,7 @@ impl DedupStore for PostgresStore {
     /// Whether the primary answers, and the table is there, of this version, and the role may use it.
     async fn check(&self) -> Result<(), StoreError> {
         let call = async {
-            let row = self.ask(&self.statements.usable, |query, _| query).await?;
+            let row = self.ask(&self.statements.usable, |query, _| query.bind(self.statements.schema.clone())).await?;
             migration::usable(&row, &self.statements.schema)
         };
         self.bounded(call).await

@@ -33,9 +33,10 @@ impl ServerClock {
         }
     }
 
-    /// Notes what an answer told to a question that was asked then: a little too late a time rather than too early.
-    pub(super) fn heard(&self, asked: Instant, clock: i64) {
-        let at_start = clock.saturating_sub(micros(asked.saturating_duration_since(self.started)));
+    /// Notes the time that an answer told which arrived then: the server's time is taken for a little too early rather than too late, by as long as
+    /// the answer was under way. Where that was long, the next claim may be refused, and is asked for again.
+    pub(super) fn heard(&self, arrived: Instant, clock: i64) {
+        let at_start = clock.saturating_sub(micros(arrived.saturating_duration_since(self.started)));
         self.at_start.store(at_start, Ordering::Relaxed);
     }
 }
@@ -55,11 +56,11 @@ mod tests {
     #[test]
     fn the_server_is_followed_wherever_its_clock_goes() {
         let clock = ServerClock::default();
-        let asked = clock.started + Duration::from_secs(5);
-        assert_eq!(clock.at(asked), UNKNOWN);
+        let arrived = clock.started + Duration::from_secs(5);
+        assert_eq!(clock.at(arrived), UNKNOWN);
         for heard in [1_747_000_800_000_000, 1_000_000_000_000_000, 2_000_000_000_000_000] {
-            clock.heard(asked, heard);
-            assert_eq!(clock.at(asked + Duration::from_secs(1)), heard + 1_000_000, "{heard}");
+            clock.heard(arrived, heard);
+            assert_eq!(clock.at(arrived + Duration::from_secs(1)), heard + 1_000_000, "{heard}");
         }
     }
 

@@ -28,7 +28,6 @@ pub(super) struct Statements {
     pub(super) release: Arc<str>,
     pub(super) forget: Arc<str>,
     pub(super) usable: Arc<str>,
-    pub(super) version: Arc<str>,
     pub(super) sweep: Arc<str>,
     table: String,
     tokens: String,
@@ -61,12 +60,7 @@ impl Statements {
                 "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
     WHERE key = $1 AND done AND ends > clock_timestamp()"
             )),
-            usable: usable(&table, &tokens).into(),
-            version: format!(
-                "SELECT to_regclass({0}) IS NOT NULL AS present, obj_description(to_regclass({0}), 'pg_class') AS version",
-                literal(&table)
-            )
-            .into(),
+            usable: usable().into(),
             sweep: sweep(&table).into(),
             table,
             tokens,
@@ -151,14 +145,21 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
     .into()
 }
 
-fn usable(table: &str, tokens: &str) -> String {
-    let (table, tokens) = (literal(table), literal(tokens));
+/// Out of one look at the catalog: what `to_regclass` finds may be newer than what the rest of a statement sees. `$1` is cut as names are.
+fn usable() -> String {
     format!(
-        "SELECT to_regclass({table}) IS NOT NULL AS present, obj_description(to_regclass({table}), 'pg_class') AS version,
-    NOT pg_is_in_recovery() AS writable,
-    has_table_privilege(to_regclass({table}), 'SELECT') AND has_table_privilege(to_regclass({table}), 'INSERT')
-        AND has_table_privilege(to_regclass({table}), 'UPDATE') AND has_table_privilege(to_regclass({table}), 'DELETE')
-        AND has_sequence_privilege(to_regclass({tokens}), 'USAGE') AS allowed"
+        "SELECT claims.oid IS NOT NULL AND tokens.oid IS NOT NULL AS present, obj.description AS version, NOT pg_is_in_recovery() AS writable,
+    has_schema_privilege(space.oid, 'USAGE')
+        AND has_table_privilege(claims.oid, 'SELECT') AND has_table_privilege(claims.oid, 'INSERT')
+        AND has_table_privilege(claims.oid, 'UPDATE') AND has_table_privilege(claims.oid, 'DELETE')
+        AND has_sequence_privilege(tokens.oid, 'USAGE') AS allowed
+FROM (SELECT $1::text::name AS name) AS wanted
+    LEFT JOIN pg_namespace AS space ON space.nspname = wanted.name
+    LEFT JOIN pg_class AS claims ON claims.relnamespace = space.oid AND claims.relname = {table}
+    LEFT JOIN pg_class AS tokens ON tokens.relnamespace = space.oid AND tokens.relname = {tokens}
+    LEFT JOIN pg_description AS obj ON obj.objoid = claims.oid AND obj.classoid = 'pg_class'::regclass AND obj.objsubid = 0",
+        table = literal(TABLE),
+        tokens = literal(TOKENS)
     )
 }
 
