@@ -94,6 +94,8 @@ pub use async_trait::async_trait;
 pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
 #[cfg(feature = "postgres")]
 pub use dedup::PostgresStore;
+#[cfg(feature = "redis")]
+pub use dedup::RedisStore;
 #[cfg(feature = "receiver")]
 pub use dedup::{CompactMemoryStore, DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]

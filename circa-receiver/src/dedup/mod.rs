@@ -29,6 +29,8 @@ use async_trait::async_trait;
 pub(crate) use claim::{Claim, Claimed, Claims};
 pub use in_process::InProcessStore;
 pub use memory::{CompactMemoryStore, MemoryStore};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "sqlite")]

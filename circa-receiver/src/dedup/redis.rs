@@ -1,1 +1,241 @@
-//! Claims in Redis.
+//! The store in Redis: shared by all replicas of a receiver, on one server or a cluster.
+//!
+//! One string per event, at one key, which expires by itself. Every operation is one script on that key; the server's clock rules.
+
+mod connection;
+mod script;
+
+use std::{
+    fmt,
+    future::Future,
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, Instant},
+};
+
+use ::redis::{FromRedisValue, RedisError};
+use async_trait::async_trait;
+
+use self::{
+    connection::{Link, failed},
+    script::{Call, Stored},
+};
+use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
+
+const KEY_PREFIX: &str = "circa-receiver:";
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// How long a key outlives the end of its claim, so that the next token is higher though the server's clock was set back meanwhile.
+const MARGIN_MILLIS: u64 = 600_000;
+
+/// Longer durations are taken for this one. Lua counts in doubles: microseconds since 1970 are exact until 2255.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+#[doc = include_str!("redis/store.md")]
+pub struct RedisStore {
+    link: Link,
+    key_prefix: Vec<u8>,
+    scripts: Scripts,
+    clock: ServerClock,
+}
+
+struct Scripts {
+    claim: Stored,
+    renew: Stored,
+    complete: Stored,
+    release: Stored,
+    forget: Stored,
+    check: Stored,
+}
+
+impl RedisStore {
+    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://` with the feature `redis-tls`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the URL is none, or the server cannot be reached within 400 ms, refuses the login or takes no writes: it says which, and
+    /// never repeats the password.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::start(Link::single(url, RESPONSE_TIMEOUT)?).await
+    }
+
+    /// A store on the cluster of which these URLs name some nodes: it tells of the others. All have the same user and password.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::connect`], within 650 ms.
+    #[cfg(feature = "redis-cluster")]
+    pub async fn connect_cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, StoreError> {
+        let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
+        Self::start(Link::cluster(&urls, RESPONSE_TIMEOUT)?).await
+    }
+
+    /// What stands before every key: `circa-receiver:` by default. Stores with different prefixes know nothing of each other's events.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: &str) -> Self {
+        self.key_prefix = prefix.as_bytes().to_vec();
+        self
+    }
+
+    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect first may take 250 ms more, 500 ms on a
+    /// cluster. Keep the sum below the receiver's store timeout.
+    #[must_use]
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.link = self.link.response_timeout(timeout);
+        self
+    }
+
+    async fn start(link: Link) -> Result<Self, StoreError> {
+        let scripts = Scripts {
+            claim: Stored::new(include_str!("redis/claim.lua")),
+            renew: Stored::new(include_str!("redis/renew.lua")),
+            complete: Stored::new(include_str!("redis/complete.lua")),
+            release: Stored::new(include_str!("redis/release.lua")),
+            forget: Stored::new(include_str!("redis/forget.lua")),
+            check: Stored::new(include_str!("redis/check.lua")),
+        };
+        link.connection().await.map_err(|error| link.refused(&error))?;
+        let store = Self { link, key_prefix: KEY_PREFIX.into(), scripts, clock: ServerClock::default() };
+        store.check().await?;
+        Ok(store)
+    }
+
+    /// Two prefixes keep apart what they precede: the bytes of a [`Key`] begin with NUL, which no sensible prefix holds.
+    fn key(&self, key: &[u8]) -> Vec<u8> {
+        [&self.key_prefix, key].concat()
+    }
+
+    /// Runs a call that may be repeated: once more where the connection turns out to be gone, as after a restart of the server.
+    async fn run<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
+        self.bounded(async {
+            match self.attempt(call).await {
+                Err(error) if error.is_connection_dropped() => self.attempt(call).await,
+                answer => answer,
+            }
+        })
+        .await
+    }
+
+    /// Runs a call whose second answer would not be that of the first: where the answer is lost, the caller is told.
+    async fn run_once<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
+        self.bounded(self.attempt(call)).await
+    }
+
+    async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
+        let mut numbered = self.link.connection().await?;
+        let answer = call.run(&mut numbered.connection).await;
+        if let Err(error) = &answer {
+            self.link.doubt(&numbered, error);
+        }
+        answer
+    }
+
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.link.bound(), call).await {
+            Ok(answer) => answer.map_err(|error| self.link.error(&error)),
+            Err(_) => Err(StoreError::Timeout),
+        }
+    }
+
+    async fn claim_until(&self, request: &ClaimRequest<'_>, limit: i64) -> Result<(i64, i64, i64), StoreError> {
+        let call = self.scripts.claim.call(self.key(request.key().as_bytes()));
+        let call = call
+            .arg(&request.fingerprint().to_bytes()[..])
+            .arg(&request.nonce().0.to_be_bytes()[..])
+            .arg(micros(request.lease()))
+            .arg(MARGIN_MILLIS)
+            .arg(limit);
+        let answer: (i64, i64, i64) = self.run(&call).await?;
+        self.clock.set(answer.2);
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl DedupStore for RedisStore {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        let mut answer = self.claim_until(&request, self.clock.after(self.link.bound())).await?;
+        if answer.0 == 0 {
+            // The server's clock was set forward: its answer brought the right time.
+            answer = self.claim_until(&request, self.clock.after(self.link.bound())).await?;
+        }
+        match answer {
+            (0, _, _) => Err(StoreError::Timeout),
+            (1, token, _) => Ok(ClaimAnswer::Won(Token(token.unsigned_abs()))),
+            (2, left, _) => Ok(ClaimAnswer::InProgress { retry_after: Duration::from_micros(left.unsigned_abs()) }),
+            (3, same_body, _) => Ok(ClaimAnswer::Done { same_body: same_body == 1 }),
+            (other, _, _) => Err(failed(&format!("the claim script answered {other}"))),
+        }
+    }
+
+    async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError> {
+        let call = self.scripts.renew.call(self.key(key.as_bytes()));
+        self.run(&call.arg(digits(token)).arg(micros(lease)).arg(MARGIN_MILLIS)).await
+    }
+
+    async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
+        let call = self.scripts.complete.call(self.key(key.as_bytes()));
+        self.run(&call.arg(digits(token)).arg(micros(retention).div_ceil(1_000).max(1))).await
+    }
+
+    async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        let call = self.scripts.release.call(self.key(key.as_bytes()));
+        self.run(&call.arg(digits(token)).arg(MARGIN_MILLIS)).await
+    }
+
+    async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+        let call = self.scripts.forget.call(self.key(key.as_bytes()));
+        self.run_once(&call.arg(MARGIN_MILLIS)).await
+    }
+
+    /// Writes a key that expires after 1 s: a replica, a full server and a user without rights are no store. On a cluster, to one node of it.
+    async fn check(&self) -> Result<(), StoreError> {
+        let now = self.run(&self.scripts.check.call(self.key(b"check"))).await?;
+        self.clock.set(now);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("at", &format_args!("{}", self.link))
+            .field("key_prefix", &format_args!("{}", self.key_prefix.escape_ascii()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the server's clock shows, by its last answer: how far it is ahead of this process's, in microseconds.
+struct ServerClock {
+    origin: Instant,
+    ahead: AtomicI64,
+}
+
+impl Default for ServerClock {
+    fn default() -> Self {
+        Self { origin: Instant::now(), ahead: AtomicI64::new(0) }
+    }
+}
+
+impl ServerClock {
+    fn set(&self, now: i64) {
+        self.ahead.store(now.saturating_sub(self.elapsed()), Ordering::Relaxed);
+    }
+
+    fn after(&self, time: Duration) -> i64 {
+        let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        self.ahead.load(Ordering::Relaxed).saturating_add(self.elapsed()).saturating_add(time)
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+/// As the scripts keep it; one with more digits than any of theirs is like none.
+fn digits(token: Token) -> String {
+    format!("{:016}", token.0)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.min(LONGEST).as_micros()).unwrap_or(u64::MAX)
+}

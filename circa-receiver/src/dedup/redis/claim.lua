@@ -1,0 +1,39 @@
+-- Claims a key: won if it is absent, released, its lease has lapsed, or the same delivery holds it already.
+--
+-- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), margin (milliseconds), the server's time after which nobody waits for
+-- the answer any more (microseconds; 0: no limit). Answers {state, value, now}: 0 too late, 1 won (token), 2 in progress (microseconds left),
+-- 3 done (whether with the same body).
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local value = redis.call('GET', KEYS[1])
+local token = now
+if value then
+    local state = string.sub(value, 1, 1)
+    local last = tonumber(string.sub(value, 2, 17))
+    if not last or not string.find('PDR', state, 1, true) then
+        return redis.error_reply('ERR the value at this key is none of this store')
+    end
+    if state == 'D' then
+        return { 3, string.sub(value, 18) == ARGV[1] and 1 or 0, now }
+    end
+    -- Also where the clock was set back.
+    token = math.max(now, last + 1)
+    if state == 'P' then
+        local ends = tonumber(string.sub(value, 18, 33))
+        if now < ends then
+            if string.sub(value, 34, 49) ~= ARGV[2] then
+                return { 2, ends - now, now }
+            end
+            token = last
+        end
+    end
+end
+-- A server that was frozen reads what was sent to it long ago: a claim made for nobody would hold the event for a lease.
+local limit = tonumber(ARGV[5])
+if limit > 0 and now > limit then
+    return { 0, 0, now }
+end
+local lease = tonumber(ARGV[3])
+local held = string.format('P%016.0f%016.0f', token, now + lease) .. ARGV[2] .. ARGV[1]
+redis.call('SET', KEYS[1], held, 'PX', string.format('%.0f', math.ceil(lease / 1000) + tonumber(ARGV[4])))
+return { 1, token, now }

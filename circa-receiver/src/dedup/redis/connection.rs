@@ -1,0 +1,239 @@
+//! The connection to Redis: one that all calls share, made when it is needed and given up when it is in doubt.
+//!
+//! Not `redis`'s connection manager: it keeps a connection whose server no longer answers until the network gives it up, which may take a
+//! quarter of an hour, and it never tries again after a login that failed once.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, RedisResult, ServerErrorKind, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+#[cfg(feature = "redis-cluster")]
+use ::redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
+
+use super::super::StoreError;
+
+/// For the connection itself and the login.
+const CONNECTION_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// A cluster also tells where its keys are, and its nodes are connected to.
+#[cfg(feature = "redis-cluster")]
+const CLUSTER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Where the server is, and how long it may take.
+pub(super) struct Link {
+    target: Target,
+    response_timeout: Duration,
+    shared: Mutex<Option<Numbered>>,
+    /// Held while a connection is made, so that one is made for all who wait.
+    connecting: tokio::sync::Mutex<()>,
+    made: AtomicU64,
+}
+
+enum Target {
+    Single(ConnectionInfo),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Vec<ConnectionInfo>),
+}
+
+/// A connection with the number by which it is given up, so that nobody gives up its successor.
+#[derive(Clone)]
+pub(super) struct Numbered {
+    number: u64,
+    pub(super) connection: Connection,
+}
+
+#[derive(Clone)]
+pub(super) enum Connection {
+    Single(MultiplexedConnection),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    pub(super) fn single(url: &str, response_timeout: Duration) -> Result<Self, StoreError> {
+        Ok(Self::new(Target::Single(parse(url)?), response_timeout))
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn cluster(urls: &[String], response_timeout: Duration) -> Result<Self, StoreError> {
+        let nodes: Vec<_> = urls.iter().map(|url| parse(url)).collect::<Result<_, _>>()?;
+        if nodes.is_empty() {
+            return Err(failed("no URL of a Redis cluster's node was given; give at least one"));
+        }
+        Ok(Self::new(Target::Cluster(nodes), response_timeout))
+    }
+
+    fn new(target: Target, response_timeout: Duration) -> Self {
+        let (shared, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { target, response_timeout, shared, connecting, made: AtomicU64::new(0) }
+    }
+
+    /// The same server; the connection is made anew.
+    pub(super) fn response_timeout(self, response_timeout: Duration) -> Self {
+        Self::new(self.target, response_timeout)
+    }
+
+    /// The longest that a call may take: it may have to connect first.
+    pub(super) fn bound(&self) -> Duration {
+        self.response_timeout.saturating_add(self.target.connection_timeout())
+    }
+
+    /// The shared connection, made if there is none.
+    pub(super) async fn connection(&self) -> RedisResult<Numbered> {
+        if let Some(numbered) = self.shared().clone() {
+            return Ok(numbered);
+        }
+        let _connecting = self.connecting.lock().await;
+        if let Some(numbered) = self.shared().clone() {
+            return Ok(numbered);
+        }
+        let connection = self.target.connect(self.response_timeout).await?;
+        let numbered = Numbered { number: self.made.fetch_add(1, Ordering::Relaxed), connection };
+        *self.shared() = Some(numbered.clone());
+        Ok(numbered)
+    }
+
+    /// Gives a connection up on which a call failed so that another one may fare better. Calls that wait on it still get their answers.
+    pub(super) fn doubt(&self, doubted: &Numbered, error: &RedisError) {
+        let server_is_fine = match error.kind() {
+            ErrorKind::Server(kind) => !matches!(
+                kind,
+                // A server that has become a replica, or is not the one that the name stands for now.
+                ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
+            ),
+            ErrorKind::Extension => error.code() != Some("NOAUTH"),
+            _ => false,
+        };
+        let mut shared = self.shared();
+        if !server_is_fine && shared.as_ref().is_some_and(|numbered| numbered.number == doubted.number) {
+            *shared = None;
+        }
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Option<Numbered>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What went wrong, for logs: without the password, whatever the server repeats.
+    pub(super) fn error(&self, error: &RedisError) -> StoreError {
+        if error.is_timeout() {
+            return StoreError::Timeout;
+        }
+        failed(&self.without_password(error.to_string()))
+    }
+
+    /// As [`Link::error`], with the address, for someone who has just configured it.
+    pub(super) fn refused(&self, error: &RedisError) -> StoreError {
+        let told = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+        failed(&format!("cannot connect to Redis at {self}: {}", self.without_password(told)))
+    }
+
+    fn without_password(&self, text: String) -> String {
+        let passwords = self.target.nodes().iter().filter_map(|node| node.redis_settings().password());
+        passwords.filter(|password| !password.is_empty()).fold(text, |text, password| text.replace(password, "***"))
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, node) in self.target.nodes().iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, node.addr())?;
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    fn nodes(&self) -> &[ConnectionInfo] {
+        match self {
+            Self::Single(node) => std::slice::from_ref(node),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(nodes) => nodes,
+        }
+    }
+
+    fn connection_timeout(&self) -> Duration {
+        match self {
+            Self::Single(_) => CONNECTION_TIMEOUT,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(_) => CLUSTER_TIMEOUT,
+        }
+    }
+
+    async fn connect(&self, response_timeout: Duration) -> RedisResult<Connection> {
+        match self {
+            Self::Single(node) => {
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+                    .set_response_timeout(Some(response_timeout));
+                let client = Client::open(node.clone())?;
+                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+                Ok(Connection::Single(connection))
+            }
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(nodes) => {
+                let client = ClusterClientBuilder::new(nodes.clone())
+                    .connection_timeout(CONNECTION_TIMEOUT)
+                    .response_timeout(response_timeout)
+                    // Between those of one call: as long as it may take in all.
+                    .retries(2)
+                    .max_retry_wait(50)
+                    .build()?;
+                let connect = tokio::time::timeout(CLUSTER_TIMEOUT, client.get_async_connection());
+                let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+                Ok(Connection::Cluster(connect.await.map_err(timed_out)??))
+            }
+        }
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(cmd),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+pub(super) fn failed(told: &str) -> StoreError {
+    StoreError::Failed(told.into())
+}
+
+/// The URL itself is not repeated: it may hold a password.
+fn parse(url: &str) -> Result<ConnectionInfo, StoreError> {
+    let advice = "expected redis://[user]:[password]@host:port/[database], or rediss:// with the feature redis-tls";
+    url.into_connection_info().map_err(|error| failed(&format!("not a URL of a Redis server, {advice}: {error}")))
+}
