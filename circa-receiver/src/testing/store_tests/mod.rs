@@ -51,6 +51,8 @@
 
 pub mod behaviours;
 mod subject;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::Future,

@@ -32,6 +32,7 @@ pub struct Subject {
     pub(super) entries: usize,
     pub(super) in_flight: usize,
     pub(super) bound: Duration,
+    pub(super) recovery: Duration,
     outage: Option<(Hook, Hook)>,
     /// Dropped after the store.
     kept: Vec<Arc<dyn Any + Send + Sync>>,
@@ -49,6 +50,7 @@ impl Subject {
             entries: 200_000,
             in_flight: 64,
             bound: Duration::from_secs(2),
+            recovery: Duration::from_secs(15),
             outage: None,
             kept: Vec::new(),
         }
@@ -103,6 +105,13 @@ impl Subject {
     #[must_use]
     pub fn bound(mut self, bound: Duration) -> Self {
         self.bound = bound;
+        self
+    }
+
+    /// How long after its start the server may take to be ready, and the store to find it again. Default 15 s.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Duration) -> Self {
+        self.recovery = recovery;
         self
     }
 

@@ -11,9 +11,6 @@ use crate::dedup::{ClaimAnswer, StoreError, Token};
 
 use super::super::subject::{DONE, HELD, REMEMBERED, Subject, key, keys, nonce, won};
 
-/// How long after its start a server may take to be ready, and the store to find it again.
-const RECOVERY: Duration = Duration::from_secs(15);
-
 /// Deliveries that arrive while the server is away.
 const DELIVERIES: usize = 50;
 
@@ -28,7 +25,11 @@ async fn until_it_is_back(subject: &Subject) {
     let started = Instant::now();
     // No call may hang on what went away, so each is bounded as the receiver bounds it.
     while !matches!(timeout(subject.bound, subject.store.check()).await, Ok(Ok(()))) {
-        assert!(started.elapsed() < RECOVERY, "the store is not back {RECOVERY:?} after its server was started");
+        assert!(
+            started.elapsed() < subject.recovery,
+            "the store is not back {:?} after its server was started",
+            subject.recovery
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }

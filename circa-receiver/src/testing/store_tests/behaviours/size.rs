@@ -15,25 +15,35 @@ use super::super::subject::{DONE, Subject, keys, unique};
 const CLAIMS: usize = 1_000;
 
 /// The store is filled in so many steps, and measured after each, so that one that searches all it has is found out before it is full.
-const STEPS: usize = 10;
+const STEPS: usize = 4;
 
 /// Full, the store may take so many times as long, for trees that are deeper and caches that are cold...
 const FACTOR: u32 = 6;
 
 /// ...and so much more for all the claims together, for a machine that has other things to do.
-const LENIENCE: Duration = Duration::from_millis(400);
+const LENIENCE: Duration = Duration::from_millis(300);
+
+/// How often it is measured, when something else may have disturbed it.
+const ROUNDS: usize = 3;
 
 /// A store that is full of done events claims about as fast as an empty one, and remembers them.
 pub async fn retained_entries_do_not_slow_the_store(subject: Subject) {
+    // The first round opens connections.
     time_of_claims(&subject).await;
-    let empty = time_of_claims(&subject).await.min(time_of_claims(&subject).await);
+    let empty = time_of_claims(&subject).await;
+    let most = empty * FACTOR + LENIENCE;
     let prefix = unique();
     for step in 1..=STEPS {
         let entries = subject.entries * step / STEPS;
         fill(&subject, &prefix, subject.entries * (step - 1) / STEPS..entries).await;
-        let full = time_of_claims(&subject).await.min(time_of_claims(&subject).await);
+        let mut full = time_of_claims(&subject).await;
+        for _ in 1..ROUNDS {
+            if full > most {
+                full = full.min(time_of_claims(&subject).await);
+            }
+        }
         assert!(
-            full <= empty * FACTOR + LENIENCE,
+            full <= most,
             "{CLAIMS} claims took {empty:?} when the store was empty, and {full:?} beside {entries} entries"
         );
     }
