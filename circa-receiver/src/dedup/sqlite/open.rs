@@ -108,8 +108,8 @@ fn try_open(path: &Path) -> rusqlite::Result<Result<Connection, SqliteOpenError>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;
-    // Before anything is written: what is not ours stays as it is.
-    if let Some(refused) = refuse(&connection, path)? {
+    // Before anything is written: what is not ours stays as it is. In one transaction, so that what another process writes meanwhile is seen whole.
+    if let Some(refused) = refuse(&*connection.transaction()?, path)? {
         return Ok(Err(refused));
     }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
