@@ -9,7 +9,10 @@ use std::{
 
 use circa_receiver::{
     DedupStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, StoreError, Token},
+    dedup::{
+        ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, StoreError, Token,
+        sqlx::postgres::PgPoolOptions,
+    },
 };
 
 use crate::{
@@ -120,6 +123,42 @@ async fn a_claim_that_nobody_waits_for_is_not_made() {
         server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()") == "0"
     });
     assert_eq!(server.sql("SELECT count(*) FROM circa_receiver_claims WHERE position('late'::bytea IN key) > 0"), "0");
+}
+
+/// A server that vanished says nothing for ever: neither the calls that it did not answer nor the connections that were on their way back to the pool
+/// may keep a place there, or the pool would be exhausted when the server is found again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_says_nothing_keeps_no_place_in_the_pool() {
+    let server = PostgresServer::start();
+    // Not tested before they are lent: broken ones are found by the calls themselves.
+    let pool = PgPoolOptions::new().max_connections(8).test_before_acquire(false).connect_lazy_with(options(&server));
+    let store = Arc::new(PostgresStore::new(pool.clone()));
+    store.migrate().await.unwrap();
+    // In the midst of all that connections are used for.
+    let claims: Vec<_> = (0..32)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for index in 0.. {
+                    if store.claim(request(&key(format!("vanished {task} {index}")), 1)).await.is_err() {
+                        break;
+                    }
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.freeze();
+    for claim in claims {
+        claim.await.unwrap();
+    }
+    let started = Instant::now();
+    while pool.size() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(5), "{} connections are kept", pool.size());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.thaw();
+    all_operations_work(&store, "found again").await;
 }
 
 /// Contract, section 7: a store that does not answer is 503; and the sender's next attempt, when the store is back, is handled.

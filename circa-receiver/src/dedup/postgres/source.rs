@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{super::StoreError, lending::ACQUIRE_WITHIN, trouble::failed};
 
-/// Enough for some thousand claims a second; a server with the usual limit of 100 has room for a dozen replicas.
+/// Enough for some thousand calls a second; a server with the usual limit of 100 has room for a dozen replicas.
 const CONNECTIONS: u32 = 8;
 
 pub(super) struct Source {

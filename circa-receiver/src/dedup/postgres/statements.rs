@@ -71,7 +71,7 @@ impl Statements {
     pub(super) fn schema_sql(&self, version: &str) -> String {
         let Self { table, tokens, .. } = self;
         let version = literal(version);
-        // No index but the key's: one on `ends` would make every `complete` write to both, and cost 40 % more space. The order of the columns leaves no gaps.
+        // No index but the key's: one on `ends` would make every renewal and every `complete` write to both. The order of the columns leaves no gaps.
         format!(
             "CREATE SEQUENCE IF NOT EXISTS {tokens};
 CREATE TABLE IF NOT EXISTS {table} (
