@@ -1,0 +1,194 @@
+//! A server that is killed, frozen, or lost in the network: calls end in time, and go on working afterwards.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU16, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use circa_receiver::{DedupStore, RedisStore, dedup::StoreError};
+
+use super::{
+    DONE, LEASE, RETENTION, ask, claim, event, every_call,
+    receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa},
+    servers::redis::RedisServer,
+    win,
+};
+
+/// The scripts are known to a server by their hashes, until it is restarted or told to forget them.
+#[tokio::test]
+async fn a_server_that_has_forgotten_the_scripts_learns_them_again() {
+    let mut server = RedisServer::start_durable();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    for (round, restart) in [false, true, false, true].into_iter().enumerate() {
+        let key = event(round as u64);
+        let mut forget = || if restart { server.restart() } else { ask(&server, &[b"SCRIPT", b"FLUSH"]) };
+        forget();
+        let token = win(&store, &key, 1).await;
+        forget();
+        assert!(store.renew(&key, token, LEASE).await.unwrap(), "round {round}");
+        forget();
+        assert!(store.complete(&key, token, RETENTION).await.unwrap(), "round {round}");
+        forget();
+        assert_eq!(claim(&store, &key, 2).await.unwrap(), DONE, "round {round}");
+    }
+}
+
+/// Every call ends in time on a server that does not answer, and the first call after that is answered.
+#[tokio::test]
+async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_thaw_works() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    for round in 0..3 {
+        let (held, asked) = (event(2 * round), event(2 * round + 1));
+        let token = win(&store, &held, 1).await;
+        server.freeze();
+        for (name, error, took) in every_call(&store, &held, token).await {
+            assert!(matches!(error, Some(StoreError::Timeout)), "{name}, round {round}: {error:?}");
+            assert!(took < Duration::from_millis(500), "{name}, round {round}: {took:?}");
+        }
+        assert!(claim(&store, &asked, 1).await.is_err());
+        server.thaw();
+        win(&store, &event(1_000 + round), 1).await;
+        assert!(store.check().await.is_ok(), "round {round}");
+    }
+}
+
+/// A claim that a thawed server reads long after its delivery was answered holds nothing: the sender's next attempt would wait for its lease.
+#[tokio::test]
+async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    win(&store, &event(0), 1).await;
+    server.freeze();
+    for number in 1..=10 {
+        assert!(claim(&store, &event(number), 1).await.is_err(), "event {number}");
+    }
+    server.thaw();
+    for number in 1..=10 {
+        win(&store, &event(number), 2).await;
+    }
+}
+
+/// Contract, section 7: the store does not answer within its timeout: 503. Server frozen: every delivery answered 503 within store timeout + 200 ms;
+/// after thaw the next delivery is 200.
+#[tokio::test]
+async fn deliveries_to_a_frozen_server_are_answered_503_and_the_next_after_the_thaw_200() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store_timeout = Duration::from_secs(1);
+    let endpoint = Endpoint::new(circa().dedup(store).store_timeout(store_timeout), Gate::open().routes());
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_before")).await), HANDLED);
+    for round in 0..3 {
+        server.freeze();
+        for number in 0..5 {
+            let started = Instant::now();
+            let response = endpoint.deliver(&Request::circa(&format!("evt_{round}_{number}"))).await;
+            assert_eq!(answer(&response), UNAVAILABLE, "round {round}, delivery {number}");
+            let bound = store_timeout + Duration::from_millis(200);
+            assert!(started.elapsed() < bound, "round {round}, delivery {number}: {:?}", started.elapsed());
+        }
+        server.thaw();
+        for number in 0..5 {
+            let response = endpoint.deliver(&Request::circa(&format!("evt_{round}_{number}"))).await;
+            assert_eq!(answer(&response), HANDLED, "round {round}, delivery {number} again");
+        }
+    }
+}
+
+/// Deliveries go on being answered by a store whose server comes and goes.
+#[tokio::test]
+async fn the_first_call_after_a_restart_works() {
+    let mut server = RedisServer::start_durable();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let (first, second) = (event(1), event(2));
+    let mut token = win(&store, &first, 1).await;
+    for round in 0..3 {
+        server.restart();
+        assert!(store.renew(&first, token, LEASE).await.unwrap(), "renew, round {round}");
+        server.restart();
+        assert!(store.release(&first, token).await.unwrap(), "release, round {round}");
+        server.restart();
+        token = win(&store, &first, round + 2).await;
+    }
+    let token = win(&store, &second, 1).await;
+    server.restart();
+    assert!(store.complete(&second, token, RETENTION).await.unwrap());
+    server.restart();
+    assert_eq!(claim(&store, &second, 2).await.unwrap(), DONE, "on the disk");
+}
+
+/// A connection that is silently lost, as when a firewall forgets it or the name stands for another server: the network gives it up after a quarter
+/// of an hour, the store after one call.
+#[tokio::test]
+async fn a_connection_lost_without_a_word_fails_one_call() {
+    let server = RedisServer::start();
+    let network = Network::before(&server);
+    let store = RedisStore::connect(&network.url()).await.unwrap();
+    for round in 0..3 {
+        win(&store, &event(2 * round), 1).await;
+        network.lose_connections();
+        let error = store.check().await.expect_err("nothing comes back");
+        assert!(matches!(error, StoreError::Timeout), "round {round}: {error:?}");
+        win(&store, &event(2 * round + 1), 1).await;
+    }
+}
+
+/// Connections to a server that can be cut without either end being told.
+struct Network {
+    port: u16,
+    /// Connections that were made in an earlier era carry nothing any more.
+    era: Arc<AtomicU16>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Network {
+    fn before(server: &RedisServer) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let network = Self { port: listener.local_addr().unwrap().port(), era: Arc::default(), closed: Arc::default() };
+        let (target, era, closed) = (server.port(), Arc::clone(&network.era), Arc::clone(&network.closed));
+        thread::spawn(move || {
+            for client in listener.incoming().take_while(|_| !closed.load(Ordering::SeqCst)) {
+                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", target)).unwrap());
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to, era) = (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&era));
+                    thread::spawn(move || carry(from, to, &era));
+                }
+            }
+        });
+        network
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn lose_connections(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, era: &AtomicU16) {
+    let born = era.load(Ordering::SeqCst);
+    let mut buffer = [0; 4_096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if era.load(Ordering::SeqCst) == born && to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    if era.load(Ordering::SeqCst) == born {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
