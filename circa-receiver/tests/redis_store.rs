@@ -107,7 +107,7 @@ mod cluster {
             answered += u32::from(claim(&store, &event(round), 1).await.is_ok());
             assert!(started.elapsed() < Duration::from_millis(800), "round {round}: {:?}", started.elapsed());
         }
-        assert!(answered > 0, "no event of the other two nodes could be claimed");
+        assert!(answered >= 10, "only {answered} of 30 events could be claimed on two nodes of three");
         cluster.nodes()[1].thaw();
         let back = Instant::now();
         loop {

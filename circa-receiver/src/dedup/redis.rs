@@ -123,8 +123,9 @@ impl RedisStore {
     async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
         let mut numbered = self.link.connection().await?;
         let answer = call.run(&mut numbered.connection).await;
-        if let Err(error) = &answer {
-            self.link.doubt(&numbered, error);
+        match &answer {
+            Ok(_) => numbered.trust(),
+            Err(error) => self.link.doubt(&numbered, error),
         }
         answer
     }

@@ -6,10 +6,10 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ::redis::{
@@ -18,7 +18,7 @@ use ::redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 #[cfg(feature = "redis-cluster")]
-use ::redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
+use ::redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection, io::tcp::TcpSettings};
 
 use super::super::StoreError;
 
@@ -28,6 +28,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(250);
 /// A cluster also tells where its keys are, and its nodes are connected to.
 #[cfg(feature = "redis-cluster")]
 const CLUSTER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A cluster's connection makes those to its nodes anew by itself, and goes on with the nodes that answer: it is given up only when none has for so long.
+#[cfg(feature = "redis-cluster")]
+const CLUSTER_SILENCE: Duration = Duration::from_secs(2);
 
 /// Where the server is, and how long it may take.
 pub(super) struct Link {
@@ -50,6 +54,8 @@ enum Target {
 pub(super) struct Numbered {
     number: u64,
     pub(super) connection: Connection,
+    /// When a call on it was last answered.
+    answered: Arc<Mutex<Instant>>,
 }
 
 #[derive(Clone)]
@@ -98,7 +104,8 @@ impl Link {
             return Ok(numbered);
         }
         let connection = self.target.connect(self.response_timeout).await?;
-        let numbered = Numbered { number: self.made.fetch_add(1, Ordering::Relaxed), connection };
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let numbered = Numbered { number, connection, answered: Arc::new(Mutex::new(Instant::now())) };
         *self.shared() = Some(numbered.clone());
         Ok(numbered)
     }
@@ -114,13 +121,16 @@ impl Link {
             ErrorKind::Extension => error.code() != Some("NOAUTH"),
             _ => false,
         };
+        if server_is_fine || doubted.is_spared() {
+            return;
+        }
         let mut shared = self.shared();
-        if !server_is_fine && shared.as_ref().is_some_and(|numbered| numbered.number == doubted.number) {
+        if shared.as_ref().is_some_and(|numbered| numbered.number == doubted.number) {
             *shared = None;
         }
     }
 
-    fn shared(&self) -> std::sync::MutexGuard<'_, Option<Numbered>> {
+    fn shared(&self) -> MutexGuard<'_, Option<Numbered>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,6 +151,25 @@ impl Link {
     fn without_password(&self, text: String) -> String {
         let passwords = self.target.nodes().iter().filter_map(|node| node.redis_settings().password());
         passwords.filter(|password| !password.is_empty()).fold(text, |text, password| text.replace(password, "***"))
+    }
+}
+
+impl Numbered {
+    /// Notes that a call was answered.
+    pub(super) fn trust(&self) {
+        *self.answered() = Instant::now();
+    }
+
+    fn is_spared(&self) -> bool {
+        match self.connection {
+            Connection::Single(_) => false,
+            #[cfg(feature = "redis-cluster")]
+            Connection::Cluster(_) => self.answered().elapsed() < CLUSTER_SILENCE,
+        }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Instant> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,9 +212,10 @@ impl Target {
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(nodes) => {
                 let client = ClusterClientBuilder::new(nodes.clone())
+                    .tcp_settings(impatient())
                     .connection_timeout(CONNECTION_TIMEOUT)
                     .response_timeout(response_timeout)
-                    // Between those of one call: as long as it may take in all.
+                    // So few and so soon that they end within the bound of a call.
                     .retries(2)
                     .max_retry_wait(50)
                     .build()?;
@@ -230,6 +260,15 @@ impl ConnectionLike for Connection {
 
 pub(super) fn failed(told: &str) -> StoreError {
     StoreError::Failed(told.into())
+}
+
+/// A node's connection that is silently lost is given up by the network after a second, where the system can do that, and not after a quarter of an hour.
+#[cfg(feature = "redis-cluster")]
+fn impatient() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(Duration::from_secs(1));
+    settings
 }
 
 /// The URL itself is not repeated: it may hold a password.
