@@ -8,9 +8,6 @@ use std::{
 use super::{Done, Memory, Record, memory_store};
 use crate::dedup::Key;
 
-/// How many entries a completion looks at to free those whose retention is over: more than it adds, so that none are left behind.
-const FREED_AT_ONCE: usize = 2;
-
 /// Claims in this process's memory, as in a [`MemoryStore`](super::MemoryStore), with less work and less memory for each.
 ///
 /// When full it evicts the entry that was done first, and counts it; it never drops a claim in progress. Entries are freed in the order in which
@@ -18,18 +15,25 @@ const FREED_AT_ONCE: usize = 2;
 pub struct CompactMemoryStore(Memory<Queue>);
 
 struct Queue {
-    records: HashMap<Key, Record>,
-    /// The keys as they were done, with the end of their retention. An entry whose record has another end is of a key that was forgotten or done again.
-    order: VecDeque<(Key, Duration)>,
+    entries: HashMap<Key, Entry>,
+    /// The keys as they were done, with the number of their entry. Where the number is another, the key was forgotten, or done again.
+    order: VecDeque<(Key, u64)>,
+    last_number: u64,
     capacity: usize,
     evicted: u64,
+}
+
+struct Entry {
+    record: Record,
+    number: u64,
 }
 
 impl CompactMemoryStore {
     /// A store that remembers so many done events (100,000 by default); at least one.
     pub fn with_capacity(capacity: u64) -> Self {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).max(1);
-        Self(Memory::new(Queue { records: HashMap::new(), order: VecDeque::new(), capacity, evicted: 0 }))
+        let (entries, order) = (HashMap::new(), VecDeque::new());
+        Self(Memory::new(Queue { entries, order, last_number: 0, capacity, evicted: 0 }))
     }
 
     /// How many done events were evicted because the store was full: if this rises, raise the capacity.
@@ -42,53 +46,77 @@ memory_store! { CompactMemoryStore }
 
 impl Queue {
     fn len(&self) -> usize {
-        self.records.len()
+        self.entries.len()
     }
 
-    /// Frees the oldest entry if `lapsed` says so of its record's end, or nothing stands behind it any more.
-    fn free_oldest(&mut self, lapsed: impl FnOnce(Duration) -> bool) -> Option<Freed> {
-        let (key, ends) = self.order.front()?;
-        let current = self.records.get(key).is_some_and(|record| record.ends == *ends);
-        if current && !lapsed(*ends) {
-            return None;
-        }
-        let (key, _) = self.order.pop_front()?;
-        if !current {
-            return Some(Freed::Nothing);
-        }
-        self.records.remove(&key);
-        Some(Freed::Record)
+    fn is_current(&self, (key, number): &(Key, u64)) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.number == *number)
     }
-}
 
-enum Freed {
-    Record,
-    Nothing,
+    /// Takes the oldest out of the queue, and its entry if it has one. `false` if that is still remembered, or there is none.
+    fn free_oldest(&mut self, now: Duration) -> bool {
+        let Some((key, number)) = self.order.front() else { return false };
+        match self.entries.get(key) {
+            Some(entry) if entry.number == *number && now < entry.record.ends => return false,
+            Some(entry) if entry.number == *number => _ = self.entries.remove(key),
+            _ => {}
+        }
+        self.order.pop_front();
+        true
+    }
 }
 
 impl Done for Queue {
     fn get(&mut self, key: &Key) -> Option<Record> {
-        self.records.get(key).copied()
+        self.entries.get(key).map(|entry| entry.record)
     }
 
     fn insert(&mut self, key: &Key, record: Record, now: Duration) {
-        for _ in 0..FREED_AT_ONCE {
-            self.free_oldest(|ends| ends <= now);
+        // Two for one that comes: so none of those that have lapsed are left behind.
+        let _ = self.free_oldest(now) && self.free_oldest(now);
+        self.last_number += 1;
+        let number = self.last_number;
+        self.entries.insert(key.clone(), Entry { record, number });
+        self.order.push_back((key.clone(), number));
+        if self.entries.len() > self.capacity {
+            while self.entries.len() > self.capacity && self.free_oldest(Duration::MAX) {}
+            self.evicted += 1;
         }
-        self.records.insert(key.clone(), record);
-        self.order.push_back((key.clone(), record.ends));
-        while self.records.len() > self.capacity {
-            if let Some(Freed::Record) = self.free_oldest(|_| true) {
-                self.evicted += 1;
-            }
-        }
-        // What was forgotten and done again has left entries behind.
-        if self.order.len() / 2 > self.records.len() {
-            self.order.retain(|(key, ends)| self.records.get(key).is_some_and(|record| record.ends == *ends));
+        // What was forgotten, or done again, has left its place behind.
+        if self.order.len() / 2 > self.entries.len() {
+            let order = std::mem::take(&mut self.order);
+            self.order = order.into_iter().filter(|place| self.is_current(place)).collect();
         }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Record> {
-        self.records.remove(key)
+        self.entries.remove(key).map(|entry| entry.record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dedup::Fingerprint;
+
+    /// Replaying one event again and again leaves nothing behind, and its latest place in the queue counts.
+    #[test]
+    fn what_is_done_again_stands_where_it_was_done_last() {
+        let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends: Duration::from_secs(60) };
+        let mut queue =
+            Queue { entries: HashMap::new(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
+        let key = |id| Key::new("circa", id);
+        for _ in 0..1_000 {
+            queue.insert(&key("again"), record, Duration::ZERO);
+            assert!(queue.remove(&key("again")).is_some());
+        }
+        assert!(queue.order.len() <= 2, "{} places", queue.order.len());
+        for id in ["again", "other", "again"] {
+            queue.remove(&key(id));
+            queue.insert(&key(id), record, Duration::ZERO);
+        }
+        queue.insert(&key("third"), record, Duration::ZERO);
+        assert_eq!(queue.evicted, 1);
+        assert!(queue.get(&key("other")).is_none() && queue.get(&key("again")).is_some());
     }
 }

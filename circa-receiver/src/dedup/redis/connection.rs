@@ -44,7 +44,7 @@ pub(super) struct Link {
 }
 
 enum Target {
-    Single(ConnectionInfo),
+    Single(Box<ConnectionInfo>),
     #[cfg(feature = "redis-cluster")]
     Cluster(Vec<ConnectionInfo>),
 }
@@ -67,7 +67,7 @@ pub(super) enum Connection {
 
 impl Link {
     pub(super) fn single(url: &str, response_timeout: Duration) -> Result<Self, StoreError> {
-        Ok(Self::new(Target::Single(parse(url)?), response_timeout))
+        Ok(Self::new(Target::Single(parse(url)?.into()), response_timeout))
     }
 
     #[cfg(feature = "redis-cluster")]
@@ -205,7 +205,7 @@ impl Target {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(CONNECTION_TIMEOUT))
                     .set_response_timeout(Some(response_timeout));
-                let client = Client::open(node.clone())?;
+                let client = Client::open((**node).clone())?;
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                 Ok(Connection::Single(connection))
             }
