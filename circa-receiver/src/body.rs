@@ -5,7 +5,11 @@
 //! 3. the deadline is for the whole body, not per chunk;
 //! 4. a stream that fails, or ends before the announced length, left the body incomplete.
 
-use std::{future::poll_fn, pin::pin};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -28,15 +32,13 @@ pub(crate) async fn read<E>(
     }
     let mut body = pin!(body);
     let mut read = Collected::Nothing;
-    while let Some(chunk) =
-        timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_next(cx))).await.map_err(|_| Rejection::BodyReadTimeout)?
-    {
+    while let Some(chunk) = next(body.as_mut(), deadline).await? {
         let chunk = chunk.map_err(|_| Rejection::BodyIncomplete)?;
         if chunk.len() > limit - read.len() {
             return Err(Rejection::PayloadTooLarge);
         }
         // A stream that is always ready never lets the timer speak.
-        if Instant::now() >= deadline {
+        if !matches!(read, Collected::Nothing) && Instant::now() >= deadline {
             return Err(Rejection::BodyReadTimeout);
         }
         read = read.push(chunk, content_length);
@@ -46,6 +48,14 @@ pub(crate) async fn read<E>(
         return Err(Rejection::BodyIncomplete);
     }
     Ok(read.into_bytes())
+}
+
+/// The next chunk. A timer is only set where it has not arrived yet: most bodies come with their heads.
+async fn next<S: Stream>(mut body: Pin<&mut S>, deadline: Instant) -> Result<Option<S::Item>, Rejection> {
+    if let Poll::Ready(chunk) = poll_fn(|cx| Poll::Ready(body.as_mut().poll_next(cx))).await {
+        return Ok(chunk);
+    }
+    timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_next(cx))).await.map_err(|_| Rejection::BodyReadTimeout)
 }
 
 /// The bytes read so far: a body of one chunk is never copied.

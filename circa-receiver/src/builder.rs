@@ -326,12 +326,12 @@ impl Builder {
             ack_deadline: self.ack_deadline,
             drain_deadline: self.drain_deadline.min(FOREVER),
             in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
-            claims: Claims {
+            claims: Arc::new(Claims {
                 store,
                 timeout: self.store_timeout,
                 lease: self.lease.min(FOREVER),
                 retention: self.retention.min(FOREVER),
-            },
+            }),
             store_failure: self.store_failure,
             dead_letters: self.dead_letters,
             observers: self.observers,

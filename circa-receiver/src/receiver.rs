@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) ack_deadline: Duration,
     pub(crate) drain_deadline: Duration,
     pub(crate) in_flight: Arc<Semaphore>,
-    pub(crate) claims: Claims,
+    pub(crate) claims: Arc<Claims>,
     pub(crate) store_failure: StoreFailure,
     pub(crate) dead_letters: Option<Arc<dyn DeadLetterSink>>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,

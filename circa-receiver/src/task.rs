@@ -95,6 +95,8 @@ struct Answer {
 
 impl Answer {
     async fn wait(mut self) -> Response {
+        // Most handlers end as soon as they are given the thread: then the deadline's timer need not be set.
+        stand_back().await;
         let outcome = tokio::select! {
             biased;
             // A task that is gone without a word was stopped with its runtime.
@@ -168,23 +170,11 @@ impl Shared {
                 }
             };
             // By the ack deadline at the latest the sender is answered; until then the other run may end.
-            let waited = timeout_at(ack_deadline, async {
-                match self.running.wait_for(key, fingerprint).await {
-                    Ending::Outcome(outcome, same_body) => Some((outcome, same_body)),
-                    Ending::Vanished => None,
-                    Ending::Elsewhere => {
-                        // A lease that is about to lapse may yet be renewed: no store is asked again at once.
-                        let lapses = if retry_after < FIRST_POLL { pause } else { retry_after };
-                        sleep(pause.min(lapses)).await;
-                        pause = (pause * 2).min(LAST_POLL);
-                        None
-                    }
-                }
-            });
+            let waited = Box::pin(timeout_at(ack_deadline, self.wait(key, fingerprint, retry_after, &mut pause)));
             let waited = tokio::select! {
                 biased;
                 waited = waited => waited,
-                () = self.running.drain_ended() => return Err(self.reject(Rejection::ShuttingDown)),
+                () = Box::pin(self.running.drain_ended()) => return Err(self.reject(Rejection::ShuttingDown)),
             };
             match waited {
                 Err(_) => return Err(Outcome::Unfinished),
@@ -196,6 +186,27 @@ impl Shared {
                     self.observe(|observer| observer.waited_in_vain(delivery, outcome, same_body));
                     return Err(outcome);
                 }
+            }
+        }
+    }
+
+    /// Waits for the run of another delivery in this process, or until the store may be asked again.
+    async fn wait(
+        &self,
+        key: &Key,
+        fingerprint: Fingerprint,
+        retry_after: Duration,
+        pause: &mut Duration,
+    ) -> Option<(Outcome, bool)> {
+        match self.running.wait_for(key, fingerprint).await {
+            Ending::Outcome(outcome, same_body) => Some((outcome, same_body)),
+            Ending::Vanished => None,
+            Ending::Elsewhere => {
+                // A lease that is about to lapse may yet be renewed: no store is asked again at once.
+                let lapses = if retry_after < FIRST_POLL { *pause } else { retry_after };
+                sleep((*pause).min(lapses)).await;
+                *pause = (*pause * 2).min(LAST_POLL);
+                None
             }
         }
     }
@@ -320,6 +331,19 @@ enum End {
     Buried(HandlerError),
     /// The drain deadline passed first.
     Drained,
+}
+
+/// Lets what is ready run first, once. `tokio::task::yield_now` does the same with an allocation.
+async fn stand_back() {
+    let mut stood_back = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut stood_back, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The future's output, or what its panic said.

@@ -205,7 +205,7 @@ async fn a_request_dropped_after_any_number_of_polls_harms_nothing() {
             assert_eq!(start.elapsed(), Duration::ZERO, "{case}: somebody had to wait");
             count += 1;
         }
-        assert!(count > 4, "{first:?}: {count} polls");
+        assert!(count >= 4, "{first:?}: {count} polls");
     }
 }
 

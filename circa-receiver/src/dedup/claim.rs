@@ -16,7 +16,6 @@ const COMPLETE_PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
 
 /// Makes claims in a store, each call bounded in time.
-#[derive(Clone)]
 pub(crate) struct Claims {
     pub(crate) store: Arc<dyn DedupStore>,
     pub(crate) timeout: Duration,
@@ -32,15 +31,20 @@ pub(crate) enum Claimed {
 }
 
 impl Claims {
-    pub(crate) async fn claim(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) -> Result<Claimed, StoreError> {
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        key: &Key,
+        fingerprint: Fingerprint,
+        nonce: Nonce,
+    ) -> Result<Claimed, StoreError> {
         let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
         let answer = match self.store.in_process() {
             Some(store) => store.claim(request),
-            None => self.bounded(self.store.claim(request)).await?,
+            None => Box::pin(self.bounded(self.store.claim(request))).await?,
         };
         Ok(match answer {
             ClaimAnswer::Won(token) => Claimed::Won(Claim {
-                claims: self.clone(),
+                claims: Arc::clone(self),
                 held: Some((key.clone(), token)),
                 lost: AtomicBool::new(false),
             }),
@@ -50,14 +54,29 @@ impl Claims {
     }
 
     /// Gives up in the background what a claim may have left in the store whose answer was lost, so that the event need not wait for its lease.
-    pub(crate) fn abandon(&self, key: &Key, fingerprint: Fingerprint, nonce: Nonce) {
-        let (claims, key) = (self.clone(), key.clone());
+    pub(crate) fn abandon(self: &Arc<Self>, key: &Key, fingerprint: Fingerprint, nonce: Nonce) {
+        let (claims, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
             if let Ok(Claimed::Won(claim)) = claims.claim(&key, fingerprint, nonce).await {
                 // Where this fails too, the lease lapses.
                 let _ = claim.release().await;
             }
         });
+    }
+
+    /// Marks an event done, trying again briefly.
+    async fn complete(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        let complete = || self.bounded(self.store.complete(key, token, self.retention));
+        let mut completed = complete().await;
+        for pause in COMPLETE_PAUSES {
+            if completed.is_ok() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            // Not held any more after an attempt whose answer was lost: that attempt has completed it.
+            completed = complete().await.map(|_| true);
+        }
+        completed
     }
 
     pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
@@ -75,7 +94,7 @@ impl Claims {
 
 /// The right to run the handler for one event.
 pub(crate) struct Claim {
-    claims: Claims,
+    claims: Arc<Claims>,
     /// `None` once it was completed or released.
     held: Option<(Key, Token)>,
     /// A renewal was told that it has passed to another holder.
@@ -99,27 +118,21 @@ impl Claim {
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
     pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
         let Some((key, token)) = self.held.take() else { return Ok(false) };
-        if let Some(store) = self.claims.store.in_process() {
-            return Ok(store.complete(&key, token, self.claims.retention));
+        match self.claims.store.in_process() {
+            Some(store) => Ok(store.complete(&key, token, self.claims.retention)),
+            // Boxed, and so are the other ways through a store that is away: a task is moved before it runs, with room for its longest way.
+            None => Box::pin(self.claims.complete(&key, token)).await,
         }
-        let complete = || self.claims.bounded(self.claims.store.complete(&key, token, self.claims.retention));
-        let mut completed = complete().await;
-        for pause in COMPLETE_PAUSES {
-            if completed.is_ok() {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            // Not held any more after an attempt whose answer was lost: that attempt has completed it.
-            completed = complete().await.map(|_| true);
-        }
-        completed
     }
 
     /// Gives the claim up. `false` if it has passed to another holder.
     pub(crate) async fn release(mut self) -> Result<bool, StoreError> {
         // Taken only afterwards: a release that is itself dropped is tried once more in the background.
         let Some((key, token)) = &self.held else { return Ok(false) };
-        let released = self.claims.bounded(self.claims.store.release(key, *token)).await;
+        let released = match self.claims.store.in_process() {
+            Some(store) => Ok(store.release(key, *token)),
+            None => Box::pin(self.claims.bounded(self.claims.store.release(key, *token))).await,
+        };
         self.held = None;
         released
     }
@@ -130,7 +143,7 @@ impl Drop for Claim {
         let Some((key, token)) = self.held.take() else { return };
         // Without a runtime, as at the end of the process, the lease lapses by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let claims = self.claims.clone();
+            let claims = Arc::clone(&self.claims);
             runtime.spawn(async move { claims.bounded(claims.store.release(&key, token)).await });
         }
     }

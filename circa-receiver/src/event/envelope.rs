@@ -17,7 +17,7 @@ use serde::{
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{AnyEvent, Fields, Inner, Text, all, label};
+use super::{AnyEvent, Fields, Inner, Label, Text, all};
 use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
@@ -30,7 +30,7 @@ pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required
     let Verified { sender, body, secret, signed_at, unsigned } = verified;
     let body = body.into();
     let webhook_id = match unsigned.webhook_id {
-        Field::One(value) => Some(label(value)),
+        Field::One(value) => Some(Label::new(value)),
         Field::Absent | Field::Repeated => None,
     };
     let parsed = match sender.spec().envelope {

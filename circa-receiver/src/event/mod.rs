@@ -50,7 +50,7 @@ struct Inner {
     sender: Sender,
     secret: Option<SecretId>,
     signed_at: Option<i64>,
-    webhook_id: Option<Box<str>>,
+    webhook_id: Option<Label>,
     body: Bytes,
     id: Text,
     event_type: Text,
@@ -178,7 +178,7 @@ impl AnyEvent {
 
     /// The unsigned `Circa-Webhook-Id` header, escaped and cut to 64 characters: a label for logs, never to be trusted.
     pub fn webhook_id(&self) -> Option<&str> {
-        self.0.webhook_id.as_deref()
+        self.0.webhook_id.as_ref().map(Label::as_str)
     }
 
     /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
@@ -327,20 +327,28 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Characters of an unsigned header that are kept.
-const MAX_LABEL: usize = 64;
+/// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters, all of them ASCII.
+struct Label {
+    text: [u8; Self::MAX],
+    length: usize,
+}
 
-/// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters.
-fn label(value: &[u8]) -> Box<str> {
-    match std::str::from_utf8(value) {
-        // As nearly all are. Quotes and backslashes are escaped too.
-        Ok(text)
-            if text.len() <= MAX_LABEL
-                && all(text, |byte| byte.is_ascii_alphanumeric() | matches!(byte, b'_' | b'-')) =>
-        {
-            text.into()
+impl Label {
+    const MAX: usize = 64;
+
+    fn new(value: &[u8]) -> Self {
+        let mut text = [0; Self::MAX];
+        let mut length = 0;
+        let escaped = String::from_utf8_lossy(value);
+        for (place, character) in text.iter_mut().zip(escaped.chars().flat_map(char::escape_default)) {
+            *place = u8::try_from(character).expect("escaped characters are ASCII");
+            length += 1;
         }
-        _ => String::from_utf8_lossy(value).escape_default().take(MAX_LABEL).collect::<String>().into(),
+        Self { text, length }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[..self.length]).expect("ASCII is UTF-8")
     }
 }
 
