@@ -1,0 +1,36 @@
+//! The candidates on actix-web, with one worker.
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, web};
+use circa_receiver_actix::{Event, Receiver, Secret, event::DatapointPulled, webhook};
+
+use crate::{Candidate, PATH, count, handle, naive::Naive};
+
+pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
+    let naively = web::Data::new(Naive::new(secret, matches!(candidate, Candidate::Naive)));
+    let receiver = Receiver::circa(Secret::new(secret).expect("a good secret")).build().expect("the defaults");
+    let app = move || {
+        let route = match candidate {
+            Candidate::Bare => web::post().to(bare),
+            Candidate::Untyped | Candidate::Naive => web::post().to(naive),
+            Candidate::Ours => webhook(receiver.clone()).on(ours).into_route(),
+        };
+        App::new().app_data(naively.clone()).route(PATH, route).route("/count", web::get().to(async || count()))
+    };
+    actix_web::rt::System::new().block_on(HttpServer::new(app).workers(1).bind(("127.0.0.1", port))?.run())
+}
+
+async fn bare(body: web::Bytes) -> HttpResponse {
+    handle(&body);
+    HttpResponse::Ok().finish()
+}
+
+async fn naive(naive: web::Data<Naive>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let signature = request.headers().get("circa-signature").and_then(|value| value.to_str().ok());
+    let status = StatusCode::from_u16(naive.receive(signature, &body)).expect("the statuses are HTTP's");
+    HttpResponse::new(status)
+}
+
+async fn ours(Event(event): Event<DatapointPulled>) -> HttpResponse {
+    handle(event.data());
+    HttpResponse::Ok().finish()
+}

@@ -1,0 +1,59 @@
+//! A server to be driven with `wrk`: `server <axum|actix> <bare|untyped|naive|ours> <port>`, the secret in `SECRET`.
+//!
+//! One thread serves. `POST /webhooks/circa` takes deliveries; `GET /count` tells how many events were handled.
+
+mod actix;
+mod axum;
+mod naive;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The route of deliveries.
+const PATH: &str = "/webhooks/circa";
+
+/// Events handled.
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+/// What stands behind the route.
+#[derive(Clone, Copy)]
+enum Candidate {
+    /// Reads the body, and no more.
+    Bare,
+    /// A receiver written by hand as the vendor's page describes it; its handler takes a `serde_json::Value`.
+    Untyped,
+    /// The same, its handler taking a typed event.
+    Naive,
+    /// This crate's.
+    Ours,
+}
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [framework, candidate, port] = &arguments[..] else {
+        panic!("usage: server <axum|actix> <bare|untyped|naive|ours> <port>")
+    };
+    let candidate = match &candidate[..] {
+        "bare" => Candidate::Bare,
+        "untyped" => Candidate::Untyped,
+        "naive" => Candidate::Naive,
+        "ours" => Candidate::Ours,
+        other => panic!("no candidate is called {other}"),
+    };
+    let port = port.parse().expect("the port is a number");
+    let secret = std::env::var("SECRET").expect("SECRET is set");
+    match &framework[..] {
+        "axum" => axum::serve(candidate, port, &secret),
+        "actix" => actix::serve(candidate, port, &secret),
+        other => panic!("no framework is called {other}"),
+    }
+}
+
+/// What every candidate's handler does with an event.
+fn handle<T>(event: &T) {
+    std::hint::black_box(event);
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+fn count() -> String {
+    HANDLED.load(Ordering::Relaxed).to_string()
+}
