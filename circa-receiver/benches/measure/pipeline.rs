@@ -86,6 +86,9 @@ impl Pipeline {
     }
 }
 
+/// Where the first store stands among the candidates.
+pub const FIRST_STORE: usize = 3;
+
 /// The floor of verification first, then a direct typed parse, the data alone, and the pipeline with each store.
 pub fn candidates(source: &Source) -> Vec<Candidate<'_>> {
     let floor = Floor::new(SECRET);

@@ -50,6 +50,7 @@ impl std::fmt::Display for Cell {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Number(number) if number.fract() == 0.0 => write!(f, "{number:.0}"),
+            Self::Number(number) if number.abs() < 0.1 => write!(f, "{number:.4}"),
             Self::Number(number) if number.abs() < 100.0 => write!(f, "{number:.2}"),
             Self::Number(number) => write!(f, "{number:.0}"),
         }

@@ -91,6 +91,7 @@ pub fn run(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
                     figure(|round| round.busy).into(),
                     share(at, BARE).into(),
                     share(at, NAIVE).into(),
+                    median(results[at].iter().zip(&results[BARE]).map(|(of, to)| of.cpu / to.cpu)).into(),
                 ]);
             }
             let what = |to| format!("{framework}, {}: requests per second, to the {to}", size(bytes));
