@@ -8,6 +8,8 @@ use std::{
 
 /// How long one candidate runs within a round.
 const SLICE: Duration = Duration::from_millis(1);
+/// Inputs that are made at once: they stay in the cache, as a body does that has just been read.
+const BULK: usize = 64;
 /// However slow the candidates are.
 const MIN_ROUNDS: usize = 5;
 
@@ -37,7 +39,14 @@ pub struct Measured {
 impl<'a> Candidate<'a> {
     /// The same call again and again.
     pub fn new<T>(name: impl Into<String>, run: impl Fn() -> T + 'a) -> Self {
-        Self::on_fresh(name, || (), move |()| run())
+        let loops = move |calls| {
+            timed(|| {
+                for _ in 0..calls {
+                    black_box(run());
+                }
+            })
+        };
+        Self::made(name.into(), usize::MAX, loops)
     }
 
     /// Calls on inputs that are made beforehand, each used once; making them is not timed.
@@ -52,13 +61,20 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// Any way to make so many calls: gives their time and how often they allocated, as [`timed`] does.
+    /// Any way to make so many calls, a few dozen at most: gives their time and how often they allocated, as [`timed`] does.
     pub fn in_bulk(name: impl Into<String>, bulk: impl Fn(usize) -> (Duration, u64) + 'a) -> Self {
-        bulk(1);
+        Self::made(name.into(), BULK, bulk)
+    }
+
+    fn made(name: String, at_once: usize, bulk: impl Fn(usize) -> (Duration, u64) + 'a) -> Self {
+        let (once, few) = (bulk(1).0, bulk(1).1);
         // What a bulk allocates beside its calls is not counted: the difference of two is.
-        let few = bulk(1).1;
-        let counted = if bulk(1).0 > 20 * SLICE { few as f64 } else { (bulk(65).1 - few) as f64 / 64.0 };
-        Self { name: name.into(), allocations: counted, time: Box::new(move |calls| bulk(calls).0) }
+        let allocations = if once > 20 * SLICE { few as f64 } else { (bulk(65).1 - few) as f64 / 64.0 };
+        let time = move |calls: usize| {
+            let parts = (0..calls).step_by(at_once).map(|done| at_once.min(calls - done));
+            parts.map(|calls| bulk(calls).0).sum()
+        };
+        Self { name, allocations, time: Box::new(time) }
     }
 }
 

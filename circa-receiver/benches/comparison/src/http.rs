@@ -57,6 +57,7 @@ pub fn run(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
             "server busy",
             "to bare",
             "to naive",
+            "CPU to bare",
         ],
     );
     let mut promises = Vec::new();
