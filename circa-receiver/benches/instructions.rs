@@ -18,8 +18,11 @@ use sha2::Sha256;
 const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
 
-/// The parts, by name: see [`main`].
-const PARTS: [(&str, fn(usize)); 8] = [
+/// Runs a part so many times.
+type Run = fn(usize);
+
+/// The parts, by name.
+const PARTS: [(&str, Run); 8] = [
     ("hmac", hmac),
     ("header", header),
     ("verify", verify),

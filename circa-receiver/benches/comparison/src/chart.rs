@@ -127,13 +127,13 @@ impl Scale {
     fn ticks(&self) -> Vec<(f64, String)> {
         if self.logarithmic {
             let powers = std::iter::successors(Some(self.from), |power| Some(power * 10.0));
-            return powers.take_while(|power| *power <= self.to).map(|power| (power, number(power))).collect();
+            return powers.take_while(|power| *power <= self.to).map(|power| (power, tick(power))).collect();
         }
         let rough = self.to / 5.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough);
         let step = step.unwrap_or(power * 10.0);
-        (0..=(self.to / step) as usize).map(|at| (at as f64 * step, number(at as f64 * step))).collect()
+        (0..=(self.to / step) as usize).map(|at| (at as f64 * step, tick(at as f64 * step))).collect()
     }
 }
 
@@ -148,6 +148,12 @@ pub fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
     let apart = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
     apart.join(",")
+}
+
+/// As [`number`], without zeros at the end of a fraction.
+fn tick(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn escape(text: &str) -> String {

@@ -15,7 +15,7 @@ use crate::{
     measure::{
         pipeline::{Pipeline, Source},
         promise::Promise,
-        rounds::{Candidate, compare, timed},
+        rounds::{Candidate, compare, median, timed},
         stores::STORES,
         table::Table,
     },
@@ -23,6 +23,8 @@ use crate::{
 };
 
 const SIZES: [u64; 7] = [1_000, 10_000, 100_000, 300_000, 1_000_000, 2_000_000, 5_000_000];
+/// Of what is timed at one size.
+const PARTS: u64 = 15;
 /// Room for all of them, so that nothing is evicted.
 const CAPACITY: u64 = 6_000_000;
 const LEASE: Duration = Duration::from_secs(60);
@@ -50,21 +52,27 @@ fn sizes() -> Table {
         let store = store.expect("it was just made");
         let mut remembered = 0;
         for events in SIZES {
-            // The last ones are timed: they are claimed when nearly so many are there already.
-            let timed = events - (events / 10).min(50_000);
+            // The last ones are timed, in parts: they are claimed when nearly so many are there already.
+            let part = (events / 100).clamp(50, 2_500);
+            let timed = events - PARTS * part;
             bytes += allocated(|| runtime.block_on(fill(&*store, remembered..timed))) as f64;
-            let start = Instant::now();
-            bytes += allocated(|| runtime.block_on(fill(&*store, timed..events))) as f64;
-            let fresh = start.elapsed().as_nanos() as f64 / (events - timed) as f64;
-            let start = Instant::now();
-            let known = 10_000;
-            runtime.block_on(async {
-                for number in 0..known {
-                    let answer = claim(&*store, &key(number * (events / FEW) % events)).await;
-                    assert!(matches!(answer, ClaimAnswer::Done { .. }), "{name}: {answer:?}");
-                }
-            });
-            let known = start.elapsed().as_nanos() as f64 / known as f64;
+            let fresh = median((0..PARTS).map(|at| {
+                let start = Instant::now();
+                let from = timed + at * part;
+                bytes += allocated(|| runtime.block_on(fill(&*store, from..from + part))) as f64;
+                start.elapsed().as_nanos() as f64 / part as f64
+            }));
+            let known = median((0..PARTS).map(|at| {
+                let keys: Vec<Key> = (0..part).map(|number| key((at * part + number) * 7_919 % events)).collect();
+                let start = Instant::now();
+                runtime.block_on(async {
+                    for key in &keys {
+                        let answer = claim(&*store, key).await;
+                        assert!(matches!(answer, ClaimAnswer::Done { .. }), "{name}: {answer:?}");
+                    }
+                });
+                start.elapsed().as_nanos() as f64 / part as f64
+            }));
             remembered = events;
             let figures = [events as f64, fresh.round(), known.round(), (bytes / events as f64).round()];
             table.row([name.into()].into_iter().chain(figures.map(Into::into)));

@@ -46,7 +46,8 @@ pub fn run() -> Part {
 type Make = for<'a> fn(&'a Source) -> Vec<Candidate<'a>>;
 
 const BARE: &str = "bare";
-const VERIFIED: &str = "verification only";
+/// How the route is called in tables that only verifies.
+pub const VERIFIED: &str = "verification only";
 const TYPED: &str = "verification and typed event";
 const WHOLE: &str = "receiver, complete";
 
@@ -74,20 +75,20 @@ fn status(accepted: bool) -> u16 {
     if accepted { 204 } else { 401 }
 }
 
-/// Requests are made beforehand; the answers must be 2xx.
+/// Makes the request, as a server does for each delivery, and calls the route. The answers must be 2xx.
 fn over<'a, R, F: Future<Output = u16>>(
     name: &str,
     source: &'a Source,
     runtime: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + '_>>) + 'a,
-    request: impl Fn(Delivery) -> R + 'a,
+    request: impl Fn(&Delivery) -> R + 'a,
     call: impl Fn(R) -> F + 'a,
 ) -> Candidate<'a> {
     Candidate::in_bulk(name, move |calls| {
-        let requests: Vec<R> = (0..calls).map(|_| request(source.fresh())).collect();
+        let deliveries: Vec<Delivery> = (0..calls).map(|_| source.fresh()).collect();
         timed(|| {
             runtime(Box::pin(async {
-                for request in requests {
-                    let status = call(request).await;
+                for delivery in &deliveries {
+                    let status = call(request(delivery)).await;
                     assert!((200..300).contains(&status), "{status}");
                 }
             }));
@@ -137,13 +138,13 @@ mod axum {
             .collect()
     }
 
-    fn request(Delivery { id, body, header }: Delivery) -> Request {
+    fn request(Delivery { id, body, header }: &Delivery) -> Request {
         let length = body.len().to_string();
         let request = Request::post(PATH);
-        headers(&length, &id, &header)
+        headers(&length, id, header)
             .into_iter()
             .fold(request, |request, (name, value)| request.header(name, value))
-            .body(Body::from(body))
+            .body(Body::from(body.clone()))
             .expect("a good request")
     }
 
@@ -184,15 +185,14 @@ mod actix {
         let receiver = Receiver::circa(Secret::new(SECRET).expect("a good secret")).build().expect("the defaults");
         let routes: [(&str, Route); 4] = [
             (BARE, web::post().to(async |_: web::Bytes| HttpResponse::NoContent())),
-            (VERIFIED, web::post().to(verification)),
-            (TYPED, web::post().to(typed_event)),
+            (VERIFIED, web::post().to(with(verifier(), |verified| verified.is_ok()))),
+            (TYPED, web::post().to(with(verifier(), |verified| verified.ok().and_then(typed).is_some()))),
             (WHOLE, webhook(receiver).on(async |_: Event<DatapointPulled>| HttpResponse::NoContent()).into_route()),
         ];
         routes
             .into_iter()
             .map(|(name, route)| {
-                let app = App::new().app_data(web::Data::from(verifier())).route(PATH, route);
-                let app = Rc::new(system.block_on(init_service(app)));
+                let app = Rc::new(system.block_on(init_service(App::new().route(PATH, route))));
                 let system = Rc::clone(&system);
                 let call = move |request| {
                     let response = app.call(request);
@@ -203,24 +203,25 @@ mod actix {
             .collect()
     }
 
-    fn request(Delivery { id, body, header }: Delivery) -> actix_http::Request {
+    fn request(Delivery { id, body, header }: &Delivery) -> actix_http::Request {
         let length = body.len().to_string();
-        headers(&length, &id, &header)
+        headers(&length, id, header)
             .into_iter()
             .fold(TestRequest::post().uri(PATH), |request, header| request.insert_header(header))
-            .set_payload(body)
+            .set_payload(body.clone())
             .to_request()
     }
 
-    async fn verification(verifier: web::Data<Verifier>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let accepted = verified(&verifier, headers, body).is_ok();
-        HttpResponse::new(StatusCode::from_u16(status(accepted)).expect("HTTP's"))
-    }
+    type Verify = fn(Result<Verified<'_, Bytes>, Rejection>) -> bool;
 
-    async fn typed_event(verifier: web::Data<Verifier>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let event = verified(&verifier, headers, body).ok().and_then(typed);
-        HttpResponse::new(StatusCode::from_u16(status(event.is_some())).expect("HTTP's"))
+    fn with(
+        verifier: Arc<Verifier>,
+        accept: Verify,
+    ) -> impl Fn(HttpRequest, web::Bytes) -> std::future::Ready<HttpResponse> + Clone {
+        move |request, body| {
+            let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            let accepted = accept(verified(&verifier, headers, body));
+            std::future::ready(HttpResponse::new(StatusCode::from_u16(status(accepted)).expect("HTTP's")))
+        }
     }
 }

@@ -20,8 +20,11 @@ use std::{process::ExitCode, time::Duration};
 use measure::{parsing, pipeline, promise::judge};
 use part::Part;
 
+/// Runs a part.
+type Run = fn() -> Part;
+
 /// All parts, in the page's order.
-const PARTS: [(&str, fn() -> Part); 8] = [
+const PARTS: [(&str, Run); 8] = [
     ("verification", peers::run),
     ("pipeline", pipeline_and_parsing),
     ("in-process", in_process::run),

@@ -4,6 +4,7 @@ use std::{fs, process::Command};
 
 use crate::{
     chart::{Bar, Chart, Group, number},
+    in_process::VERIFIED,
     measure::{
         promise::Promise,
         table::{Cell, Table},
@@ -106,7 +107,7 @@ fn chart(part: &Part, table: &Table) -> Chart {
     let value = find(&["median", "to bare", "ns per event"]).unwrap_or(table.columns.len() - 1);
     let names = (0..value).take_while(|&column| is_text(table, column)).count();
     // A number may be what tells the bars apart: how many events, how many types.
-    let names = if find(&["events", "remembered"]).is_some() { 2 } else { names.max(1) };
+    let names = if find(&["events", "remembered", "registered types"]).is_some() { 2 } else { names.max(1) };
     let (mut groups, mut all): (Vec<Group>, Vec<f64>) = (Vec::new(), Vec::new());
     for row in &table.rows {
         let text = |cell: &Cell| match cell {
@@ -116,8 +117,11 @@ fn chart(part: &Part, table: &Table) -> Chart {
         let heading = row[..names - 1].iter().map(text).collect::<Vec<_>>().join(", ");
         let Cell::Number(length) = row[value] else { continue };
         let name = text(&row[names - 1]);
-        let ours = ["circa-receiver", "ours", "pipeline", "receiver", "verification only", "refused"];
-        let ours = ours.iter().any(|ours| name.starts_with(ours)) || heading.contains("Store");
+        let ours =
+            ["circa-receiver", "ours", "pipeline", "receiver", VERIFIED].iter().any(|ours| name.starts_with(ours));
+        // Where nothing of others is measured, all is ours.
+        let ours =
+            ours || matches!(&part.name[..], "dedup" | "routing") || part.name == "floods" && name != "bare HMAC";
         let limit = limit(part, table, &heading, &name);
         all.push(length);
         if groups.last().is_none_or(|group| group.name != heading) {
@@ -142,9 +146,7 @@ fn limit(part: &Part, table: &Table, heading: &str, name: &str) -> Option<f64> {
             name == "circa-receiver" && promise.what == format!("verification at {heading}: to the floor")
         }
         "pipeline" => name.ends_with("typed event") && promise.what.starts_with(&format!("typed event at {heading}:")),
-        "in-process" => {
-            name == "verification only" && promise.what.starts_with(&heading.replacen(", ", ", in process, ", 1))
-        }
+        "in-process" => name == VERIFIED && promise.what.starts_with(&heading.replacen(", ", ", in process, ", 1)),
         "http" => {
             let (bytes, framework) = heading.split_once(", ").unwrap_or_default();
             name == "ours"
