@@ -47,7 +47,7 @@ impl<'h> Signature<'h> {
         let value = match header {
             Field::Absent => return Err(Rejection::MissingSignature),
             Field::Repeated => return Err(Rejection::MalformedSignature),
-            Field::One(value) => trim(value),
+            Field::One(value) => trim(without_blank_ends(value)),
         };
         if value.is_empty() {
             return Err(Rejection::MissingSignature);
@@ -59,10 +59,44 @@ impl<'h> Signature<'h> {
     }
 }
 
+/// How many bytes [`without_blank_ends`] looks at together.
+const TOGETHER: usize = 128;
+
+/// Without most of the white space around a value of many kilobytes, which byte by byte would cost more than an accepted delivery.
+fn without_blank_ends(mut value: &[u8]) -> &[u8] {
+    let is_blank = |bytes: &[u8; TOGETHER]| bytes.iter().fold(true, |all, byte| all & matches!(byte, b' ' | b'\t'));
+    while let Some((_, rest)) = value.split_first_chunk().filter(|(first, _)| is_blank(first)) {
+        value = rest;
+    }
+    while let Some((rest, _)) = value.split_last_chunk().filter(|(_, last)| is_blank(last)) {
+        value = rest;
+    }
+    value
+}
+
 /// Without the spaces and tabs around it. Servers trim a field value on HTTP/1.1 and may not on HTTP/2: both end here.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract, section 1: non-empty after trimming; however much there is to trim.
+    #[test]
+    fn any_amount_of_white_space_around_is_trimmed() {
+        let mac = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let parse = |value: &str| Signature::parse(Scheme::Body, Field::One(value.as_bytes())).map(drop);
+        for length in (0..=2 * TOGETHER + 1).chain([60_000]) {
+            let blank = " \t".repeat(length).split_off(length);
+            assert_eq!(parse(&format!("{blank}{mac}")), Ok(()), "{length} before");
+            assert_eq!(parse(&format!("{mac}{blank}")), Ok(()), "{length} behind");
+            assert_eq!(parse(&format!("{blank}{mac}x{blank}")), Err(Rejection::MalformedSignature), "{length} around");
+            assert_eq!(parse(&blank), Err(Rejection::MissingSignature), "{length} alone");
+        }
+    }
 }
