@@ -7,8 +7,14 @@
 //! | `CIRCA_WEBHOOK_SECRET` | the endpoint's signing secret; required |
 //! | `CIRCA_WEBHOOK_SECRET_OLD` | while a secret is rotated: the old one, accepted too |
 //! | `CIRCULARO_HMAC_SECRET` | the webhook's `hmacSecret`; without it Circularo is not served |
+//! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
+//! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
 //! | `RUST_LOG` | what is logged; `info` by default |
+//!
+//! `GET /healthz` answers 200 `ok`, or 503 where the dedup store cannot be used.
+
+mod store;
 
 // The code of README.md is compiled and run with the doctests of this crate, the one that depends on both adapters.
 #[cfg(doctest)]
@@ -23,10 +29,13 @@ use std::{
     env,
     error::Error,
     io::{self, Write},
+    sync::Arc,
+    time::Duration,
 };
 
 use circa_receiver::{
-    AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, Secret, Secrets, TracingObserver,
+    AnyEvent, Builder, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, Secret, Secrets,
+    TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -71,8 +80,8 @@ impl Receivers {
     ///
     /// # Errors
     ///
-    /// A missing or bad secret, with what to do.
-    pub fn from_env() -> Result<Self, BoxError> {
+    /// A missing or bad secret, or a store that cannot be used, with what to do.
+    pub async fn from_env() -> Result<Self, BoxError> {
         let old = optional("CIRCA_WEBHOOK_SECRET_OLD")?;
         let circa = Secrets::new([Secret::from_env("CIRCA_WEBHOOK_SECRET")?].into_iter().chain(old))?;
         let circularo = optional("CIRCULARO_HMAC_SECRET")?.map(Secrets::from);
@@ -80,11 +89,26 @@ impl Receivers {
             Some(circularo) => circa.ensure_distinct(circularo)?,
             None => eprintln!("CIRCULARO_HMAC_SECRET is not set: /webhooks/circularo is not served"),
         }
+        let (lease, store) = (lease()?, store::from_env().await?);
+        let build = |builder: Builder| -> Result<Receiver, ConfigError> {
+            let builder = builder.shared_dedup(Arc::clone(&store)).observer(TracingObserver);
+            lease.into_iter().fold(builder, Builder::lease).build()
+        };
         Ok(Self {
-            circa: Receiver::circa(circa).observer(TracingObserver).build()?,
-            circularo: circularo
-                .map(|secrets| Receiver::circularo(secrets).observer(TracingObserver).build())
-                .transpose()?,
+            circa: build(Receiver::circa(circa))?,
+            circularo: circularo.map(|secrets| build(Receiver::circularo(secrets))).transpose()?,
+        })
+    }
+
+    /// What `/healthz` says: whether the dedup store can be used, which both receivers share.
+    ///
+    /// # Errors
+    ///
+    /// The text for a 503; why, is logged.
+    pub async fn health(&self) -> Result<&'static str, &'static str> {
+        self.circa.check_store().await.map(|()| "ok").map_err(|error| {
+            tracing::warn!(%error, "the health check failed");
+            "the dedup store does not answer"
         })
     }
 
@@ -102,6 +126,15 @@ impl Receivers {
 /// A variable that need not be set; one that is set to a bad secret stops the start all the same.
 fn optional(variable: &str) -> Result<Option<Secret>, BoxError> {
     Ok(if env::var_os(variable).is_some() { Some(Secret::from_env(variable)?) } else { None })
+}
+
+/// Where it is not set the receiver's default holds.
+fn lease() -> Result<Option<Duration>, BoxError> {
+    let Some(seconds) = env::var_os("LEASE_SECONDS") else { return Ok(None) };
+    match seconds.to_str().map(str::parse) {
+        Some(Ok(seconds)) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err("LEASE_SECONDS was refused: it is a whole number of seconds, more than 10".into()),
+    }
 }
 
 /// Logs to standard error, by `RUST_LOG`.

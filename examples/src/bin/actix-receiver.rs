@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use actix_web::{App, HttpResponse, HttpServer, Route, rt, web};
+use actix_web::{App, HttpResponse, HttpServer, Route, http::StatusCode, rt, web};
 use circa_receiver_actix::{RawDelivery, Receiver, webhook};
 use circa_receiver_examples::{
     BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, Receivers, StopSignals, bind_address, log_to_stderr, record,
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), BoxError> {
-    let receivers = Receivers::from_env()?;
+    let receivers = Receivers::from_env().await?;
     let mut stop = StopSignals::listen()?;
     let bind = bind_address();
     let server = {
@@ -33,7 +33,8 @@ async fn run() -> Result<(), BoxError> {
         HttpServer::new(move || {
             let circularo = receivers.circularo.clone();
             App::new()
-                .route("/healthz", web::get().to(|| async { "ok" }))
+                .app_data(web::Data::new(receivers.clone()))
+                .route("/healthz", web::get().to(healthz))
                 .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS))
                 .configure(|app| {
                     if let Some(circularo) = circularo {
@@ -63,6 +64,13 @@ async fn run() -> Result<(), BoxError> {
 
 fn route(receiver: Receiver, event_types: &[&str]) -> Route {
     event_types.iter().fold(webhook(receiver), |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
+}
+
+async fn healthz(receivers: web::Data<Receivers>) -> (&'static str, StatusCode) {
+    match receivers.health().await {
+        Ok(text) => (text, StatusCode::OK),
+        Err(text) => (text, StatusCode::SERVICE_UNAVAILABLE),
+    }
 }
 
 async fn handle(delivery: RawDelivery) -> HttpResponse {

@@ -4,6 +4,7 @@ use std::{io, process::ExitCode, time::Duration};
 
 use axum::{
     Router,
+    extract::State,
     http::StatusCode,
     routing::{MethodRouter, get},
 };
@@ -36,11 +37,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), BoxError> {
-    let receivers = Receivers::from_env()?;
+    let receivers = Receivers::from_env().await?;
     let mut stop = StopSignals::listen()?;
     let bind = bind_address();
     let mut app = Router::new()
-        .route("/healthz", get(|| async { "ok" }))
+        .route("/healthz", get(healthz).with_state(receivers.clone()))
         .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS));
     if let Some(circularo) = receivers.circularo.clone() {
         app = app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
@@ -80,6 +81,13 @@ async fn listen(bind: &str) -> io::Result<TcpListener> {
 
 fn route(receiver: Receiver, event_types: &[&str]) -> MethodRouter {
     event_types.iter().fold(webhook(receiver), |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
+}
+
+async fn healthz(State(receivers): State<Receivers>) -> (StatusCode, &'static str) {
+    match receivers.health().await {
+        Ok(text) => (StatusCode::OK, text),
+        Err(text) => (StatusCode::SERVICE_UNAVAILABLE, text),
+    }
 }
 
 async fn handle(delivery: RawDelivery) -> StatusCode {

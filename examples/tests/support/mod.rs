@@ -4,13 +4,16 @@
 
 mod process;
 pub mod random;
+pub mod replicas;
 mod request;
+pub mod sender;
+pub mod server;
 pub mod vectors;
 
 pub use process::{Ended, Process, REFERENCES, Reference, lines};
 pub use request::{Answer, Protocol, Request, read_answer, read_answer_to};
 
-use circa_receiver::testing::{CircaSigner, fixtures};
+use circa_receiver::testing::{CircaSigner, CircularoSigner, fixtures};
 
 pub const CIRCA_SECRET: &str = "whsec_5b7c1f0e9a2d4c6b8e3f7a1d0c9b2e4f";
 pub const CIRCULARO_SECRET: &str = "circularo-hmac-secret-0123456789abcd";
@@ -37,6 +40,12 @@ pub fn circa(body: impl Into<Vec<u8>>) -> Request {
     let body = body.into();
     let signature = CircaSigner::new(CIRCA_SECRET).sign_now(&body);
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
+}
+
+/// A delivery as Circularo sends it.
+pub fn circularo(body: &str) -> Request {
+    let signature = CircularoSigner::new(CIRCULARO_SECRET).sign(body.as_bytes());
+    Request::post("/webhooks/circularo").header("x-circularo-signature", signature).body(body)
 }
 
 /// A delivery signed now, with a secret that the receivers do not have.

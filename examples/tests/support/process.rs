@@ -1,6 +1,6 @@
 //! A reference receiver as a process: started on a free port, watched by its output, stopped by its pid.
 
-use std::{ffi::OsStr, net::SocketAddr, process::Stdio, time::Duration};
+use std::{ffi::OsStr, mem, net::SocketAddr, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -33,18 +33,23 @@ impl Reference {
     }
 
     pub async fn start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
+        let started = self.try_start_with(environment).await;
+        started.unwrap_or_else(|before| panic!("{} did not start: {before:?}", self.name))
+    }
+
+    /// As [`Reference::start_with`]; where it does not start, what it said.
+    pub async fn try_start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Result<Process, Vec<String>> {
         let mut child = self.command(environment).spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let mut stderr = lines(child.stderr.take().unwrap());
         let mut before = Vec::new();
-        loop {
-            let line = next(&mut stderr).await;
-            let line = line.unwrap_or_else(|| panic!("{} did not start: {before:?}", self.name));
+        while let Some(line) = next(&mut stderr).await {
             if let Some(address) = line.strip_prefix("listening on ") {
-                return Process { child, address: address.parse().unwrap(), before, stdout, stderr };
+                return Ok(Process { child, address: address.parse().unwrap(), before, stdout, stderr });
             }
             before.push(line);
         }
+        Err(before)
     }
 
     /// Started with an environment that it should refuse.
@@ -56,7 +61,8 @@ impl Reference {
 
     fn command(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Command {
         let mut command = Command::new(self.binary);
-        for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
+        let secrets = ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"];
+        for variable in secrets.into_iter().chain(["STORE_URL", "LEASE_SECONDS"]) {
             command.env_remove(variable);
         }
         command.env("BIND", "127.0.0.1:0").env("RUST_LOG", "circa_receiver=info");
@@ -92,6 +98,11 @@ impl Process {
         next(&mut self.stdout).await.expect("standard output has ended")
     }
 
+    /// Standard output and standard error from now on, for somebody who reads them all the time.
+    pub fn outputs(&mut self) -> [UnboundedReceiver<String>; 2] {
+        [&mut self.stdout, &mut self.stderr].map(|output| mem::replace(output, unbounded_channel().1))
+    }
+
     /// The reason in the next refusal that is logged.
     pub async fn reason(&mut self) -> String {
         loop {
@@ -110,6 +121,11 @@ impl Process {
     pub async fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.pid());
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success(), "{kill}");
+    }
+
+    /// `kill -9`; returns when it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Waits until the listening socket is closed, the first visible sign of a stop.

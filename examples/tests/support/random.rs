@@ -43,7 +43,7 @@ impl Random {
         &all[self.below(all.len())]
     }
 
-    fn shuffle<T>(&mut self, all: &mut [T]) {
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
         for at in (1..all.len()).rev() {
             all.swap(at, self.below(at + 1));
         }

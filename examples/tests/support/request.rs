@@ -140,7 +140,15 @@ impl Request {
 
     /// As [`Request::send`]; `None` where the connection ends without an answer.
     pub async fn try_send(&self, address: SocketAddr) -> Option<Answer> {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        self.send_on(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// As [`Request::try_send`]; `None` also where nobody listens.
+    pub async fn attempt(&self, address: SocketAddr) -> Option<Answer> {
+        self.send_on(TcpStream::connect(address).await.ok()?).await
+    }
+
+    async fn send_on(&self, mut stream: TcpStream) -> Option<Answer> {
         let (mut reader, mut writer) = stream.split();
         let bytes = [self.head(), self.framed_body()].concat();
         // A server that has refused may close before it has read everything: the answer counts, not the write.

@@ -1,0 +1,127 @@
+//! The dedup store that `STORE_URL` names: one for both senders, and for all processes that name the same.
+//!
+//! The URL may hold a password, so no message repeats a word of it but a host, a port, a user or a path.
+
+use std::{
+    env::{self, VarError},
+    fmt::Display,
+    sync::Arc,
+};
+
+use circa_receiver::{DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
+
+use crate::BoxError;
+
+const FORMS: &str = "memory:, sqlite:PATH, redis://[user]:[password]@host:port/[database] (several, separated by commas, are nodes of one cluster) or \
+                     postgres://user:password@host:port/database";
+
+/// Opened and found usable; a PostgreSQL database has its table afterwards.
+pub(crate) async fn from_env() -> Result<Arc<dyn DedupStore>, BoxError> {
+    let url = match env::var("STORE_URL") {
+        Ok(url) => url,
+        Err(VarError::NotPresent) => "memory:".to_owned(),
+        Err(VarError::NotUnicode(_)) => return Err(refused("it is not UTF-8")),
+    };
+    Named::parse(&url).map_err(refused)?.open().await
+}
+
+fn refused(why: impl Display) -> BoxError {
+    format!("STORE_URL was refused: {why}; its forms are {FORMS}").into()
+}
+
+#[derive(Debug, PartialEq)]
+enum Named<'u> {
+    Memory,
+    Sqlite(&'u str),
+    Redis(&'u str),
+    Cluster(Vec<&'u str>),
+    Postgres(&'u str),
+}
+
+impl<'u> Named<'u> {
+    fn parse(url: &'u str) -> Result<Self, &'static str> {
+        if url.trim() != url {
+            return Err("white space stands around it, trim it");
+        }
+        let (scheme, rest) = url.split_once(':').ok_or("it begins with none of the known schemes")?;
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "memory" => Err("nothing may stand behind `memory:`"),
+            "sqlite" => match rest.strip_prefix("//").unwrap_or(rest) {
+                "" => Err("the path behind `sqlite:` is empty"),
+                path => Ok(Self::Sqlite(path)),
+            },
+            "redis" | "rediss" => Self::redis(url),
+            "postgres" | "postgresql" => server(rest).map(|()| Self::Postgres(url)),
+            _ => Err("it begins with none of the known schemes"),
+        }
+    }
+
+    fn redis(urls: &'u str) -> Result<Self, &'static str> {
+        let nodes: Vec<_> = urls.split(',').collect();
+        for node in &nodes {
+            match node.split_once(':') {
+                Some(("rediss", _)) if cfg!(not(feature = "tls")) => {
+                    return Err("`rediss:` needs the feature `tls` of circa-receiver-examples");
+                }
+                Some(("redis" | "rediss", rest)) => server(rest)?,
+                _ => {
+                    return Err("each of several URLs begins with `redis://`, and a comma inside of one is written %2C");
+                }
+            }
+        }
+        Ok(if let [node] = nodes[..] { Self::Redis(node) } else { Self::Cluster(nodes) })
+    }
+
+    async fn open(self) -> Result<Arc<dyn DedupStore>, BoxError> {
+        Ok(match self {
+            Self::Memory => Arc::new(MemoryStore::default()),
+            Self::Sqlite(path) => Arc::new(SqliteStore::open(path).map_err(refused)?),
+            Self::Redis(url) => Arc::new(RedisStore::connect(url).await.map_err(refused)?),
+            Self::Cluster(urls) => Arc::new(RedisStore::connect_cluster(urls).await.map_err(refused)?),
+            Self::Postgres(url) => {
+                let store = PostgresStore::connect(url).map_err(refused)?;
+                store.migrate().await.map_err(refused)?;
+                store.check().await.map_err(refused)?;
+                Arc::new(store)
+            }
+        })
+    }
+}
+
+/// What follows the scheme of a server's URL must name one. Where a password holds a `/`, `?` or `#` that is not percent-encoded, its beginning would be
+/// taken for the port, and shown.
+fn server(rest: &str) -> Result<(), &'static str> {
+    let address = rest.strip_prefix("//").ok_or("`//` must follow the scheme")?;
+    let end = address.find(['/', '?', '#']).unwrap_or(address.len());
+    if address[end..].contains('@') {
+        return Err("`/`, `?` and `#` in a password are written %2F, %3F and %23");
+    }
+    if address.is_empty() {
+        return Err("no host follows the scheme");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Named;
+
+    #[test]
+    fn each_form_names_its_store() {
+        let cases = [
+            ("memory:", Named::Memory),
+            ("sqlite:claims.sqlite", Named::Sqlite("claims.sqlite")),
+            ("sqlite:/var/lib/app/claims.sqlite", Named::Sqlite("/var/lib/app/claims.sqlite")),
+            ("sqlite:///var/lib/app/claims.sqlite", Named::Sqlite("/var/lib/app/claims.sqlite")),
+            ("redis://localhost", Named::Redis("redis://localhost")),
+            ("redis://:word%2C@localhost:6379/1", Named::Redis("redis://:word%2C@localhost:6379/1")),
+            ("redis://one,redis://two:7", Named::Cluster(vec!["redis://one", "redis://two:7"])),
+            ("postgres://me@localhost/app", Named::Postgres("postgres://me@localhost/app")),
+            ("postgresql://localhost", Named::Postgres("postgresql://localhost")),
+        ];
+        for (url, named) in cases {
+            assert_eq!(Named::parse(url), Ok(named), "{url}");
+        }
+    }
+}

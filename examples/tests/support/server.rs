@@ -1,0 +1,73 @@
+//! What the dedup stores are kept in: real servers, and a file.
+
+#[path = "../../../circa-receiver/tests/servers/mod.rs"]
+mod servers;
+
+pub(crate) use servers::free_port;
+use servers::{Folder, postgres::PostgresServer, redis::RedisServer};
+
+pub(crate) enum Server {
+    /// Every write is on the disk before it is answered.
+    Redis(RedisServer),
+    Postgres(PostgresServer),
+    /// Not a server: a file, which all processes open.
+    Sqlite(Folder),
+}
+
+impl Server {
+    pub fn redis() -> Self {
+        Self::Redis(RedisServer::start_durable())
+    }
+
+    pub fn postgres() -> Self {
+        Self::Postgres(PostgresServer::start())
+    }
+
+    pub fn sqlite() -> Self {
+        Self::Sqlite(Folder::new("sqlite"))
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Redis(_) => "Redis",
+            Self::Postgres(_) => "PostgreSQL",
+            Self::Sqlite(_) => "SQLite",
+        }
+    }
+
+    /// For `STORE_URL`.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Redis(server) => server.url(),
+            Self::Postgres(server) => server.url(),
+            Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("claims.sqlite").display()),
+        }
+    }
+
+    /// `kill -9`, and a new start with the same data.
+    pub fn crash(&mut self) {
+        match self {
+            Self::Redis(server) => server.restart(),
+            Self::Postgres(server) => server.restart(),
+            Self::Sqlite(_) => panic!("a file has no process"),
+        }
+    }
+
+    /// `kill -STOP`: connections stay open, and nothing answers.
+    pub fn freeze(&self) {
+        match self {
+            Self::Redis(server) => server.freeze(),
+            Self::Postgres(server) => server.freeze(),
+            Self::Sqlite(_) => panic!("a file has no process"),
+        }
+    }
+
+    /// Ends [`Server::freeze`].
+    pub fn thaw(&self) {
+        match self {
+            Self::Redis(server) => server.thaw(),
+            Self::Postgres(server) => server.thaw(),
+            Self::Sqlite(_) => panic!("a file has no process"),
+        }
+    }
+}
