@@ -138,12 +138,13 @@ impl RedisStore {
     }
 
     async fn claim_until(&self, request: &ClaimRequest<'_>, limit: i64) -> Result<(i64, i64, i64), StoreError> {
+        let lease = micros(request.lease());
         let call = self.scripts.claim.call(self.key(request.key().as_bytes()));
         let call = call
             .arg(&request.fingerprint().to_bytes()[..])
             .arg(&request.nonce().0.to_be_bytes()[..])
-            .arg(micros(request.lease()))
-            .arg(MARGIN_MILLIS)
+            .arg(lease)
+            .arg(lease.div_ceil(1_000).saturating_add(MARGIN_MILLIS))
             .arg(limit);
         let answer: (i64, i64, i64) = self.run(&call).await?;
         self.clock.set(answer.2);

@@ -1,10 +1,21 @@
 -- Claims a key: won if it is absent, released, its lease has lapsed, or the same delivery holds it already.
 --
--- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), margin (milliseconds), the server's time after which nobody waits for
--- the answer any more (microseconds; 0: no limit). Answers {state, value, now}: 0 too late, 1 won (token), 2 in progress (microseconds left),
--- 3 done (whether with the same body).
+-- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), how long the key lives (milliseconds), the server's time after which nobody
+-- waits for the answer any more (microseconds; 0: no limit). Answers {state, value, now}: 0 too late, 1 won (token), 2 in progress (microseconds
+-- left), 3 done (whether with the same body).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local lease, limit = tonumber(ARGV[3]), tonumber(ARGV[5])
+-- A server that was frozen reads what was sent to it long ago: a claim made for nobody would hold the event for a lease.
+local late = limit > 0 and now > limit
+local function held(token)
+    return string.format('P%016.0f%016.0f', token, now + lease) .. ARGV[2] .. ARGV[1]
+end
+-- Most events are new: one command less for them. An error is not told yet: a server that takes no writes still knows what is done.
+local set = not late and redis.pcall('SET', KEYS[1], held(now), 'NX', 'PX', ARGV[4])
+if set and set.ok then
+    return { 1, now, now }
+end
 local value = redis.call('GET', KEYS[1])
 local token = now
 if value then
@@ -28,12 +39,8 @@ if value then
         end
     end
 end
--- A server that was frozen reads what was sent to it long ago: a claim made for nobody would hold the event for a lease.
-local limit = tonumber(ARGV[5])
-if limit > 0 and now > limit then
+if late then
     return { 0, 0, now }
 end
-local lease = tonumber(ARGV[3])
-local held = string.format('P%016.0f%016.0f', token, now + lease) .. ARGV[2] .. ARGV[1]
-redis.call('SET', KEYS[1], held, 'PX', string.format('%.0f', math.ceil(lease / 1000) + tonumber(ARGV[4])))
+redis.call('SET', KEYS[1], held(token), 'PX', ARGV[4])
 return { 1, token, now }
