@@ -1,5 +1,5 @@
 //! Callers at once: the same call by so many tasks, slice by slice in turn with others, and how long each call took.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub)] // As in `measure`.
 
 use std::{
     future::Future,
@@ -16,9 +16,9 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use super::measure::rounds::median;
 
 /// How long one candidate runs within a round...
-const SLICE: Duration = Duration::from_millis(250);
+const SLICE: Duration = Duration::from_millis(100);
 /// ...or so many calls of all its callers: what stays in memory must not fill the machine.
-const MOST_CALLS: usize = 48_000;
+const MOST_CALLS: usize = 32_000;
 /// However slow the candidates are.
 const MIN_ROUNDS: usize = 5;
 
@@ -155,6 +155,43 @@ where
     }
     let took = tasks.join_all().await;
     Slice { wall: start.elapsed(), took: took.into_iter().flatten().collect() }
+}
+
+/// How many times longer the second takes than the first, p50 to p50, the median of some seconds' slices.
+///
+/// One caller makes both in turn, call by call: on few cores the first wake-ups decide for a while which thread runs where, and a round trip takes three
+/// times as long on one side of that as on the other.
+pub fn in_turn<A, B, F, G>(runtime: &Runtime, first: A, second: B) -> f64
+where
+    A: Fn(Key) -> F + Send + Sync + 'static,
+    B: Fn(Key) -> G + Send + Sync + 'static,
+    F: Future<Output = ()> + Send,
+    G: Future<Output = ()> + Send,
+{
+    const SLICES: usize = 50;
+    let calls = Arc::new((first, second));
+    let slice = || {
+        let calls = Arc::clone(&calls);
+        let task = async move {
+            let (keys, start) = (Keys::new(), Instant::now());
+            let mut took = [Vec::new(), Vec::new()];
+            while start.elapsed() < SLICE {
+                let number = took[0].len() + took[1].len();
+                let (first, second) = (keys.key(number), keys.key(number + 1));
+                let start = Instant::now();
+                calls.0(first).await;
+                let between = Instant::now();
+                calls.1(second).await;
+                took[0].push((between - start).as_nanos() as u64);
+                took[1].push(between.elapsed().as_nanos() as u64);
+            }
+            let [first, second] = took.map(|took| micros(&sorted(took), 50));
+            second / first
+        };
+        runtime.block_on(async { tokio::spawn(task).await.expect("no call panics") })
+    };
+    slice();
+    median((0..SLICES).map(|_| slice()))
 }
 
 /// Keys that no other caller of this process has.
