@@ -29,8 +29,11 @@ pub struct Candidate {
     pub floor: &'static str,
     /// Whether it blocks, and so is for one caller alone.
     alone: bool,
-    run: Box<dyn Fn(&Runtime, usize) -> Slice>,
+    run: Run,
 }
+
+/// One slice with so many callers.
+type Run = Box<dyn Fn(&Runtime, usize) -> Slice>;
 
 /// What came of a candidate with so many callers.
 pub struct Measured {
