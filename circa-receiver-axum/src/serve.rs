@@ -22,12 +22,14 @@ where
     F: Future<Output = Result<(), HandlerError>> + Send + 'static,
 {
     let (parts, body) = request.into_parts();
+    // Boxed: a task of more than a kilobyte costs the allocator several times as much, and it would hold the parts more than once.
+    let parts = Box::new(parts);
     match receiver.receive(&RequestHead(&parts), body.into_data_stream(), routes).await {
         Reception::Answered(response) => convert(response),
         Reception::Admitted(admitted, handler) => {
             let handler = handler.clone();
             let (task, response) = admitted.run(move |delivery| {
-                let mut request = Request::from_parts(parts, Body::from(delivery.body().clone()));
+                let mut request = Request::from_parts(*parts, Body::from(delivery.body().clone()));
                 request.extensions_mut().insert(delivery);
                 // The receiver's limit holds; the application's own must not refuse a body that is here already.
                 DefaultBodyLimit::disable().apply(&mut request);

@@ -133,7 +133,7 @@ impl Shared {
         };
         drop(place);
         if !visit.run(&key, fingerprint) {
-            self.release(&delivery, claim).await;
+            self.end(&delivery, claim, StoreOperation::Release).await;
             return self.reject(Rejection::ShuttingDown);
         }
         let started = Instant::now();
@@ -216,11 +216,21 @@ impl Shared {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
+        let mut attempt = pin!(self.attempt(delivery, run));
+        // Most handlers end without waiting. What goes on beside the others is only made for them: a task is moved with room for all of it.
+        if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(attempt.as_mut().poll(cx))).await {
+            return end;
+        }
+        let beside = Box::pin(async {
+            tokio::select! {
+                () = self.keep(delivery, claim) => {}
+                () = self.running.drain_ended() => {}
+            }
+        });
         tokio::select! {
             biased;
-            end = self.attempt(delivery, run) => end,
-            () = self.keep(delivery, claim) => End::Drained,
-            () = self.running.drain_ended() => End::Drained,
+            end = attempt => end,
+            () = beside => End::Drained,
         }
     }
 
@@ -266,41 +276,40 @@ impl Shared {
 
     /// Completes or releases the claim as the handler's end demands.
     async fn settle(&self, delivery: &Delivery, claim: Option<Claim>, end: End, started: Instant) -> Outcome {
+        let operation = match &end {
+            End::Succeeded | End::Buried(_) => StoreOperation::Complete,
+            End::Failed(_) | End::Drained => StoreOperation::Release,
+        };
+        self.end(delivery, claim, operation).await;
         match end {
             End::Succeeded => {
-                self.complete(delivery, claim).await;
                 self.observe(|observer| observer.handled(delivery, started.elapsed()));
                 Outcome::Handled
             }
             End::Buried(error) => {
-                self.complete(delivery, claim).await;
                 self.observe(|observer| observer.dead_lettered(delivery, &error));
                 Outcome::DeadLettered
             }
             End::Failed(error) => {
-                self.release(delivery, claim).await;
                 self.observe(|observer| observer.failed(delivery, &error, started.elapsed()));
                 Outcome::Failed
             }
-            End::Drained => {
-                self.release(delivery, claim).await;
-                self.reject(Rejection::ShuttingDown)
-            }
+            End::Drained => self.reject(Rejection::ShuttingDown),
         }
     }
 
-    async fn complete(&self, delivery: &Delivery, claim: Option<Claim>) {
-        if let Some(claim) = claim {
-            let told = claim.is_lost();
-            self.observe_end(delivery, StoreOperation::Complete, told, claim.complete().await);
-        }
-    }
-
-    async fn release(&self, delivery: &Delivery, claim: Option<Claim>) {
-        if let Some(claim) = claim {
-            let told = claim.is_lost();
-            self.observe_end(delivery, StoreOperation::Release, told, claim.release().await);
-        }
+    async fn end(&self, delivery: &Delivery, claim: Option<Claim>, operation: StoreOperation) {
+        let Some(mut claim) = claim else { return };
+        let told = claim.is_lost();
+        // Boxed, as is all that stores do which are away: a task is moved before it runs, with room for its longest way.
+        let ended = match operation {
+            StoreOperation::Complete => match claim.complete_at_once() {
+                Some(held) => Ok(held),
+                None => Box::pin(claim.complete()).await,
+            },
+            _ => Box::pin(claim.release()).await,
+        };
+        self.observe_end(delivery, operation, told, ended);
     }
 
     /// `told` if the observers know already that the claim was lost.

@@ -264,7 +264,7 @@ async fn a_task_dropped_while_the_handler_runs_releases_its_claim() {
         assert_eq!(start.elapsed(), Duration::ZERO, "after {count} polls: the lease was waited for");
         assert_eq!((runs.started(), runs.ended()), (2, 1), "after {count} polls");
     }
-    assert!(stopped >= 3, "{stopped}");
+    assert!(stopped >= 2, "{stopped}");
 }
 
 /// Another delivery that waits for a run whose task is dropped takes over.
@@ -299,7 +299,7 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
         assert_eq!(endpoint.deliver(&again(start)).await.status(), 200, "after {count} polls");
         assert!(runs.succeeded() >= 1, "after {count} polls");
     }
-    assert!(stopped >= 3, "{stopped}");
+    assert!(stopped >= 2, "{stopped}");
 }
 
 /// The whole runtime is dropped in the middle, as at the end of a process: nothing panics, though nobody can release the claim.

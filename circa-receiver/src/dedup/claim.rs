@@ -118,21 +118,20 @@ impl Claim {
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
     pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
         let Some((key, token)) = self.held.take() else { return Ok(false) };
-        match self.claims.store.in_process() {
-            Some(store) => Ok(store.complete(&key, token, self.claims.retention)),
-            // Boxed, and so are the other ways through a store that is away: a task is moved before it runs, with room for its longest way.
-            None => Box::pin(self.claims.complete(&key, token)).await,
-        }
+        self.claims.complete(&key, token).await
+    }
+
+    /// As [`Claim::complete`], where the store answers at once.
+    pub(crate) fn complete_at_once(&mut self) -> Option<bool> {
+        let store = self.claims.store.in_process()?;
+        Some(self.held.take().is_some_and(|(key, token)| store.complete(&key, token, self.claims.retention)))
     }
 
     /// Gives the claim up. `false` if it has passed to another holder.
     pub(crate) async fn release(mut self) -> Result<bool, StoreError> {
         // Taken only afterwards: a release that is itself dropped is tried once more in the background.
         let Some((key, token)) = &self.held else { return Ok(false) };
-        let released = match self.claims.store.in_process() {
-            Some(store) => Ok(store.release(key, *token)),
-            None => Box::pin(self.claims.bounded(self.claims.store.release(key, *token))).await,
-        };
+        let released = self.claims.bounded(self.claims.store.release(key, *token)).await;
         self.held = None;
         released
     }

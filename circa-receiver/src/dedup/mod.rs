@@ -26,11 +26,11 @@ use std::{
 
 use async_trait::async_trait;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub(crate) use claim::{Claim, Claimed, Claims};
 pub use in_process::InProcessStore;
 pub use memory::{CompactMemoryStore, MemoryStore};
-#[cfg(feature = "redis")]
-pub use self::redis::RedisStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "sqlite")]

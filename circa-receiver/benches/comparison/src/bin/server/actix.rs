@@ -1,18 +1,18 @@
 //! The candidates on actix-web, with one worker.
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, web};
-use circa_receiver_actix::{Event, Receiver, Secret, event::DatapointPulled, webhook};
+use circa_receiver_actix::{Event, event::DatapointPulled, webhook};
 
 use crate::{Candidate, PATH, count, handle, naive::Naive};
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
     let naively = web::Data::new(Naive::new(secret, matches!(candidate, Candidate::Naive)));
-    let receiver = Receiver::circa(Secret::new(secret).expect("a good secret")).build().expect("the defaults");
+    let receiver = crate::receiver(candidate, secret);
     let app = move || {
         let route = match candidate {
             Candidate::Bare => web::post().to(bare),
             Candidate::Untyped | Candidate::Naive => web::post().to(naive),
-            Candidate::Ours => webhook(receiver.clone()).on(ours).into_route(),
+            Candidate::Ours | Candidate::OursByDefault => webhook(receiver.clone()).on(ours).into_route(),
         };
         App::new().app_data(naively.clone()).route(PATH, route).route("/count", web::get().to(async || count()))
     };

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
-use circa_receiver_axum::{Event, Receiver, Secret, event::DatapointPulled, webhook};
+use circa_receiver_axum::{Event, event::DatapointPulled, webhook};
 
 use crate::{Candidate, PATH, count, handle, naive::Naive};
 
@@ -18,8 +18,8 @@ pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<(
         Candidate::Bare => post(bare),
         Candidate::Untyped => post(naive).with_state(Arc::new(Naive::new(secret, false))),
         Candidate::Naive => post(naive).with_state(Arc::new(Naive::new(secret, true))),
-        Candidate::Ours => {
-            let receiver = Receiver::circa(Secret::new(secret).expect("a good secret")).build().expect("the defaults");
+        Candidate::Ours | Candidate::OursByDefault => {
+            let receiver = crate::receiver(candidate, secret);
             webhook(receiver).on(ours).into_route()
         }
     };

@@ -1,4 +1,4 @@
-//! A server to be driven with `wrk`: `server <axum|actix> <bare|untyped|naive|ours> <port>`, the secret in `SECRET`.
+//! A server to be driven with `wrk`: `server <axum|actix> <bare|untyped|naive|ours|ours-by-default> <port>`, the secret in `SECRET`.
 //!
 //! One thread serves. `POST /webhooks/circa` takes deliveries; `GET /count` tells how many events were handled.
 
@@ -6,6 +6,7 @@ mod actix;
 mod axum;
 mod naive;
 
+use circa_receiver::{CompactMemoryStore, Receiver, Secret};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The route of deliveries.
@@ -23,20 +24,23 @@ enum Candidate {
     Untyped,
     /// The same, its handler taking a typed event.
     Naive,
-    /// This crate's.
+    /// This crate's, with the faster of its memory stores.
     Ours,
+    /// This crate's, with the memory store that it has unless told otherwise.
+    OursByDefault,
 }
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [framework, candidate, port] = &arguments[..] else {
-        panic!("usage: server <axum|actix> <bare|untyped|naive|ours> <port>")
+        panic!("usage: server <axum|actix> <bare|untyped|naive|ours|ours-by-default> <port>")
     };
     let candidate = match &candidate[..] {
         "bare" => Candidate::Bare,
         "untyped" => Candidate::Untyped,
         "naive" => Candidate::Naive,
         "ours" => Candidate::Ours,
+        "ours-by-default" => Candidate::OursByDefault,
         other => panic!("no candidate is called {other}"),
     };
     let port = port.parse().expect("the port is a number");
@@ -46,6 +50,15 @@ fn main() -> std::io::Result<()> {
         "actix" => actix::serve(candidate, port, &secret),
         other => panic!("no framework is called {other}"),
     }
+}
+
+fn receiver(candidate: Candidate, secret: &str) -> Receiver {
+    let builder = Receiver::circa(Secret::new(secret).expect("a good secret"));
+    let builder = match candidate {
+        Candidate::OursByDefault => builder,
+        _ => builder.dedup(CompactMemoryStore::default()),
+    };
+    builder.build().expect("the defaults")
 }
 
 /// What every candidate's handler does with an event.
