@@ -66,7 +66,9 @@ impl<'u> Named<'u> {
                 }
                 Some(("redis" | "rediss", rest)) => server(rest)?,
                 _ => {
-                    return Err("each of several URLs begins with `redis://`, and a comma inside of one is written %2C");
+                    return Err(
+                        "each of several URLs begins with `redis://`, and a comma inside of one is written %2C",
+                    );
                 }
             }
         }

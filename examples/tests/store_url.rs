@@ -6,7 +6,7 @@ mod support;
 
 use support::{
     CIRCA_SECRET, Ended, REFERENCES, circa, event, pulled_line,
-    server::{Server, free_port},
+    server::{RedisCluster, Server, free_port},
 };
 
 const FORMS: [&str; 4] = ["memory:", "sqlite:PATH", "redis://", "postgres://"];
@@ -23,7 +23,9 @@ fn environment(store_url: &str) -> [(&'static str, String); 2] {
 async fn each_form_is_a_store() {
     let servers = [Server::redis(), Server::postgres(), Server::sqlite()];
     let urls = servers.iter().map(|server| (server.url(), "duplicate"));
-    for (url, after_a_restart) in urls.chain([("memory:".to_owned(), "handled")]) {
+    let cluster = RedisCluster::start();
+    let others = [(cluster.urls().join(","), "duplicate"), ("memory:".to_owned(), "handled")];
+    for (url, after_a_restart) in urls.chain(others) {
         for reference in &REFERENCES {
             let id = reference.name;
             for outcome in ["handled", after_a_restart] {

@@ -3,8 +3,8 @@
 #[path = "../../../circa-receiver/tests/servers/mod.rs"]
 mod servers;
 
-pub(crate) use servers::free_port;
 use servers::{Folder, postgres::PostgresServer, redis::RedisServer};
+pub(crate) use servers::{free_port, redis::RedisCluster};
 
 pub(crate) enum Server {
     /// Every write is on the disk before it is answered.
