@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use support::{
     random::Random,
     replicas::{Heard, Replicas, Run},
-    sender::{PATIENCE, Sender, Sent, answers, assert_delivered, id, seed},
+    sender::{PATIENCE, Sender, Sent, answers, assert_retryable, id, seed},
     server::Server,
 };
 use tokio::{
@@ -55,7 +55,7 @@ async fn nothing_is_lost_on(server: Server, strikes: &[Strike]) {
 
     let receivers = strikes.iter().filter(|strike| **strike == R).count();
     assert_eq!(heard.killed.len(), receivers, "{name}: as many were killed as should have been");
-    assert_delivered(&sent, &[None, Some(503)]);
+    assert_retryable(&sent, &[None, Some(503)]);
     let runs = heard.runs();
     for event in (0..sender.events).map(id) {
         assert!(runs.contains_key(event.as_str()), "{name}: {event} is lost");
@@ -78,12 +78,14 @@ async fn strike(
         match strike {
             R => replicas.crash(random.below(replicas.count())).await,
             S => {
+                let started = Instant::now();
                 server = spawn_blocking(move || {
                     server.crash();
                     server
                 })
                 .await
                 .unwrap();
+                println!("{} is back after {:.1?}", server.name(), started.elapsed());
             }
         }
     }
