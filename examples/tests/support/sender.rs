@@ -15,7 +15,8 @@ use super::{
     replicas::{Replicas, Run},
 };
 
-/// First attempts under way at a time. Later ones come on top, as with Circa.
+/// First attempts under way at a time; as many later ones come on top, as with Circa. Without a bound a schedule that is so much shorter would send
+/// more retries after an outage than a busy machine can ever answer.
 const AT_ONCE: usize = 32;
 
 /// Of Circa's 31 hours 22 s remain: two leases of 11 s, and six attempts in the first 5 s. How long a server takes to come back cannot be divided: on a busy
@@ -70,10 +71,11 @@ impl Sender {
         let mut order: Vec<_> = (0..self.events).flat_map(|event| std::iter::repeat_n(event, self.times)).collect();
         Random::new(self.seed).shuffle(&mut order);
         let places = Arc::new(Semaphore::new(AT_ONCE));
+        let retries = Arc::new(Semaphore::new(AT_ONCE));
         let mut deliveries = JoinSet::new();
         for (number, event) in order.into_iter().enumerate() {
             let place = Arc::clone(&places).acquire_owned().await.unwrap();
-            let (replicas, through) = (Arc::clone(replicas), through.clone());
+            let (replicas, retries, through) = (Arc::clone(replicas), Arc::clone(&retries), through.clone());
             let mut random = Random::new(self.seed ^ (number as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
             deliveries.spawn(async move {
                 let mut sent = Sent { event: id(event), attempts: Vec::new() };
@@ -82,6 +84,7 @@ impl Sender {
                 let mut delays = RETRY_DELAYS.iter().chain(RETRY_DELAYS.last().into_iter().cycle());
                 while !sent.is_delivered() {
                     sleep(*delays.next().unwrap() / DIVISOR).await;
+                    let _place = retries.acquire().await.unwrap();
                     attempt(&mut sent, &replicas, &mut random).await;
                 }
                 through.send_modify(|through| *through += 1);
