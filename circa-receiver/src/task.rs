@@ -126,7 +126,7 @@ impl Shared {
         // Entered before the claim: shutdown waits until whatever is claimed is settled.
         let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
         let key = Key::new(&self.endpoint, delivery.event().id());
-        let fingerprint = Fingerprint::from_bytes(delivery.event().digest());
+        let fingerprint = Fingerprint::of(delivery.body());
         let claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
             Ok(claim) => claim,
             Err(outcome) => return outcome,

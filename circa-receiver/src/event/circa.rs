@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::EventData;
+use super::{EventData, Ids};
 use crate::Sender;
 
 /// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.
@@ -144,7 +144,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
 #[serde(rename_all = "camelCase")]
 pub struct PropertyPull {
     material_id: String,
-    property_ids: Vec<String>,
+    property_ids: Ids,
     user_id: Option<String>,
 }
 
@@ -155,7 +155,7 @@ impl PropertyPull {
     }
 
     /// The properties, at most 500.
-    pub fn property_ids(&self) -> &[String] {
+    pub fn property_ids(&self) -> &Ids {
         &self.property_ids
     }
 
@@ -170,7 +170,7 @@ impl PropertyPull {
 #[serde(rename_all = "camelCase")]
 pub struct ProcessPull {
     process_id: String,
-    reference_product_ids: Vec<String>,
+    reference_product_ids: Ids,
     revealed_count: Option<u64>,
     user_id: Option<String>,
 }
@@ -182,7 +182,7 @@ impl ProcessPull {
     }
 
     /// The reference products, at most 500.
-    pub fn reference_product_ids(&self) -> &[String] {
+    pub fn reference_product_ids(&self) -> &Ids {
         &self.reference_product_ids
     }
 
@@ -244,14 +244,14 @@ impl CharacterizationFactorId {
 #[derive(Clone, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct MaterialPull {
-    material_ids: Vec<String>,
+    material_ids: Ids,
     user_id: Option<String>,
     credits_debited: Option<i64>,
 }
 
 impl MaterialPull {
     /// The materials, at most 500.
-    pub fn material_ids(&self) -> &[String] {
+    pub fn material_ids(&self) -> &Ids {
         &self.material_ids
     }
 

@@ -6,6 +6,7 @@
 mod circa;
 mod circularo;
 mod envelope;
+mod ids;
 mod kind;
 mod scalar;
 
@@ -17,6 +18,7 @@ pub use circularo::{
     DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent, DocumentSigned,
     DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
 };
+pub use ids::Ids;
 pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
 
@@ -33,11 +35,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-#[cfg(feature = "receiver")]
-use sha2::{Digest, Sha256};
 
-#[cfg(feature = "receiver")]
-use crate::hex;
 use crate::{SecretId, Sender};
 
 /// An authentic event with its data left as JSON. Cheap to clone.
@@ -94,15 +92,6 @@ impl AnyEvent {
     /// The whole body, byte for byte as received and signed.
     pub fn body(&self) -> &Bytes {
         &self.0.body
-    }
-
-    /// The SHA-256 of the body; of Circularo's events the id is its hex already.
-    #[cfg(feature = "receiver")]
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        match &self.0.fields {
-            Fields::Circa { .. } => Sha256::digest(&self.0.body).into(),
-            Fields::Circularo { .. } => hex::decode(self.id().as_bytes()).expect("the id is the hex of a digest"),
-        }
     }
 
     /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for Circularo, which has none.
