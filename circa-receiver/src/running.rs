@@ -1,9 +1,6 @@
 //! The runs in this process: what a repeated delivery waits for, and what shutdown waits for.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::{
     sync::{Notify, watch},
@@ -12,7 +9,7 @@ use tokio::{
 
 use crate::{
     Outcome,
-    dedup::{Fingerprint, Key},
+    dedup::{Fingerprint, Key, KeyMap},
 };
 
 /// All runs of one receiver.
@@ -29,7 +26,7 @@ struct State {
     drain_ended: bool,
     /// Deliveries that are being claimed and run.
     count: usize,
-    runs: HashMap<Key, Run>,
+    runs: KeyMap<Run>,
 }
 
 struct Run {

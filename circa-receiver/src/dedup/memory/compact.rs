@@ -1,12 +1,9 @@
 //! A store that keeps what is done in one map, and its order in one queue.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use super::{Done, Memory, Record, memory_store};
-use crate::dedup::Key;
+use crate::dedup::{Key, KeyMap};
 
 /// Claims in this process's memory, as in a [`MemoryStore`](super::MemoryStore), with less work and less memory for each.
 ///
@@ -15,7 +12,7 @@ use crate::dedup::Key;
 pub struct CompactMemoryStore(Memory<Queue>);
 
 struct Queue {
-    entries: HashMap<Key, Entry>,
+    entries: KeyMap<Entry>,
     /// The keys as they were done, with the number of their entry. Where the number is another, the key was forgotten, or done again.
     order: VecDeque<(Key, u64)>,
     last_number: u64,
@@ -32,7 +29,7 @@ impl CompactMemoryStore {
     /// A store that remembers so many done events (100,000 by default); at least one.
     pub fn with_capacity(capacity: u64) -> Self {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).max(1);
-        let (entries, order) = (HashMap::new(), VecDeque::new());
+        let (entries, order) = (KeyMap::default(), VecDeque::new());
         Self(Memory::new(Queue { entries, order, last_number: 0, capacity, evicted: 0 }))
     }
 
@@ -104,7 +101,7 @@ mod tests {
     fn what_is_done_again_stands_where_it_was_done_last() {
         let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends: Duration::from_secs(60) };
         let mut queue =
-            Queue { entries: HashMap::new(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
+            Queue { entries: KeyMap::default(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
         let key = |id| Key::new("circa", id);
         for _ in 0..1_000 {
             queue.insert(&key("again"), record, Duration::ZERO);

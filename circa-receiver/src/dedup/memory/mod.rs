@@ -7,13 +7,12 @@ mod compact;
 mod moka;
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 pub use self::{compact::CompactMemoryStore, moka::MemoryStore};
-use super::{ClaimAnswer, ClaimRequest, Fingerprint, InProcessStore, Key, Nonce, Token};
+use super::{ClaimAnswer, ClaimRequest, Fingerprint, InProcessStore, Key, KeyMap, Nonce, Token};
 use crate::{Clock, SystemClock};
 
 /// At 370 B an entry 37 MB when full. Circa's events of 72 h fit up to one event in 2.6 s on average.
@@ -48,7 +47,7 @@ struct Memory<D> {
 }
 
 struct State<D> {
-    in_progress: HashMap<Key, Held>,
+    in_progress: KeyMap<Held>,
     sweep_at: usize,
     last_token: u64,
     done: D,
@@ -63,7 +62,7 @@ struct Held {
 
 impl<D> Memory<D> {
     fn new(done: D) -> Self {
-        let state = State { in_progress: HashMap::new(), sweep_at: SWEEP_FROM, last_token: 0, done };
+        let state = State { in_progress: KeyMap::default(), sweep_at: SWEEP_FROM, last_token: 0, done };
         Self { clock: Arc::new(SystemClock), state: Mutex::new(state) }
     }
 

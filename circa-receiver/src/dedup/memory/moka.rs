@@ -11,7 +11,7 @@ use std::{
 use moka::{Expiry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 
 use super::{Done, Memory, Record, memory_store};
-use crate::dedup::Key;
+use crate::dedup::{BuildKeyHasher, Key};
 
 /// Claims in this process's memory. For one process: replicas and restarts know nothing of each other's events.
 ///
@@ -20,7 +20,7 @@ use crate::dedup::Key;
 pub struct MemoryStore(Memory<Cached>);
 
 struct Cached {
-    cache: Cache<Key, Entry>,
+    cache: Cache<Key, Entry, BuildKeyHasher>,
     evicted: Arc<AtomicU64>,
 }
 
@@ -46,7 +46,7 @@ impl MemoryStore {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             })
-            .build();
+            .build_with_hasher(BuildKeyHasher::default());
         Self(Memory::new(Cached { cache, evicted }))
     }
 
