@@ -23,7 +23,7 @@ use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
 /// Claims in a SQLite file: for one machine, without a server. They outlive the process, and several processes may share the file.
 ///
 /// Every answer is given after its transaction has reached the disk (WAL, `synchronous=FULL`). A thread of its own writes, and what has queued up to then
-/// becomes one transaction: many deliveries at once share one flush. An entry with an event id of 40 bytes takes about 200 B of the file; rows
+/// becomes one transaction: many deliveries at once share one flush. An entry with an event id of 40 bytes takes about 170 B of the file; rows
 /// whose time is over are removed a few hundred at a time while others are written, and their space is used again.
 ///
 /// # Time
@@ -34,7 +34,7 @@ use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
 ///
 /// # The file
 ///
-/// It belongs to the store, with its neighbours `-wal` and `-shm`. It must be on a local disk: WAL does not work over a network. To forget everything,
+/// It belongs to the store, with its neighbours `-wal` (up to about 32 MiB) and `-shm`. It must be on a local disk: WAL does not work over a network. To forget everything,
 /// stop the processes and remove the three. `SELECT * FROM claims` shows what is in it.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, named_params};
+use twox_hash::XxHash3_64;
 
 use super::{
     super::{ClaimAnswer, Fingerprint, Key, Nonce, Token},
@@ -10,14 +11,19 @@ use super::{
 };
 
 /// The row's number is the token: `AUTOINCREMENT` never gives one out again, also after its row is gone, and every take-over is a new row.
+///
+/// A key has one row, since only [`Rows::claim`] adds any and looks first. An index of the keys would say so too, and has five times the pages of one of digests,
+/// of which each claim writes one.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS claims (
         token INTEGER PRIMARY KEY AUTOINCREMENT,
-        key BLOB NOT NULL UNIQUE,
+        key BLOB NOT NULL,
+        digest INTEGER NOT NULL, -- of the key: its XXH3
         fingerprint BLOB NOT NULL,
         holder BLOB, -- the nonce of the delivery that has the claim; null when it is done
         ends INTEGER NOT NULL -- of the lease or the retention, in milliseconds since 1970
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS claims_by_digest ON claims (digest);
     CREATE INDEX IF NOT EXISTS claims_by_end ON claims (ends);
 ";
 
@@ -57,24 +63,27 @@ impl<'a> Rows<'a> {
         lease: Duration,
     ) -> Result<ClaimAnswer> {
         let nonce = nonce.0.to_be_bytes();
-        match self.find(key)?.filter(|row| self.now < row.ends) {
-            Some(Row { holder: None, fingerprint: handled, .. }) => {
+        match self.find(key)? {
+            Some(Row { holder: None, fingerprint: handled, ends, .. }) if self.now < ends => {
                 Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
             }
-            Some(Row { holder: Some(holder), token, .. }) if holder == nonce => {
+            Some(Row { holder: Some(holder), token, ends, .. }) if self.now < ends && holder == nonce => {
                 self.write(
                     "UPDATE claims SET ends = :ends WHERE token = :token",
                     named_params! { ":ends": self.end(lease), ":token": token },
                 )?;
                 Ok(ClaimAnswer::Won(Token(token.unsigned_abs())))
             }
-            Some(Row { ends, .. }) => {
+            Some(Row { ends, .. }) if self.now < ends => {
                 Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.abs_diff(self.now)) })
             }
-            None => {
+            lapsed => {
+                if let Some(Row { token, .. }) = lapsed {
+                    self.write("DELETE FROM claims WHERE token = :token", named_params! { ":token": token })?;
+                }
                 self.write(
-                    "REPLACE INTO claims (key, fingerprint, holder, ends) VALUES (:key, :fingerprint, :holder, :ends)",
-                    named_params! { ":key": key.as_bytes(), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
+                    "INSERT INTO claims (key, digest, fingerprint, holder, ends) VALUES (:key, :digest, :fingerprint, :holder, :ends)",
+                    named_params! { ":key": key.as_bytes(), ":digest": digest(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
                 )?;
                 Ok(ClaimAnswer::Won(Token(self.connection.last_insert_rowid().unsigned_abs())))
             }
@@ -104,8 +113,8 @@ impl<'a> Rows<'a> {
 
     pub(super) fn forget(&self, key: &Key) -> Result<bool> {
         self.write(
-            "DELETE FROM claims WHERE key = :key AND holder IS NULL AND ends > :now",
-            named_params! { ":key": key.as_bytes(), ":now": self.now },
+            "DELETE FROM claims WHERE digest = :digest AND key = :key AND holder IS NULL AND ends > :now",
+            named_params! { ":digest": digest(key), ":key": key.as_bytes(), ":now": self.now },
         )
     }
 
@@ -124,9 +133,9 @@ impl<'a> Rows<'a> {
     }
 
     fn find(&self, key: &Key) -> Result<Option<Row>> {
-        let mut find =
-            self.connection.prepare_cached("SELECT token, fingerprint, holder, ends FROM claims WHERE key = ?1")?;
-        let row = find.query_row([key.as_bytes()], |row| {
+        let find = "SELECT token, fingerprint, holder, ends FROM claims WHERE digest = :digest AND key = :key";
+        let mut find = self.connection.prepare_cached(find)?;
+        let row = find.query_row(named_params! { ":digest": digest(key), ":key": key.as_bytes() }, |row| {
             Ok(Row { token: row.get(0)?, fingerprint: row.get(1)?, holder: row.get(2)?, ends: row.get(3)? })
         });
         row.optional()
@@ -142,7 +151,39 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The same in every process and version.
+fn digest(key: &Key) -> i64 {
+    i64::from_be_bytes(XxHash3_64::oneshot(key.as_bytes()).to_be_bytes())
+}
+
 /// Rows count from 1, so that a token that cannot be one finds none.
 fn number(token: Token) -> i64 {
     i64::try_from(token.0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn keys_of_one_digest_stay_two() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        let rows = Rows::new(&connection).unwrap();
+        let (first, second) = (Key::new("circa", "first"), Key::new("circa", "second"));
+        let claim = |key| rows.claim(key, Fingerprint::from_bytes([7; 32]), Nonce(7), HOUR).unwrap();
+
+        let ClaimAnswer::Won(token) = claim(&first) else { panic!("fresh") };
+        assert!(rows.complete(&first, token, HOUR).unwrap());
+        connection.execute("UPDATE claims SET digest = ?1", [digest(&second)]).unwrap();
+
+        let ClaimAnswer::Won(token) = claim(&second) else { panic!("taken for the other") };
+        assert!(rows.complete(&second, token, HOUR).unwrap());
+        assert!(rows.forget(&second).unwrap());
+        let left: Vec<u8> = connection.query_row("SELECT key FROM claims", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, first.as_bytes());
+    }
 }
