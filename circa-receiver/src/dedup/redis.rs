@@ -8,7 +8,6 @@ mod script;
 use std::{
     fmt,
     future::Future,
-    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,19 +15,19 @@ use ::redis::{FromRedisValue, RedisError};
 use async_trait::async_trait;
 
 use self::{
-    connection::{Link, failed},
+    connection::Link,
     script::{Call, Stored},
 };
-use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
+use super::{
+    ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token,
+    server_clock::{ServerClock, micros},
+};
 
 const KEY_PREFIX: &str = "circa-receiver:";
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// How long a key outlives the end of its claim, so that the next token is higher though the server's clock was set back meanwhile.
 const MARGIN_MILLIS: u64 = 600_000;
-
-/// Longer durations are taken for this one. Lua counts in doubles: microseconds since 1970 are exact until 2255.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 #[doc = include_str!("redis/store.md")]
 pub struct RedisStore {
@@ -144,10 +143,10 @@ impl RedisStore {
             .arg(&request.fingerprint().to_bytes()[..])
             .arg(&request.nonce().0.to_be_bytes()[..])
             .arg(lease)
-            .arg(lease.div_ceil(1_000).saturating_add(MARGIN_MILLIS))
+            .arg(millis(request.lease()).saturating_add(MARGIN_MILLIS))
             .arg(limit);
         let answer: (i64, i64, i64) = self.run(&call).await?;
-        self.clock.set(answer.2);
+        self.clock.heard(Instant::now(), answer.2);
         Ok(answer)
     }
 }
@@ -155,17 +154,17 @@ impl RedisStore {
 #[async_trait]
 impl DedupStore for RedisStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        let mut answer = self.claim_until(&request, self.clock.after(self.link.bound())).await?;
+        let mut answer = self.claim_until(&request, self.clock.at(Instant::now() + self.link.bound())).await?;
         if answer.0 == 0 {
             // The server's clock was set forward: its answer brought the right time.
-            answer = self.claim_until(&request, self.clock.after(self.link.bound())).await?;
+            answer = self.claim_until(&request, self.clock.at(Instant::now() + self.link.bound())).await?;
         }
         match answer {
             (0, _, _) => Err(StoreError::Timeout),
             (1, token, _) => Ok(ClaimAnswer::Won(Token(token.unsigned_abs()))),
             (2, left, _) => Ok(ClaimAnswer::InProgress { retry_after: Duration::from_micros(left.unsigned_abs()) }),
             (3, same_body, _) => Ok(ClaimAnswer::Done { same_body: same_body == 1 }),
-            (other, _, _) => Err(failed(&format!("the claim script answered {other}"))),
+            (other, _, _) => Err(StoreError::Failed(format!("the claim script answered {other}").into())),
         }
     }
 
@@ -176,7 +175,7 @@ impl DedupStore for RedisStore {
 
     async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
         let call = self.scripts.complete.call(self.key(key.as_bytes()));
-        self.run(&call.arg(digits(token)).arg(micros(retention).div_ceil(1_000).max(1))).await
+        self.run(&call.arg(digits(token)).arg(millis(retention).max(1))).await
     }
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
@@ -192,7 +191,7 @@ impl DedupStore for RedisStore {
     /// Writes a key that expires after 1 s: a replica, a full server and a user without rights are no store. On a cluster, to one node of it.
     async fn check(&self) -> Result<(), StoreError> {
         let now = self.run(&self.scripts.check.call(self.key(b"check"))).await?;
-        self.clock.set(now);
+        self.clock.heard(Instant::now(), now);
         Ok(())
     }
 }
@@ -206,38 +205,12 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What the server's clock shows, by its last answer: how far it is ahead of this process's, in microseconds.
-struct ServerClock {
-    origin: Instant,
-    ahead: AtomicI64,
-}
-
-impl Default for ServerClock {
-    fn default() -> Self {
-        Self { origin: Instant::now(), ahead: AtomicI64::new(0) }
-    }
-}
-
-impl ServerClock {
-    fn set(&self, now: i64) {
-        self.ahead.store(now.saturating_sub(self.elapsed()), Ordering::Relaxed);
-    }
-
-    fn after(&self, time: Duration) -> i64 {
-        let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        self.ahead.load(Ordering::Relaxed).saturating_add(self.elapsed()).saturating_add(time)
-    }
-
-    fn elapsed(&self) -> i64 {
-        i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX)
-    }
-}
-
 /// As the scripts keep it; one with more digits than any of theirs is like none.
 fn digits(token: Token) -> String {
     format!("{:016}", token.0)
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.min(LONGEST).as_micros()).unwrap_or(u64::MAX)
+/// Never less than [`micros`].
+fn millis(time: Duration) -> u64 {
+    micros(time).unsigned_abs().div_ceil(1_000)
 }

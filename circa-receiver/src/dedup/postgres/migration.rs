@@ -9,7 +9,7 @@ use super::{
     super::StoreError,
     lending::Lent,
     statements::{Statements, TABLE},
-    trouble::{failed, missing, told},
+    trouble::{missing, told},
 };
 
 /// The table's version, which stands in its comment: every role can read that, and dumps keep it.
@@ -84,14 +84,14 @@ pub(super) fn checked(comment: Option<&str>, schema: &str) -> Result<(), StoreEr
         comment.and_then(|comment| comment.strip_prefix(MARK)).and_then(|version| version.parse::<u32>().ok());
     match version {
         Some(VERSION) => Ok(()),
-        Some(newer) => Err(failed(format!(
+        Some(newer) => Err(StoreError::Failed(format!(
             "the table {TABLE} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
              update circa-receiver, or choose another schema"
-        ))),
-        None => Err(failed(format!(
+        ).into())),
+        None => Err(StoreError::Failed(format!(
             "the table {TABLE} in the schema {schema:?} does not say its version: its comment should be {:?}, as `PostgresStore::schema_sql` writes it",
             mark()
-        ))),
+        ).into())),
     }
 }
 
@@ -99,15 +99,17 @@ pub(super) fn checked(comment: Option<&str>, schema: &str) -> Result<(), StoreEr
 pub(super) fn usable(row: &sqlx::postgres::PgRow, schema: &str) -> Result<(), StoreError> {
     let get = |column| row.try_get::<Option<bool>, _>(column).map_err(|error| told(error, schema));
     if get("present")? != Some(true) {
-        return Err(failed(missing(schema)));
+        return Err(StoreError::Failed(missing(schema).into()));
     }
     let comment: Option<String> = row.try_get("version").map_err(|error| told(error, schema))?;
     checked(comment.as_deref(), schema)?;
     if get("writable")? != Some(true) {
-        return Err(failed("PostgreSQL: this is a standby: claims need the primary"));
+        return Err(StoreError::Failed("PostgreSQL: this is a standby: claims need the primary".into()));
     }
     if get("allowed")? != Some(true) {
-        return Err(failed("PostgreSQL: the role may not use the table: run what `PostgresStore::grants_sql` says"));
+        return Err(StoreError::Failed(
+            "PostgreSQL: the role may not use the table: run what `PostgresStore::grants_sql` says".into(),
+        ));
     }
     Ok(())
 }

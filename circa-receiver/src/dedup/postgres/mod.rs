@@ -4,7 +4,6 @@
 
 mod lending;
 mod migration;
-mod server_clock;
 mod source;
 mod statements;
 mod sweeper;
@@ -23,13 +22,15 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
-use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
+use super::{
+    ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token,
+    server_clock::{ServerClock, micros},
+};
 use lending::Lent;
-use server_clock::{ServerClock, micros};
 use source::Source;
 use statements::Statements;
 use sweeper::Sweeper;
-use trouble::{Trouble, failed, told};
+use trouble::{Trouble, told};
 
 /// Below the 2 s for which a receiver waits for its store, so that the store's own error is seen.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -249,7 +250,7 @@ impl PostgresStore {
                 late += 1;
                 // Once because its clock was not known, or has jumped.
                 if late > 2 {
-                    return Err(failed("PostgreSQL: the server's clock jumps about"));
+                    return Err(StoreError::Failed("PostgreSQL: the server's clock jumps about".into()));
                 }
             }
         }

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{super::StoreError, lending::ACQUIRE_WITHIN, trouble::failed};
+use super::{super::StoreError, lending::ACQUIRE_WITHIN};
 
 /// Enough for some thousand calls a second; a server with the usual limit of 100 has room for a dozen replicas.
 const CONNECTIONS: u32 = 8;
@@ -25,10 +25,10 @@ impl Source {
 
     pub(super) fn url(url: &str) -> Result<Self, StoreError> {
         let wrong = |why: &str| {
-            failed(format!(
+            StoreError::Failed(format!(
                 "the PostgreSQL URL cannot be read ({why}): it should look like postgres://user:password@host:5432/database, with \
                  special characters of the password percent-encoded"
-            ))
+            ).into())
         };
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong("it does not start with postgres://"));

@@ -64,13 +64,9 @@ pub(super) fn told(error: Error, schema: &str) -> StoreError {
 
 /// No connection to be had, which is the server's fault or the pool's.
 pub(super) fn no_connection(within: std::time::Duration) -> StoreError {
-    failed(format!(
+    StoreError::Failed(format!(
         "PostgreSQL: no connection within {within:?}: the server cannot be reached, or all connections of the pool are in use"
-    ))
-}
-
-pub(super) fn failed(text: impl Into<String>) -> StoreError {
-    StoreError::Failed(text.into().into())
+    ).into())
 }
 
 pub(super) fn missing(schema: &str) -> String {

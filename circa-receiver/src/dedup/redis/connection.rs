@@ -74,7 +74,7 @@ impl Link {
     pub(super) fn cluster(urls: &[String], response_timeout: Duration) -> Result<Self, StoreError> {
         let nodes: Vec<_> = urls.iter().map(|url| parse(url)).collect::<Result<_, _>>()?;
         if nodes.is_empty() {
-            return Err(failed("no URL of a Redis cluster's node was given; give at least one"));
+            return Err(StoreError::Failed("no URL of a Redis cluster's node was given; give at least one".into()));
         }
         Ok(Self::new(Target::Cluster(nodes), response_timeout))
     }
@@ -139,13 +139,13 @@ impl Link {
         if error.is_timeout() {
             return StoreError::Timeout;
         }
-        failed(&self.without_password(error.to_string()))
+        StoreError::Failed(self.without_password(error.to_string()).into())
     }
 
     /// As [`Link::error`], with the address, for someone who has just configured it.
     pub(super) fn refused(&self, error: &RedisError) -> StoreError {
         let told = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
-        failed(&format!("cannot connect to Redis at {self}: {}", self.without_password(told)))
+        StoreError::Failed(format!("cannot connect to Redis at {self}: {}", self.without_password(told)).into())
     }
 
     fn without_password(&self, text: String) -> String {
@@ -258,10 +258,6 @@ impl ConnectionLike for Connection {
     }
 }
 
-pub(super) fn failed(told: &str) -> StoreError {
-    StoreError::Failed(told.into())
-}
-
 /// A node's connection that is silently lost is given up by the network after a second, where the system can do that, and not after a quarter of an hour.
 #[cfg(feature = "redis-cluster")]
 fn impatient() -> TcpSettings {
@@ -274,5 +270,6 @@ fn impatient() -> TcpSettings {
 /// The URL itself is not repeated: it may hold a password.
 fn parse(url: &str) -> Result<ConnectionInfo, StoreError> {
     let advice = "expected redis://[user]:[password]@host:port/[database], or rediss:// with the feature redis-tls";
-    url.into_connection_info().map_err(|error| failed(&format!("not a URL of a Redis server, {advice}: {error}")))
+    url.into_connection_info()
+        .map_err(|error| StoreError::Failed(format!("not a URL of a Redis server, {advice}: {error}").into()))
 }

@@ -41,7 +41,8 @@ impl ServerClock {
     }
 }
 
-/// In microseconds, and at most a hundred years: PostgreSQL's timestamps end some day.
+/// In microseconds, and at most a hundred years: PostgreSQL's timestamps end some day, and Redis's scripts count in doubles, which hold microseconds since 1970
+/// exactly until 2255.
 pub(super) fn micros(duration: Duration) -> i64 {
     const HUNDRED_YEARS: i64 = 100 * 366 * 86_400 * 1_000_000;
     i64::try_from(duration.as_micros()).unwrap_or(HUNDRED_YEARS).min(HUNDRED_YEARS)
