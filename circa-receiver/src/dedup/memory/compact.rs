@@ -1,9 +1,12 @@
 //! A store that keeps what is done in one map, and its order in one queue.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use super::{Done, Memory, Record, memory_store};
-use crate::dedup::{Key, KeyMap};
+use crate::dedup::{BuildDigestHasher, Digest, Key};
 
 /// Claims in this process's memory, as in a [`MemoryStore`](super::MemoryStore), with less work and less memory for each.
 ///
@@ -11,10 +14,11 @@ use crate::dedup::{Key, KeyMap};
 /// they were done: beside one with a long retention, those behind it that have a shorter one stay in memory, though no longer remembered.
 pub struct CompactMemoryStore(Memory<Queue>);
 
+/// By the digests of the keys: the keys themselves, each in an allocation of its own that stays, would scatter what comes and goes with every delivery.
 struct Queue {
-    entries: KeyMap<Entry>,
-    /// The keys as they were done, with the number of their entry. Where the number is another, the key was forgotten, or done again.
-    order: VecDeque<(Key, u64)>,
+    entries: HashMap<Digest, Entry, BuildDigestHasher>,
+    /// As the keys were done.
+    order: VecDeque<Place>,
     last_number: u64,
     capacity: usize,
     evicted: u64,
@@ -25,11 +29,19 @@ struct Entry {
     number: u64,
 }
 
+/// Of a key in the queue.
+struct Place {
+    digest: Digest,
+    /// That of the entry. Where the entry has another, the key was forgotten, or done again.
+    number: u64,
+    ends: Duration,
+}
+
 impl CompactMemoryStore {
     /// A store that remembers so many done events (100,000 by default); at least one.
     pub fn with_capacity(capacity: u64) -> Self {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).max(1);
-        let (entries, order) = (KeyMap::default(), VecDeque::new());
+        let (entries, order) = (HashMap::default(), VecDeque::new());
         Self(Memory::new(Queue { entries, order, last_number: 0, capacity, evicted: 0 }))
     }
 
@@ -46,26 +58,27 @@ impl Queue {
         self.entries.len()
     }
 
-    fn is_current(&self, (key, number): &(Key, u64)) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.number == *number)
+    fn is_current(&self, place: &Place) -> bool {
+        self.entries.get(&place.digest).is_some_and(|entry| entry.number == place.number)
     }
 
-    /// Takes the oldest out of the queue, and its entry if it has one. `false` if that is still remembered, or there is none.
+    /// Takes the oldest out of the queue, and its entry if it has one. `false` if its time is not over, or there is none.
     fn free_oldest(&mut self, now: Duration) -> bool {
-        let Some((key, number)) = self.order.front() else { return false };
-        match self.entries.get(key) {
-            Some(entry) if entry.number == *number && now < entry.record.ends => return false,
-            Some(entry) if entry.number == *number => _ = self.entries.remove(key),
-            _ => {}
+        // By the place's own end: its entry is seldom in the processor's cache.
+        if self.order.front().is_none_or(|place| now < place.ends) {
+            return false;
         }
-        self.order.pop_front();
+        let Some(place) = self.order.pop_front() else { return false };
+        if self.is_current(&place) {
+            self.entries.remove(&place.digest);
+        }
         true
     }
 }
 
 impl Done for Queue {
     fn get(&mut self, key: &Key) -> Option<Record> {
-        self.entries.get(key).map(|entry| entry.record)
+        self.entries.get(&key.digest()).map(|entry| entry.record)
     }
 
     fn insert(&mut self, key: &Key, record: Record, now: Duration) {
@@ -73,8 +86,8 @@ impl Done for Queue {
         let _ = self.free_oldest(now) && self.free_oldest(now);
         self.last_number += 1;
         let number = self.last_number;
-        self.entries.insert(key.clone(), Entry { record, number });
-        self.order.push_back((key.clone(), number));
+        self.entries.insert(key.digest(), Entry { record, number });
+        self.order.push_back(Place { digest: key.digest(), number, ends: record.ends });
         if self.entries.len() > self.capacity {
             while self.entries.len() > self.capacity && self.free_oldest(Duration::MAX) {}
             self.evicted += 1;
@@ -87,7 +100,7 @@ impl Done for Queue {
     }
 
     fn remove(&mut self, key: &Key) -> Option<Record> {
-        self.entries.remove(key).map(|entry| entry.record)
+        self.entries.remove(&key.digest()).map(|entry| entry.record)
     }
 }
 
@@ -101,7 +114,7 @@ mod tests {
     fn what_is_done_again_stands_where_it_was_done_last() {
         let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends: Duration::from_secs(60) };
         let mut queue =
-            Queue { entries: KeyMap::default(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
+            Queue { entries: HashMap::default(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
         let key = |id| Key::new("circa", id);
         for _ in 0..1_000 {
             queue.insert(&key("again"), record, Duration::ZERO);

@@ -11,7 +11,7 @@ use std::{
 use moka::{Expiry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 
 use super::{Done, Memory, Record, memory_store};
-use crate::dedup::{BuildKeyHasher, Key};
+use crate::dedup::{BuildDigestHasher, Key};
 
 /// Claims in this process's memory. For one process: replicas and restarts know nothing of each other's events.
 ///
@@ -20,7 +20,7 @@ use crate::dedup::{BuildKeyHasher, Key};
 pub struct MemoryStore(Memory<Cached>);
 
 struct Cached {
-    cache: Cache<Key, Entry, BuildKeyHasher>,
+    cache: Cache<Key, Entry, BuildDigestHasher>,
     evicted: Arc<AtomicU64>,
 }
 
@@ -46,7 +46,7 @@ impl MemoryStore {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             })
-            .build_with_hasher(BuildKeyHasher::default());
+            .build_with_hasher(BuildDigestHasher::default());
         Self(Memory::new(Cached { cache, evicted }))
     }
 
