@@ -11,7 +11,7 @@ use std::{
 use moka::{Expiry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 
 use super::{Done, Memory, Record, memory_store};
-use crate::dedup::{BuildDigestHasher, Key};
+use crate::dedup::{BuildDigestHasher, Digest, Key};
 
 /// Claims in this process's memory. For one process: replicas and restarts know nothing of each other's events.
 ///
@@ -20,7 +20,7 @@ use crate::dedup::{BuildDigestHasher, Key};
 pub struct MemoryStore(Memory<Cached>);
 
 struct Cached {
-    cache: Cache<Key, Entry, BuildDigestHasher>,
+    cache: Cache<Digest, Entry, BuildDigestHasher>,
     evicted: Arc<AtomicU64>,
 }
 
@@ -68,27 +68,31 @@ impl Cached {
 
 impl Done for Cached {
     fn get(&mut self, key: &Key) -> Option<Record> {
-        self.cache.get(key).map(|entry| entry.record)
+        // Most are not there, and `get` would note that for the eviction policy.
+        if !self.cache.contains_key(&key.digest()) {
+            return None;
+        }
+        self.cache.get(&key.digest()).map(|entry| entry.record)
     }
 
     fn insert(&mut self, key: &Key, record: Record, now: Duration) {
-        self.cache.insert(key.clone(), Entry { record, retention: record.ends.saturating_sub(now) });
+        self.cache.insert(key.digest(), Entry { record, retention: record.ends.saturating_sub(now) });
     }
 
     fn remove(&mut self, key: &Key) -> Option<Record> {
-        self.cache.remove(key).map(|entry| entry.record)
+        self.cache.remove(&key.digest()).map(|entry| entry.record)
     }
 }
 
 /// Frees each entry when its own retention is over. Both hooks: moka keeps the old expiry on an update unless told.
 struct Retention;
 
-impl Expiry<Key, Entry> for Retention {
-    fn expire_after_create(&self, _: &Key, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<Digest, Entry> for Retention {
+    fn expire_after_create(&self, _: &Digest, entry: &Entry, _: Instant) -> Option<Duration> {
         Some(entry.retention)
     }
 
-    fn expire_after_update(&self, _: &Key, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(&self, _: &Digest, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(entry.retention)
     }
 }
