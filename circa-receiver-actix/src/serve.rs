@@ -23,7 +23,7 @@ where
             let handler = handler.clone();
             let kept = Rc::new(Cell::new(Some(request)));
             let lent = Rc::clone(&kept);
-            let (task, response) = admitted.run(async move |delivery| {
+            let (task, answer) = admitted.run(async move |delivery| {
                 let request = lent.take().ok_or("the request is gone")?;
                 let payload = Payload::from(delivery.body().clone());
                 request.extensions_mut().insert(delivery);
@@ -31,8 +31,7 @@ where
                 lent.set(request);
                 result
             });
-            rt::spawn(task);
-            let response = convert(response.await);
+            let response = convert(answer.wait_for(rt::spawn(task)).await);
             // A task that has not ended may yet need the request.
             let ended = Rc::strong_count(&kept) == 1;
             (response, if ended { kept.take() } else { None })

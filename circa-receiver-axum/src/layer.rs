@@ -90,8 +90,8 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let Self { receiver, routes, service } = self.clone();
-        let run = |(), request| run(service, request);
-        Box::pin(async move { Ok(serve(receiver, &routes, request.map(Body::new), run).await) })
+        let response = serve(receiver, routes, request.map(Body::new), |(), request| run(service, request));
+        Box::pin(async move { Ok(response.await) })
     }
 }
 

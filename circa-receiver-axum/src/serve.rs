@@ -1,6 +1,6 @@
 //! One request: read it, call the core, spawn, write the answer.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use axum::{
     body::Body,
@@ -11,32 +11,34 @@ use axum::{
 use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
 
 /// Receives a request, and runs what is wanted in a task of its own.
-pub(crate) async fn serve<H, F>(
+pub(crate) fn serve<H, F>(
     receiver: Receiver,
-    routes: &Routes<H>,
+    routes: Arc<Routes<H>>,
     request: Request,
     run: impl FnOnce(H, Request) -> F + Send + 'static,
-) -> Response
+) -> impl Future<Output = Response> + Send
 where
-    H: Clone + Send + 'static,
+    H: Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), HandlerError>> + Send + 'static,
 {
     let (parts, body) = request.into_parts();
-    // Boxed: a task of more than a kilobyte costs the allocator several times as much, and it would hold the parts more than once.
+    // Boxed, and before the future begins: what is larger than a kilobyte costs the allocator several times as much, and futures hold what they move
+    // more than once.
     let parts = Box::new(parts);
-    match receiver.receive(&RequestHead(&parts), body.into_data_stream(), routes).await {
-        Reception::Answered(response) => convert(response),
-        Reception::Admitted(admitted, handler) => {
-            let handler = handler.clone();
-            let (task, response) = admitted.run(move |delivery| {
-                let mut request = Request::from_parts(*parts, Body::from(delivery.body().clone()));
-                request.extensions_mut().insert(delivery);
-                // The receiver's limit holds; the application's own must not refuse a body that is here already.
-                DefaultBodyLimit::disable().apply(&mut request);
-                run(handler, request)
-            });
-            tokio::spawn(task);
-            convert(response.await)
+    async move {
+        match receiver.receive(&RequestHead(&parts), body.into_data_stream(), &routes).await {
+            Reception::Answered(response) => convert(response),
+            Reception::Admitted(admitted, handler) => {
+                let handler = handler.clone();
+                let (task, answer) = admitted.run(move |delivery| {
+                    let mut request = Request::from_parts(*parts, Body::from(delivery.body().clone()));
+                    request.extensions_mut().insert(delivery);
+                    // The receiver's limit holds; the application's own must not refuse a body that is here already.
+                    DefaultBodyLimit::disable().apply(&mut request);
+                    run(handler, request)
+                });
+                convert(answer.wait_for(tokio::spawn(task)).await)
+            }
         }
     }
 }

@@ -103,8 +103,6 @@ impl<S: Clone + Send + Sync + 'static> Handler<(), S> for Mounted<S> {
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        Box::pin(async move {
-            serve(self.receiver, &self.routes, request, |handler, request| handler.call(request, state)).await
-        })
+        Box::pin(serve(self.receiver, self.routes, request, |handler, request| handler.call(request, state)))
     }
 }

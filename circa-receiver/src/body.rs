@@ -55,7 +55,8 @@ async fn next<S: Stream>(mut body: Pin<&mut S>, deadline: Instant) -> Result<Opt
     if let Poll::Ready(chunk) = poll_fn(|cx| Poll::Ready(body.as_mut().poll_next(cx))).await {
         return Ok(chunk);
     }
-    timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_next(cx))).await.map_err(|_| Rejection::BodyReadTimeout)
+    let late = Box::pin(timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_next(cx))));
+    late.await.map_err(|_| Rejection::BodyReadTimeout)
 }
 
 /// The bytes read so far: a body of one chunk is never copied.

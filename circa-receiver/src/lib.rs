@@ -117,4 +117,4 @@ pub use receiver::{Receiver, Reception};
 #[cfg(feature = "receiver")]
 pub use routes::{RouteError, Routes};
 #[cfg(feature = "receiver")]
-pub use task::Admitted;
+pub use task::{Admitted, Answer};

@@ -193,9 +193,8 @@ impl Receiver {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
-                let (task, response) = admitted.run(move |delivery| handler.call(delivery.into_event(), state));
-                tokio::spawn(task);
-                response.await
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.into_event(), state));
+                answer.wait_for(tokio::spawn(task)).await
             }
         }
     }

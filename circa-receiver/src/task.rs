@@ -3,6 +3,7 @@
 //! It runs apart from the request, so that neither a sender that hangs up nor a dropped request future stops a handler half-way.
 
 use std::{
+    any::Any,
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +14,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
+    sync::OwnedSemaphorePermit,
+    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
@@ -52,29 +54,18 @@ impl Admitted {
         &self.delivery
     }
 
-    /// Two futures: the task, to be spawned, which claims the event, runs the handler and settles the claim; and the answer, to be awaited, which
-    /// comes by the ack deadline at the latest. The task is `Send` if `run` and its future are.
-    pub fn run<F>(self, run: impl FnOnce(Delivery) -> F) -> (impl Future<Output = ()>, impl Future<Output = Response>)
+    /// The task, to be spawned, which claims the event, runs the handler and settles the claim; and the answer to be given meanwhile. The task is `Send`
+    /// if `run` and its future are.
+    pub fn run<F>(self, run: impl FnOnce(Delivery) -> F) -> (impl Future<Output = Outcome>, Answer)
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
         let Self { shared, delivery, ack_deadline, place } = self;
-        let (sender, ended) = oneshot::channel();
         // Of the answer and, until the claim is decided, of the task: hanging up makes no room for more.
         let place = Arc::new(place);
-        let answer = Answer {
-            shared: Arc::clone(&shared),
-            delivery: delivery.clone(),
-            ended,
-            ack_deadline,
-            place: Arc::clone(&place),
-        };
-        let task = async move {
-            let outcome = shared.process(delivery, ack_deadline, place, run).await;
-            // Nobody listens any more where the sender has hung up or the ack deadline has passed.
-            let _ = sender.send(outcome);
-        };
-        (task, answer.wait())
+        let answer =
+            Answer { shared: Arc::clone(&shared), delivery: delivery.clone(), ack_deadline, place: Arc::clone(&place) };
+        (shared.process(delivery, ack_deadline, place, run), answer)
     }
 }
 
@@ -84,23 +75,24 @@ impl fmt::Debug for Admitted {
     }
 }
 
-/// The answer that a request waits for.
-struct Answer {
+/// The answer that a request waits for: made by [`Admitted::run`].
+#[must_use]
+pub struct Answer {
     shared: Arc<Shared>,
     delivery: Delivery,
-    ended: oneshot::Receiver<Outcome>,
     ack_deadline: Instant,
     place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Answer {
-    async fn wait(mut self) -> Response {
+    /// What to answer: how the spawned task ended, by the ack deadline at the latest. Dropped, it leaves the task alone.
+    pub async fn wait_for(self, mut task: JoinHandle<Outcome>) -> Response {
         // Most handlers end as soon as they are given the thread: then the deadline's timer need not be set.
         stand_back().await;
         let outcome = tokio::select! {
             biased;
-            // A task that is gone without a word was stopped with its runtime.
-            ended = &mut self.ended => ended.unwrap_or(Outcome::Failed),
+            // A task without an outcome was stopped with its runtime.
+            ended = &mut task => ended.unwrap_or(Outcome::Failed),
             () = sleep_until(self.ack_deadline) => Outcome::Unfinished,
         };
         if outcome == Outcome::Unfinished {
@@ -111,36 +103,48 @@ impl Answer {
     }
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("delivery", &self.delivery).finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     /// The claim, then the handler, then what became of it.
-    async fn process<F>(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice, and the allocator takes longer for large tasks"
+    )]
+    fn process<F>(
         self: Arc<Self>,
         delivery: Delivery,
         ack_deadline: Instant,
         place: Arc<OwnedSemaphorePermit>,
         run: impl FnOnce(Delivery) -> F,
-    ) -> Outcome
+    ) -> impl Future<Output = Outcome>
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
-        // Entered before the claim: shutdown waits until whatever is claimed is settled.
-        let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
-        let key = Key::new(&self.endpoint, delivery.event().id());
-        let fingerprint = Fingerprint::of(delivery.body());
-        let claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
-            Ok(claim) => claim,
-            Err(outcome) => return outcome,
-        };
-        drop(place);
-        if !visit.run(&key, fingerprint) {
-            self.end(&delivery, claim, StoreOperation::Release).await;
-            return self.reject(Rejection::ShuttingDown);
+        async move {
+            // Entered before the claim: shutdown waits until whatever is claimed is settled.
+            let Some(mut visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
+            let key = Key::new(&self.endpoint, delivery.event().id());
+            let fingerprint = Fingerprint::of(delivery.body());
+            let mut claim = match self.claim(&delivery, &key, fingerprint, ack_deadline).await {
+                Ok(claim) => claim,
+                Err(outcome) => return outcome,
+            };
+            drop(place);
+            if !visit.run(&key, fingerprint) {
+                self.end(&delivery, &mut claim, StoreOperation::Release).await;
+                return self.reject(Rejection::ShuttingDown);
+            }
+            let started = Instant::now();
+            let end = self.run(&delivery, claim.as_ref(), run).await;
+            let outcome = self.settle(&delivery, &mut claim, end, started).await;
+            visit.end(outcome);
+            outcome
         }
-        let started = Instant::now();
-        let end = self.run(&delivery, claim.as_ref(), run).await;
-        let outcome = self.settle(&delivery, claim, end, started).await;
-        visit.end(outcome);
-        outcome
     }
 
     /// Wins the claim, or tells what to answer. `None` is the right to run without one, where the user chose so.
@@ -240,7 +244,7 @@ impl Shared {
         F: Future<Output = Result<(), HandlerError>>,
     {
         let delivered = delivery.clone();
-        let returned = catch_panic(async move { run(delivered).await }).await;
+        let returned = catch_panic(move || run(delivered)).await;
         let Err(error) = returned.unwrap_or_else(|panic| Err(HandlerError::retryable(format!("the handler {panic}"))))
         else {
             return End::Succeeded;
@@ -248,7 +252,7 @@ impl Shared {
         let Some(sink) = self.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
             return End::Failed(error);
         };
-        let buried = catch_panic(sink.bury(DeadLetter { delivery, error: &error })).await;
+        let buried = catch_panic(|| sink.bury(DeadLetter { delivery, error: &error })).await;
         match buried.unwrap_or_else(|panic| Err(format!("the sink {panic}").into())) {
             Ok(()) => End::Buried(error),
             Err(sink_error) => {
@@ -275,7 +279,7 @@ impl Shared {
     }
 
     /// Completes or releases the claim as the handler's end demands.
-    async fn settle(&self, delivery: &Delivery, claim: Option<Claim>, end: End, started: Instant) -> Outcome {
+    async fn settle(&self, delivery: &Delivery, claim: &mut Option<Claim>, end: End, started: Instant) -> Outcome {
         let operation = match &end {
             End::Succeeded | End::Buried(_) => StoreOperation::Complete,
             End::Failed(_) | End::Drained => StoreOperation::Release,
@@ -298,8 +302,8 @@ impl Shared {
         }
     }
 
-    async fn end(&self, delivery: &Delivery, claim: Option<Claim>, operation: StoreOperation) {
-        let Some(mut claim) = claim else { return };
+    async fn end(&self, delivery: &Delivery, claim: &mut Option<Claim>, operation: StoreOperation) {
+        let Some(claim) = claim else { return };
         let told = claim.is_lost();
         // Boxed, as is all that stores do which are away: a task is moved before it runs, with room for its longest way.
         let ended = match operation {
@@ -355,16 +359,22 @@ async fn stand_back() {
     .await;
 }
 
-/// The future's output, or what its panic said.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    caught.await.map_err(|panic| {
-        let message = panic.downcast_ref::<&str>().copied();
-        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        format!("panicked: {}", message.unwrap_or("no message"))
-    })
+/// The output of the future that `start` makes, or what the panic of either said.
+fn catch_panic<F: Future>(start: impl FnOnce() -> F) -> impl Future<Output = Result<F::Output, String>> {
+    let started = catch_unwind(AssertUnwindSafe(start));
+    async {
+        let mut future = pin!(started.map_err(told)?);
+        let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+        caught.await.map_err(told)
+    }
+}
+
+/// What a panic said.
+fn told(panic: Box<dyn Any + Send>) -> String {
+    let message = panic.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", message.unwrap_or("no message"))
 }

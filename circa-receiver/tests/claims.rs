@@ -757,13 +757,14 @@ async fn who_waits_for_a_run_whose_task_is_gone_runs_itself() {
         panic!("not admitted")
     };
     let handler = handler.clone();
-    let (task, response) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, first) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
     let task = tokio::spawn(task);
-    let first = async { answer(&response.await) };
+    let abort = task.abort_handle();
+    let first = async { answer(&first.wait_for(task).await) };
     gate.arrival().await;
     let second = endpoint.spawn(&request);
     settle().await;
-    task.abort();
+    abort.abort();
     assert_eq!(first.await, FAILED, "a task that was stopped has not handled the event");
     gate.let_go(1);
     assert_eq!(answer(&second.await.unwrap()), HANDLED);

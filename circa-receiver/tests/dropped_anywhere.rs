@@ -6,6 +6,7 @@ mod receiving;
 
 use std::{
     future::Future,
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc,
@@ -24,7 +25,7 @@ use receiving::{
     Body, DUPLICATE, Endpoint, Fault, HANDLED, NOW, Request, SECRET, ScriptedStore, Step, answer, circa, circa_body,
     routes, seconds, settle,
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 /// How the handler's first run ends; the later ones succeed.
 #[derive(Clone, Copy, Debug)]
@@ -241,10 +242,14 @@ async fn deliver_with_task_dropped(endpoint: &Endpoint, count: usize) -> (Respon
         panic!("not admitted")
     };
     let handler = handler.clone();
-    let (task, response) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
-    let task = tokio::spawn(polls(count, task));
-    let response = response.await;
-    (response, task.await.unwrap().is_some())
+    let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (sender, ended) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let outcome = polls(count, task).await;
+        sender.send(outcome.is_some()).unwrap();
+        outcome.unwrap_or_else(|| resume_unwind(Box::new("without an outcome, and without a word")))
+    });
+    (answer.wait_for(task).await, ended.await.unwrap())
 }
 
 /// A claim that was won and not settled is released in the background: its event need not wait for the lease to lapse.

@@ -15,8 +15,8 @@ use std::{
 
 use async_trait::async_trait;
 use circa_receiver::{
-    AnyEvent, BoxError, Builder, DeadLetter, DeadLetterSink, Event, EventData, HandlerError, Mode, PortableHandler,
-    Reception, RouteError, Routes, Sender,
+    AnyEvent, BoxError, Builder, DeadLetter, DeadLetterSink, Event, EventData, HandlerError, Mode, Outcome,
+    PortableHandler, Reception, RouteError, Routes, Sender,
     event::{DatapointPulled, DocumentSigned, WebhookTest},
     testing::CircaSigner,
 };
@@ -376,9 +376,9 @@ async fn the_task_runs_though_nobody_waits_for_the_answer() {
     };
     assert_eq!(admitted.delivery().event().id(), "evt_1");
     let handler = handler.clone();
-    let (task, response) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
-    drop(response);
-    task.await;
+    let (task, unwanted) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    drop(unwanted);
+    assert_eq!(task.await, Outcome::Handled);
     assert_eq!(answer(&endpoint.deliver(&request).await), DUPLICATE);
 }
 
@@ -392,9 +392,10 @@ async fn a_task_that_is_stopped_is_answered_500() {
     let Reception::Admitted(admitted, _) = endpoint.receiver.receive(&head, body, &endpoint.routes).await else {
         panic!("not admitted")
     };
-    let (task, response) = admitted.run(|_| std::future::pending());
-    drop(task);
-    assert_eq!(answer(&response.await), FAILED);
+    let (task, stopped) = admitted.run(|_| std::future::pending());
+    let task = tokio::spawn(task);
+    task.abort();
+    assert_eq!(answer(&stopped.wait_for(task).await), FAILED);
 }
 
 /// Many handlers run at once; one that stands still holds no other up.

@@ -301,8 +301,10 @@ async fn what_a_receiver_hands_out() {
     printed.debug("Admitted", &admitted);
     printed.debug("Delivery", admitted.delivery());
     printed.debug("AnyEvent", &Delivery::extract_any(Some(admitted.delivery())).unwrap());
-    let (task, response) = admitted.run(|delivery| portable.call(delivery.event().clone(), ()));
-    let ((), response) = tokio::join!(task, response);
+    let portable = portable.clone();
+    let (task, answer) = admitted.run(move |delivery| portable.call(delivery.event().clone(), ()));
+    printed.debug("Answer", &answer);
+    let response = answer.wait_for(tokio::spawn(task)).await;
     printed.debug("Response", &response);
     let key = Key::new("circa", "evt_1");
     printed.debug("Key", &key);

@@ -142,9 +142,8 @@ impl Target for Ours {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let (handler, state) = (handler.clone(), (self.runs.clone(), *name));
-                let (task, response) = admitted.run(move |delivery| handler.call(delivery.event().clone(), state));
-                tokio::spawn(task);
-                response.await
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), state));
+                answer.wait_for(tokio::spawn(task)).await
             }
         };
         let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));

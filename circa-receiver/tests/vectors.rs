@@ -359,8 +359,9 @@ mod receiver {
         match build(case, log).receive(&head, Chunks::of(&body, body.len() / 7 + 1), &routes).await {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
-                let (task, response) = admitted.run(|delivery| handler.call(delivery.event().clone(), log.clone()));
-                tokio::join!(task, response).1
+                let (handler, log) = (handler.clone(), log.clone());
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), log));
+                answer.wait_for(tokio::spawn(task)).await
             }
         }
     }

@@ -57,7 +57,7 @@ impl Claims {
     pub(crate) fn abandon(self: &Arc<Self>, key: &Key, fingerprint: Fingerprint, nonce: Nonce) {
         let (claims, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
-            if let Ok(Claimed::Won(claim)) = claims.claim(&key, fingerprint, nonce).await {
+            if let Ok(Claimed::Won(mut claim)) = claims.claim(&key, fingerprint, nonce).await {
                 // Where this fails too, the lease lapses.
                 let _ = claim.release().await;
             }
@@ -116,7 +116,7 @@ impl Claim {
     }
 
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder.
-    pub(crate) async fn complete(mut self) -> Result<bool, StoreError> {
+    pub(crate) async fn complete(&mut self) -> Result<bool, StoreError> {
         let Some((key, token)) = self.held.take() else { return Ok(false) };
         self.claims.complete(&key, token).await
     }
@@ -128,7 +128,7 @@ impl Claim {
     }
 
     /// Gives the claim up. `false` if it has passed to another holder.
-    pub(crate) async fn release(mut self) -> Result<bool, StoreError> {
+    pub(crate) async fn release(&mut self) -> Result<bool, StoreError> {
         // Taken only afterwards: a release that is itself dropped is tried once more in the background.
         let Some((key, token)) = &self.held else { return Ok(false) };
         let released = self.claims.bounded(self.claims.store.release(key, *token)).await;

@@ -188,9 +188,8 @@ impl Endpoint {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
-                let (task, response) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
-                tokio::spawn(task);
-                response.await
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+                answer.wait_for(tokio::spawn(task)).await
             }
         }
     }

@@ -102,9 +102,9 @@ pub fn delivery(input: &[u8]) {
         match receiver.receive(&(method, &headers[..]), chunks, &routes).await {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
-                let (task, response) =
-                    admitted.run(|delivery| handler.call(delivery.event().clone(), Arc::clone(&runs)));
-                tokio::join!(task, response).1
+                let (handler, runs) = (handler.clone(), Arc::clone(&runs));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), runs));
+                answer.wait_for(tokio::spawn(task)).await
             }
         }
     });
