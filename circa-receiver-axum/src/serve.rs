@@ -58,10 +58,12 @@ impl Head for RequestHead<'_> {
 fn convert(response: circa_receiver::Response) -> Response {
     let mut converted = Response::new(Body::from(response.body()));
     *converted.status_mut() = StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's");
-    *converted.headers_mut() = response
-        .headers()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-        .collect::<HeaderMap>();
+    // Room for the two or three here, and for the length, which axum adds.
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.extend(
+        response.headers().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+    );
+    *converted.headers_mut() = headers;
     if response.closes_connection() {
         converted.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
