@@ -109,8 +109,8 @@ impl Key {
     /// The key of an event at an endpoint.
     pub fn new(endpoint: &str, event_id: &str) -> Self {
         let length = (endpoint.len() as u64).to_be_bytes();
-        let parts = length.iter().chain(endpoint.as_bytes()).chain(event_id.as_bytes());
-        let bytes: Arc<[u8]> = parts.copied().collect();
+        // Copied once more into the `Arc`, which takes a fraction of the time that it takes to collect a chain byte by byte.
+        let bytes: Arc<[u8]> = [&length, endpoint.as_bytes(), event_id.as_bytes()].concat().into();
         let digest = XxHash3_128::oneshot_with_seed(process_seed(), &bytes);
         Self { bytes, digest: Digest((digest >> 64) as u64, digest as u64) }
     }
