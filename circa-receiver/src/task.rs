@@ -15,7 +15,6 @@ use std::{
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
@@ -86,12 +85,13 @@ pub struct Answer {
 
 impl Answer {
     /// What to answer: how the spawned task ended, by the ack deadline at the latest. Dropped, it leaves the task alone.
-    pub async fn wait_for(self, mut task: JoinHandle<Outcome>) -> Response {
+    pub async fn wait_for<E>(self, task: impl Future<Output = Result<Outcome, E>>) -> Response {
+        let mut task = pin!(task);
         // Most handlers end as soon as they are given the thread: then the deadline's timer need not be set.
         stand_back().await;
         let outcome = tokio::select! {
             biased;
-            // A task without an outcome was stopped with its runtime.
+            // A task without an outcome was stopped, or an observer panicked.
             ended = &mut task => ended.unwrap_or(Outcome::Failed),
             () = sleep_until(self.ack_deadline) => Outcome::Unfinished,
         };

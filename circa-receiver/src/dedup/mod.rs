@@ -98,6 +98,8 @@ pub trait DedupStore: Send + Sync + 'static {
 }
 
 /// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two pairs collide. Cheap to clone.
+///
+/// The memory stores keep a digest of it, see [`CompactMemoryStore`]; the others keep its bytes.
 #[derive(Clone)]
 pub struct Key {
     bytes: Arc<[u8]>,
@@ -111,7 +113,7 @@ impl Key {
         let length = (endpoint.len() as u64).to_be_bytes();
         // Copied once more into the `Arc`, which takes a fraction of the time that it takes to collect a chain byte by byte.
         let bytes: Arc<[u8]> = [&length, endpoint.as_bytes(), event_id.as_bytes()].concat().into();
-        let digest = XxHash3_128::oneshot_with_seed(process_seed(), &bytes);
+        let digest = XxHash3_128::oneshot_with_seed(digest_seed(), &bytes);
         Self { bytes, digest: Digest((digest >> 64) as u64, digest as u64) }
     }
 
@@ -172,8 +174,8 @@ impl Hasher for DigestHasher {
     }
 }
 
-/// A number that other processes do not have.
-fn process_seed() -> u64 {
+/// A number that other processes do not have. Not told to anyone: by it other keys could be found with the same digest.
+fn digest_seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| RandomState::new().hash_one(0))
 }
@@ -217,8 +219,10 @@ pub struct Nonce(pub u128);
 impl Nonce {
     /// A number that no other delivery has: a random half per process, a counted half per delivery.
     pub(crate) fn fresh() -> Self {
+        static PROCESS: OnceLock<u64> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        Self(u128::from(process_seed()) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+        let process = *PROCESS.get_or_init(|| RandomState::new().hash_one(0));
+        Self(u128::from(process) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

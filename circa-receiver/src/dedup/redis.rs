@@ -136,7 +136,8 @@ impl RedisStore {
         }
     }
 
-    async fn claim_until(&self, request: &ClaimRequest<'_>, limit: i64) -> Result<(i64, i64, i64), StoreError> {
+    async fn claim_once(&self, request: &ClaimRequest<'_>) -> Result<(i64, i64, i64), StoreError> {
+        let wanted_until = self.clock.at(Instant::now()).saturating_add(micros(self.link.bound()));
         let lease = micros(request.lease());
         let call = self.scripts.claim.call(self.key(request.key().as_bytes()));
         let call = call
@@ -144,7 +145,7 @@ impl RedisStore {
             .arg(&request.nonce().0.to_be_bytes()[..])
             .arg(lease)
             .arg(millis(request.lease()).saturating_add(MARGIN_MILLIS))
-            .arg(limit);
+            .arg(wanted_until);
         let answer: (i64, i64, i64) = self.run(&call).await?;
         self.clock.heard(Instant::now(), answer.2);
         Ok(answer)
@@ -154,10 +155,10 @@ impl RedisStore {
 #[async_trait]
 impl DedupStore for RedisStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        let mut answer = self.claim_until(&request, self.clock.at(Instant::now() + self.link.bound())).await?;
+        let mut answer = self.claim_once(&request).await?;
         if answer.0 == 0 {
             // The server's clock was set forward: its answer brought the right time.
-            answer = self.claim_until(&request, self.clock.at(Instant::now() + self.link.bound())).await?;
+            answer = self.claim_once(&request).await?;
         }
         match answer {
             (0, _, _) => Err(StoreError::Timeout),

@@ -62,7 +62,7 @@ async fn a_token_from_a_later_clock_is_not_repeated() {
 #[tokio::test]
 async fn endless_and_empty_durations_hold() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap().response_timeout(Duration::MAX);
     let (endless, empty) = (event(1), event(2));
     let Ok(ClaimAnswer::Won(token)) = claim_for(&store, &endless, 1, Duration::MAX).await else { panic!("not won") };
     let Ok(ClaimAnswer::InProgress { retry_after }) = claim(&store, &endless, 2).await else { panic!("not held") };

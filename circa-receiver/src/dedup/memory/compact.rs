@@ -10,6 +10,9 @@ use crate::dedup::{BuildDigestHasher, Digest, Key};
 
 /// Claims in this process's memory, as in a [`MemoryStore`](super::MemoryStore), with less work and less memory for each.
 ///
+/// As that does, it tells done events by a digest of 128 bits of their keys, under a seed of this process: among a million ids two are taken for one with a
+/// probability of 1 in 2 to the 89th.
+///
 /// When full it evicts the entry that was done first, and counts it; it never drops a claim in progress. Entries are freed in the order in which
 /// they were done: beside one with a long retention, those behind it that have a shorter one stay in memory, though no longer remembered.
 pub struct CompactMemoryStore(Memory<Queue>);

@@ -1,13 +1,13 @@
 -- Claims a key: won if it is absent, released, its lease has lapsed, or the same delivery holds it already.
 --
 -- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), how long the key lives (milliseconds), the server's time after which nobody
--- waits for the answer any more (microseconds; 0: no limit). Answers {state, value, now}: 0 too late, 1 won (token), 2 in progress (microseconds
+-- waits for the answer any more (microseconds). Answers {state, value, now}: 0 too late, 1 won (token), 2 in progress (microseconds
 -- left), 3 done (whether with the same body).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local lease, limit = tonumber(ARGV[3]), tonumber(ARGV[5])
 -- A server that was frozen reads what was sent to it long ago: a claim made for nobody would hold the event for a lease.
-local late = limit > 0 and now > limit
+local late = now > limit
 local function held(token)
     return string.format('P%016.0f%016.0f', token, now + lease) .. ARGV[2] .. ARGV[1]
 end

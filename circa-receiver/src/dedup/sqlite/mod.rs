@@ -34,7 +34,7 @@ use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
 ///
 /// # The file
 ///
-/// It belongs to the store, with its neighbours `-wal` (up to about 32 MiB) and `-shm`. It must be on a local disk: WAL does not work over a network. To forget everything,
+/// It belongs to the store, with its neighbours `-wal` and `-shm`. It must be on a local disk: WAL does not work over a network. To forget everything,
 /// stop the processes and remove the three. `SELECT * FROM claims` shows what is in it.
 ///
 /// # Errors
