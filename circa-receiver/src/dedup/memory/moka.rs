@@ -32,7 +32,7 @@ struct Entry {
 }
 
 impl MemoryStore {
-    /// A store that remembers so many done events (100,000 by default, about 370 B each); at least one.
+    /// A store that remembers so many done events (100,000 by default, about 330 B each); at least one.
     pub fn with_capacity(capacity: u64) -> Self {
         let evicted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&evicted);
