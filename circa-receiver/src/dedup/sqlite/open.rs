@@ -21,10 +21,10 @@ pub(super) const VERSION: i64 = 1;
 /// How often the file's lock is asked for, a millisecond apart: a bit less than a receiver waits for its store.
 const TRIES_FOR_LOCK: i32 = 1_500;
 
-/// So many pages of 4 KiB gather in `-wal` before they are copied into the file: 20 MiB, five times SQLite's default. Hashes come in no order, so that each
+/// So many pages of 4 KiB gather in `-wal` before they are copied into the file: 32 MiB, eight times SQLite's default. Hashes come in no order, so that each
 /// claim writes a page of its own, and a page that was written several times by then is copied once. Not more: the writer waits for the copying, which a slow
-/// disk that writes 3,000 pages a second must do within the store timeout.
-const CHECKPOINT: i64 = 5_000;
+/// disk has to do within the store timeout.
+const CHECKPOINT: i64 = 8_000;
 
 /// How often opening is tried, 10 ms apart, when another process makes the same file.
 const TRIES_TO_OPEN: usize = 200;

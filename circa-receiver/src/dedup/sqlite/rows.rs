@@ -63,6 +63,17 @@ impl<'a> Rows<'a> {
         lease: Duration,
     ) -> Result<ClaimAnswer> {
         let nonce = nonce.0.to_be_bytes();
+        let insert = || {
+            self.write(
+                "INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT :key, :hash, :fingerprint, :holder, :ends
+                 WHERE NOT EXISTS (SELECT 1 FROM claims WHERE hash = :hash AND key = :key)",
+                named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
+            )
+        };
+        // Most events are new: one statement for them.
+        if insert()? {
+            return Ok(self.won());
+        }
         match self.find(key)? {
             Some(Row { holder: None, fingerprint: handled, ends, .. }) if self.now < ends => {
                 Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
@@ -81,13 +92,15 @@ impl<'a> Rows<'a> {
                 if let Some(Row { token, .. }) = lapsed {
                     self.write("DELETE FROM claims WHERE token = :token", named_params! { ":token": token })?;
                 }
-                self.write(
-                    "INSERT INTO claims (key, hash, fingerprint, holder, ends) VALUES (:key, :hash, :fingerprint, :holder, :ends)",
-                    named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
-                )?;
-                Ok(ClaimAnswer::Won(Token(self.connection.last_insert_rowid().unsigned_abs())))
+                insert()?;
+                Ok(self.won())
             }
         }
+    }
+
+    /// The claim of the row that was inserted last.
+    fn won(&self) -> ClaimAnswer {
+        ClaimAnswer::Won(Token(self.connection.last_insert_rowid().unsigned_abs()))
     }
 
     pub(super) fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool> {
