@@ -24,6 +24,10 @@ const QUEUE: usize = 1_024;
 /// So many calls share a transaction at most, so that the first does not wait for all that come after it.
 const GROUP: usize = 256;
 
+/// So long a group waits to become as large as the last one, half as long as a fast disk takes to flush it: else one caller that is quicker than the others
+/// would have a flush of its own each time.
+const GATHER: Duration = Duration::from_micros(100);
+
 /// How often it is looked for rows whose time is over, once there were none left.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -104,9 +108,10 @@ impl<T: Send, F: FnOnce(&Rows<'_>) -> rusqlite::Result<T> + Send> Step for Asked
 
 fn serve(mut connection: Connection, steps: &Receiver<Box<dyn Step>>) {
     let mut next_sweep = Instant::now();
+    let mut last = 0;
     while let Ok(first) = steps.recv() {
-        let queued = once(first).chain(steps.try_iter());
-        let mut group: Vec<_> = queued.filter(|step| !step.is_dropped()).take(GROUP).collect();
+        let mut group = gather(first, steps, last);
+        last = group.len();
         if group.is_empty() {
             continue;
         }
@@ -115,6 +120,23 @@ fn serve(mut connection: Connection, steps: &Receiver<Box<dyn Step>>) {
             step.answer(&committed);
         }
     }
+}
+
+/// What has queued; and if that is less than the last group was, what comes within [`GATHER`]: its callers are coming back.
+fn gather(first: Box<dyn Step>, steps: &Receiver<Box<dyn Step>>, last: usize) -> Vec<Box<dyn Step>> {
+    let until = Instant::now() + GATHER;
+    let mut next = Some(first);
+    let mut group = Vec::with_capacity(last);
+    while let Some(step) = next {
+        let queued = once(step).chain(steps.try_iter()).filter(|step| !step.is_dropped());
+        group.extend(queued.take(GROUP - group.len()));
+        next = if group.len() < last {
+            steps.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+        } else {
+            None
+        };
+    }
+    group
 }
 
 /// All steps or none: what fails is the disk, the lock or the file, and that fails for all.
