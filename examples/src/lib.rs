@@ -119,7 +119,8 @@ impl Receivers {
                 circularo.shutdown().await;
             }
         };
-        tokio::join!(self.circa.shutdown(), circularo);
+        // Told last: from then on nothing is taken in.
+        tokio::join!(self.circa.shutdown(), circularo, async { eprintln!("stopping") });
     }
 }
 
@@ -171,7 +172,6 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-        eprintln!("stopping");
     }
 }
 
