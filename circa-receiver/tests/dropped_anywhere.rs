@@ -53,7 +53,7 @@ impl Runs {
             let runs = runs.clone();
             async move {
                 let run = runs.started.fetch_add(1, Ordering::SeqCst);
-                for _ in 0..3 {
+                for _ in 0..4 {
                     tokio::task::yield_now().await;
                 }
                 runs.ended.fetch_add(1, Ordering::SeqCst);
@@ -269,7 +269,7 @@ async fn a_task_dropped_while_the_handler_runs_releases_its_claim() {
         assert_eq!(start.elapsed(), Duration::ZERO, "after {count} polls: the lease was waited for");
         assert_eq!((runs.started(), runs.ended()), (2, 1), "after {count} polls");
     }
-    assert!(stopped >= 2, "{stopped}");
+    assert!(stopped >= 3, "{stopped}");
 }
 
 /// Another delivery that waits for a run whose task is dropped takes over.
@@ -304,7 +304,7 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
         assert_eq!(endpoint.deliver(&again(start)).await.status(), 200, "after {count} polls");
         assert!(runs.succeeded() >= 1, "after {count} polls");
     }
-    assert!(stopped >= 2, "{stopped}");
+    assert!(stopped >= 3, "{stopped}");
 }
 
 /// The whole runtime is dropped in the middle, as at the end of a process: nothing panics, though nobody can release the claim.
