@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONNECTION, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, header::CONNECTION, request::Parts},
     response::Response,
 };
 use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
@@ -58,14 +58,14 @@ impl Head for RequestHead<'_> {
 fn convert(response: circa_receiver::Response) -> Response {
     let mut converted = Response::new(Body::from(response.body()));
     *converted.status_mut() = StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's");
+    let headers = converted.headers_mut();
     // Room for the two or three here, and for the length, which axum adds.
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.extend(
-        response.headers().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
-    );
-    *converted.headers_mut() = headers;
+    headers.reserve(4);
+    for (name, value) in response.headers() {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if response.closes_connection() {
-        converted.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     converted
 }

@@ -20,7 +20,7 @@ use std::{
     fmt,
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
     sync::{
-        Arc, OnceLock,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -113,7 +113,7 @@ impl Key {
         let length = (endpoint.len() as u64).to_be_bytes();
         // Copied once more into the `Arc`, which takes a fraction of the time that it takes to collect a chain byte by byte.
         let bytes: Arc<[u8]> = [&length, endpoint.as_bytes(), event_id.as_bytes()].concat().into();
-        let digest = XxHash3_128::oneshot_with_seed(digest_seed(), &bytes);
+        let digest = XxHash3_128::oneshot_with_seed(*DIGEST_SEED, &bytes);
         Self { bytes, digest: Digest((digest >> 64) as u64, digest as u64) }
     }
 
@@ -174,10 +174,11 @@ impl Hasher for DigestHasher {
     }
 }
 
-/// A number that other processes do not have. Not told to anyone: by it other keys could be found with the same digest.
-fn digest_seed() -> u64 {
-    static SEED: OnceLock<u64> = OnceLock::new();
-    *SEED.get_or_init(|| RandomState::new().hash_one(0))
+/// Not told to anyone: by it other keys could be found with the same digest.
+static DIGEST_SEED: LazyLock<u64> = LazyLock::new(random);
+
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 impl fmt::Debug for Key {
@@ -219,10 +220,9 @@ pub struct Nonce(pub u128);
 impl Nonce {
     /// A number that no other delivery has: a random half per process, a counted half per delivery.
     pub(crate) fn fresh() -> Self {
-        static PROCESS: OnceLock<u64> = OnceLock::new();
+        static PROCESS: LazyLock<u64> = LazyLock::new(random);
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let process = *PROCESS.get_or_init(|| RandomState::new().hash_one(0));
-        Self(u128::from(process) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+        Self(u128::from(*PROCESS) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

@@ -74,24 +74,25 @@ impl<'a> Rows<'a> {
         if insert()? {
             return Ok(self.won());
         }
-        match self.find(key)? {
-            Some(Row { holder: None, fingerprint: handled, ends, .. }) if self.now < ends => {
+        match self.find(key)?.filter(|row| self.now < row.ends) {
+            Some(Row { holder: None, fingerprint: handled, .. }) => {
                 Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
             }
-            Some(Row { holder: Some(holder), token, ends, .. }) if self.now < ends && holder == nonce => {
+            Some(Row { holder: Some(holder), token, .. }) if holder == nonce => {
                 self.write(
                     "UPDATE claims SET ends = :ends WHERE token = :token",
                     named_params! { ":ends": self.end(lease), ":token": token },
                 )?;
                 Ok(ClaimAnswer::Won(Token(token.unsigned_abs())))
             }
-            Some(Row { ends, .. }) if self.now < ends => {
+            Some(Row { ends, .. }) => {
                 Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.abs_diff(self.now)) })
             }
-            lapsed => {
-                if let Some(Row { token, .. }) = lapsed {
-                    self.write("DELETE FROM claims WHERE token = :token", named_params! { ":token": token })?;
-                }
+            None => {
+                self.write(
+                    "DELETE FROM claims WHERE hash = :hash AND key = :key",
+                    named_params! { ":hash": stable_hash(key), ":key": key.as_bytes() },
+                )?;
                 insert()?;
                 Ok(self.won())
             }
