@@ -65,7 +65,7 @@ impl<'h> SignedFields<'h> {
         fields
     }
 
-    #[inline]
+    #[inline(always)] // As a call of its own for every header it took a thirtieth of the verification of 300 B.
     fn take(&mut self, sender: Sender, name: &str, value: &'h [u8]) {
         let spec = sender.spec();
         if is(name, spec.signature_header) {

@@ -137,7 +137,7 @@ impl Verifier {
     }
 
     /// Checks the signature header, before the body is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse<'h>(&self, fields: SignedFields<'h>) -> Result<ParsedHead<'h>, Rejection> {
         let signature = match self.keys {
             None => None,
