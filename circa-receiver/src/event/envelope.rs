@@ -10,6 +10,7 @@
 use std::{borrow::Cow, collections::HashSet, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor},
@@ -28,7 +29,7 @@ const MAX_TYPE_BYTES: usize = 128;
 /// Parses an authentic body. `livemode_required` refuses a Circa envelope without `livemode`.
 pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required: bool) -> Result<AnyEvent, Rejection> {
     let Verified { sender, body, secret, signed_at, unsigned } = verified;
-    let body = body.into();
+    let body = ByteString::try_from(body.into()).map_err(|_| Rejection::MalformedPayload)?;
     let webhook_id = match unsigned.webhook_id {
         Field::One(value) => Some(Label::new(value)),
         Field::Absent | Field::Repeated => None,
@@ -45,38 +46,38 @@ pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required
     Ok(event)
 }
 
-fn circa(body: &[u8], livemode_required: bool) -> Option<(Text, Text, Fields)> {
-    let object = Object::parse(body, ["id", "type", "created", "livemode", "teamId", "data"])?;
-    let [id, event_type, created, livemode, team_id, data] = object.values;
-    let id =
-        object.string(id?, |id| (1..=MAX_ID_BYTES).contains(&id.len()) && all(id, |byte| byte.is_ascii_graphic()))?;
-    let event_type = object.string(event_type?, is_event_type)?;
+fn circa(body: &str, livemode_required: bool) -> Option<(Text, Text, Fields)> {
+    let object = Object::parse(body, ["id", "type", "teamId"], ["created", "livemode", "data"])?;
+    let ([id, event_type, team_id], [created, livemode, data]) = (object.strings, object.others);
+    let is_id = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && all(id, |byte| byte.is_ascii_graphic());
     if livemode_required && livemode.is_none() {
         return None;
     }
     let fields = Fields::Circa {
         created: optional(created, |json| if is_integer(json) { json.parse().ok() } else { None })?,
         livemode: optional(livemode, |json| json.parse().ok())?,
-        team_id: optional(team_id, |json| object.string(json, |_| true))?,
-        data: data.map(|json| object.range(json)),
+        team_id: team_id.map(|text| text_in(body, text)),
+        data: data.map(|json| range_in(body, json)),
     };
+    let id = text_in(body, id.filter(|id| is_id(id))?);
+    let event_type = text_in(body, event_type.filter(|event_type| is_event_type(event_type))?);
     Some((id, event_type, fields))
 }
 
-fn circularo(body: &[u8]) -> Option<(Text, Text, Fields)> {
-    let object = Object::parse(body, ["event", "documentId", "actor", "timestamp"])?;
-    let [event_type, document_id, actor, timestamp] = object.values;
+fn circularo(body: &str) -> Option<(Text, Text, Fields)> {
+    let object = Object::parse(body, ["event", "documentId"], ["actor", "timestamp"])?;
+    let ([event_type, document_id], [actor, timestamp]) = (object.strings, object.others);
     let scalar = |json: &str| match json.as_bytes() {
-        [b'"' | b'-' | b'0'..=b'9', ..] => Some(Some(object.range(json))),
+        [b'"' | b'-' | b'0'..=b'9', ..] => Some(Some(range_in(body, json))),
         b"null" => Some(None),
         _ => None,
     };
-    let event_type = object.string(event_type?, is_event_type)?;
     let fields = Fields::Circularo {
-        document_id: object.string(document_id?, |text| !text.is_empty())?,
+        document_id: text_in(body, document_id.filter(|text| !text.is_empty())?),
         actor: optional(actor, scalar)?.flatten(),
         timestamp: optional(timestamp, scalar)?.flatten(),
     };
+    let event_type = text_in(body, event_type.filter(|event_type| is_event_type(event_type))?);
     Some((Text::Unescaped(hex::encode(Sha256::digest(body).into()).into()), event_type, fields))
 }
 
@@ -99,38 +100,35 @@ fn is_integer(json: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The top level of a body: the JSON text of each known field.
-struct Object<'a, const N: usize> {
-    body: &'a str,
-    values: [Option<&'a str>; N],
+/// The top level of a body: the known fields that are strings, unescaped, and the JSON text of the other known ones.
+struct Object<'a, const S: usize, const O: usize> {
+    strings: [Option<Cow<'a, str>>; S],
+    others: [Option<&'a str>; O],
 }
 
-impl<'a, const N: usize> Object<'a, N> {
-    fn parse(body: &'a [u8], names: [&'static str; N]) -> Option<Self> {
-        let body = std::str::from_utf8(body).ok()?;
+impl<'a, const S: usize, const O: usize> Object<'a, S, O> {
+    fn parse(body: &'a str, strings: [&'static str; S], others: [&'static str; O]) -> Option<Self> {
         if exceeds_nesting(body.as_bytes()) {
             return None;
         }
         let mut deserializer = serde_json::Deserializer::from_str(body);
-        let values = TopLevel(names).deserialize(&mut deserializer).ok()?;
+        let object = TopLevel { strings, others }.deserialize(&mut deserializer).ok()?;
         deserializer.end().ok()?;
-        Some(Self { body, values })
+        Some(object)
     }
+}
 
-    /// Where `json`, a part of the body, stands in it.
-    fn range(&self, json: &str) -> Range<usize> {
-        let start = json.as_ptr() as usize - self.body.as_ptr() as usize;
-        start..start + json.len()
-    }
+/// Where `part` stands in the body that it is a part of.
+fn range_in(body: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - body.as_ptr() as usize;
+    start..start + part.len()
+}
 
-    /// The content of a JSON string that satisfies `valid`.
-    fn string(&self, json: &str, valid: impl FnOnce(&str) -> bool) -> Option<Text> {
-        let content = json.strip_prefix('"')?.strip_suffix('"')?;
-        if content.contains('\\') {
-            let text: Box<str> = serde_json::from_str(json).ok()?;
-            return valid(&text).then_some(Text::Unescaped(text));
-        }
-        valid(content).then(|| Text::InBody(self.range(content)))
+/// A string of the body; what is owned held an escape.
+fn text_in(body: &str, text: Cow<'_, str>) -> Text {
+    match text {
+        Cow::Borrowed(text) => Text::InBody(range_in(body, text)),
+        Cow::Owned(text) => Text::Unescaped(text.into()),
     }
 }
 
@@ -166,42 +164,52 @@ fn opening_brackets(json: &[u8]) -> usize {
     json.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum()
 }
 
-/// Reads an object into the JSON texts of the named fields; refuses a key that stands there twice.
-struct TopLevel<const N: usize>([&'static str; N]);
+/// Reads an object's fields by these names; refuses a key that stands there twice.
+struct TopLevel<const S: usize, const O: usize> {
+    strings: [&'static str; S],
+    others: [&'static str; O],
+}
 
-impl<'de, const N: usize> DeserializeSeed<'de> for TopLevel<N> {
-    type Value = [Option<&'de str>; N];
+impl<'de, const S: usize, const O: usize> DeserializeSeed<'de> for TopLevel<S, O> {
+    type Value = Object<'de, S, O>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for TopLevel<N> {
-    type Value = [Option<&'de str>; N];
+impl<'de, const S: usize, const O: usize> Visitor<'de> for TopLevel<S, O> {
+    type Value = Object<'de, S, O>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let duplicate = || A::Error::custom("duplicate key");
-        let mut values = [None; N];
+        let mut object = Object { strings: [const { None }; S], others: [None; O] };
         // A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
         let mut unknown = HashSet::new();
         while let Some(Key(key)) = map.next_key()? {
-            match self.0.iter().position(|name| name.as_bytes() == &*key) {
-                Some(index) if values[index].is_some() => return Err(duplicate()),
-                Some(index) => values[index] = Some(map.next_value::<&RawValue>()?.get()),
-                None if !unknown.insert(key) => return Err(duplicate()),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+            let position = |names: &[&str]| names.iter().position(|name| name.as_bytes() == &*key);
+            let first = if let Some(at) = position(&self.strings) {
+                object.strings[at].replace(map.next_value::<JsonString<'_>>()?.0).is_none()
+            } else if let Some(at) = position(&self.others) {
+                object.others[at].replace(map.next_value::<&RawValue>()?.get()).is_none()
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                unknown.insert(key)
+            };
+            if !first {
+                return Err(A::Error::custom("duplicate key"));
             }
         }
-        Ok(values)
+        Ok(object)
     }
 }
+
+/// A string, in the body where it holds no escape.
+#[derive(Deserialize)]
+struct JsonString<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A key, unescaped. Bytes, because a lone surrogate in an unknown key is no reason to refuse the event.
 #[derive(Eq, Hash, PartialEq)]

@@ -34,6 +34,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
 use crate::{SecretId, Sender};
@@ -49,7 +50,7 @@ struct Inner {
     secret: Option<SecretId>,
     signed_at: Option<i64>,
     webhook_id: Option<Label>,
-    body: Bytes,
+    body: ByteString,
     id: Text,
     event_type: Text,
     fields: Fields,
@@ -91,13 +92,13 @@ impl AnyEvent {
 
     /// The whole body, byte for byte as received and signed.
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        self.0.body.as_bytes()
     }
 
     /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for Circularo, which has none.
     pub fn raw_data(&self) -> Option<&[u8]> {
         match &self.0.fields {
-            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.body[range]),
+            Fields::Circa { data, .. } => data.clone().map(|range| self.0.body[range].as_bytes()),
             Fields::Circularo { .. } => None,
         }
     }
@@ -173,8 +174,8 @@ impl AnyEvent {
     /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
     fn payload(&self) -> Option<&str> {
         match &self.0.fields {
-            Fields::Circa { data, .. } => data.as_ref().map(|range| self.slice(range)),
-            Fields::Circularo { .. } => Some(self.slice(&(0..self.0.body.len()))),
+            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.body[range]),
+            Fields::Circularo { .. } => Some(&self.0.body),
         }
     }
 
@@ -191,18 +192,13 @@ impl AnyEvent {
 
     fn text<'a>(&'a self, text: &'a Text) -> &'a str {
         match text {
-            Text::InBody(range) => self.slice(range),
+            Text::InBody(range) => &self.0.body[range.clone()],
             Text::Unescaped(text) => text,
         }
     }
 
-    /// A part of the body that the envelope's parser has marked.
-    fn slice(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(&self.0.body[range.clone()]).expect("the body is UTF-8, and ranges end at JSON tokens")
-    }
-
     fn scalar(&self, range: &Option<Range<usize>>) -> Option<scalar::Scalar> {
-        serde_json::from_slice(&self.0.body[range.clone()?]).ok()
+        serde_json::from_str(&self.0.body[range.clone()?]).ok()
     }
 }
 
