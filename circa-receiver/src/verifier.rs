@@ -120,7 +120,8 @@ impl Verifier {
 
     /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time in unix seconds.
     ///
-    /// Take [`Bytes`] or `Vec<u8>` as the body to go on with [`Verified::event`]; a borrowed slice is enough to verify.
+    /// Take [`Bytes`] or `Vec<u8>` as the body, and all headers, to go on with [`Verified::event`]; a borrowed slice and all fields of the
+    /// [signature header](Sender::signature_header) are enough to verify.
     ///
     /// # Errors
     ///

@@ -103,13 +103,16 @@ mod axum {
         Router,
         body::{Body, to_bytes},
         extract::{Request, State},
-        http::StatusCode,
+        http::{HeaderName, StatusCode},
         routing::post,
     };
     use circa_receiver_axum::{Event, Receiver, webhook};
     use tower::ServiceExt;
 
     use super::*;
+
+    /// All that is needed to verify.
+    static SIGNATURE: HeaderName = HeaderName::from_static("circa-signature");
 
     pub fn candidates(source: &Source) -> Vec<Candidate<'_>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
@@ -151,8 +154,9 @@ mod axum {
     async fn verification(State(verifier): State<Arc<Verifier>>, request: Request) -> StatusCode {
         let (parts, body) = request.into_parts();
         let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST };
-        let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let accepted = verified(&verifier, headers, body).is_ok();
+        let signatures = parts.headers.get_all(&SIGNATURE);
+        let signatures = signatures.iter().map(|value| (SIGNATURE.as_str(), value.as_bytes()));
+        let accepted = verified(&verifier, signatures, body).is_ok();
         StatusCode::from_u16(status(accepted)).expect("HTTP's")
     }
 
@@ -171,7 +175,7 @@ mod actix {
     use actix_web::{
         App, HttpRequest, HttpResponse, Route,
         dev::Service,
-        http::StatusCode,
+        http::{StatusCode, header::HeaderName},
         rt::System,
         test::{TestRequest, init_service},
         web,
@@ -180,13 +184,16 @@ mod actix {
 
     use super::*;
 
+    /// All that is needed to verify.
+    static SIGNATURE: HeaderName = HeaderName::from_static("circa-signature");
+
     pub fn candidates(source: &Source) -> Vec<Candidate<'_>> {
         let system = Rc::new(System::new());
         let receiver = Receiver::circa(Secret::new(SECRET).expect("a good secret")).build().expect("the defaults");
         let routes: [(&str, Route); 4] = [
             (BARE, web::post().to(async |_: web::Bytes| HttpResponse::NoContent())),
-            (VERIFIED, web::post().to(with(verifier(), |verified| verified.is_ok()))),
-            (TYPED, web::post().to(with(verifier(), |verified| verified.ok().and_then(typed).is_some()))),
+            (VERIFIED, web::post().to(verification(verifier()))),
+            (TYPED, web::post().to(typed_event(verifier()))),
             (WHOLE, webhook(receiver).on(async |_: Event<DatapointPulled>| HttpResponse::NoContent()).into_route()),
         ];
         routes
@@ -212,16 +219,26 @@ mod actix {
             .to_request()
     }
 
-    type Verify = fn(Result<Verified<'_, Bytes>, Rejection>) -> bool;
-
-    fn with(
+    fn verification(
         verifier: Arc<Verifier>,
-        accept: Verify,
+    ) -> impl Fn(HttpRequest, web::Bytes) -> std::future::Ready<HttpResponse> + Clone {
+        move |request, body| {
+            let signatures = request.headers().get_all(&SIGNATURE);
+            let signatures = signatures.map(|value| (SIGNATURE.as_str(), value.as_bytes()));
+            answer(verified(&verifier, signatures, body).is_ok())
+        }
+    }
+
+    fn typed_event(
+        verifier: Arc<Verifier>,
     ) -> impl Fn(HttpRequest, web::Bytes) -> std::future::Ready<HttpResponse> + Clone {
         move |request, body| {
             let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let accepted = accept(verified(&verifier, headers, body));
-            std::future::ready(HttpResponse::new(StatusCode::from_u16(status(accepted)).expect("HTTP's")))
+            answer(verified(&verifier, headers, body).ok().and_then(typed).is_some())
         }
+    }
+
+    fn answer(accepted: bool) -> std::future::Ready<HttpResponse> {
+        std::future::ready(HttpResponse::new(StatusCode::from_u16(status(accepted)).expect("HTTP's")))
     }
 }
