@@ -19,33 +19,27 @@ pub struct CompactMemoryStore(Memory<Queue>);
 
 /// By the digests of the keys: the keys themselves, each in an allocation of its own that stays, would scatter what comes and goes with every delivery.
 struct Queue {
-    entries: HashMap<Digest, Entry, BuildDigestHasher>,
-    /// As the keys were done.
-    order: VecDeque<Place>,
-    last_number: u64,
+    /// The number of each key's place in the queue.
+    numbers: HashMap<Digest, u64, BuildDigestHasher>,
+    /// As the keys were done, numbered one by one. What comes and goes here stands side by side in the processor's cache.
+    places: VecDeque<Place>,
+    /// That of the place in front.
+    first_number: u64,
     capacity: usize,
     evicted: u64,
 }
 
-struct Entry {
-    record: Record,
-    number: u64,
-}
-
-/// Of a key in the queue.
+/// A key in the queue. Left behind where the key has no number any more, having been forgotten, or another one, having been done again.
 struct Place {
     digest: Digest,
-    /// That of the entry. Where the entry has another, the key was forgotten, or done again.
-    number: u64,
-    ends: Duration,
+    record: Record,
 }
 
 impl CompactMemoryStore {
     /// A store that remembers so many done events (100,000 by default); at least one.
     pub fn with_capacity(capacity: u64) -> Self {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).max(1);
-        let (entries, order) = (HashMap::default(), VecDeque::new());
-        Self(Memory::new(Queue { entries, order, last_number: 0, capacity, evicted: 0 }))
+        Self(Memory::new(Queue::new(capacity)))
     }
 
     /// How many done events were evicted because the store was full: if this rises, raise the capacity.
@@ -57,53 +51,63 @@ impl CompactMemoryStore {
 memory_store! { CompactMemoryStore }
 
 impl Queue {
+    fn new(capacity: usize) -> Self {
+        Self { numbers: HashMap::default(), places: VecDeque::new(), first_number: 0, capacity, evicted: 0 }
+    }
+
     fn len(&self) -> usize {
-        self.entries.len()
+        self.numbers.len()
     }
 
-    fn is_current(&self, place: &Place) -> bool {
-        self.entries.get(&place.digest).is_some_and(|entry| entry.number == place.number)
-    }
-
-    /// Takes the oldest out of the queue, and its entry if it has one. `false` if its time is not over, or there is none.
+    /// Takes the oldest out of the queue. `false` if its time is not over, or there is none.
     fn free_oldest(&mut self, now: Duration) -> bool {
-        // By the place's own end: its entry is seldom in the processor's cache.
-        if self.order.front().is_none_or(|place| now < place.ends) {
+        if self.places.front().is_none_or(|place| now < place.record.ends) {
             return false;
         }
-        let Some(place) = self.order.pop_front() else { return false };
-        if self.is_current(&place) {
-            self.entries.remove(&place.digest);
+        let Some(place) = self.places.pop_front() else { return false };
+        if self.numbers.get(&place.digest) == Some(&self.first_number) {
+            self.numbers.remove(&place.digest);
         }
+        self.first_number += 1;
         true
+    }
+
+    /// Drops the places that were left behind.
+    fn close_ranks(&mut self) {
+        let places = std::mem::take(&mut self.places);
+        for (number, place) in (self.first_number..).zip(places) {
+            if let Some(current) = self.numbers.get_mut(&place.digest).filter(|current| **current == number) {
+                *current = self.first_number + self.places.len() as u64;
+                self.places.push_back(place);
+            }
+        }
     }
 }
 
 impl Done for Queue {
     fn get(&mut self, key: &Key) -> Option<Record> {
-        self.entries.get(&key.digest()).map(|entry| entry.record)
+        let number = *self.numbers.get(&key.digest())?;
+        Some(self.places[(number - self.first_number) as usize].record)
     }
 
     fn insert(&mut self, key: &Key, record: Record, now: Duration) {
         // Two for one that comes: so none of those that have lapsed are left behind.
         let _ = self.free_oldest(now) && self.free_oldest(now);
-        self.last_number += 1;
-        let number = self.last_number;
-        self.entries.insert(key.digest(), Entry { record, number });
-        self.order.push_back(Place { digest: key.digest(), number, ends: record.ends });
-        if self.entries.len() > self.capacity {
-            while self.entries.len() > self.capacity && self.free_oldest(Duration::MAX) {}
+        self.numbers.insert(key.digest(), self.first_number + self.places.len() as u64);
+        self.places.push_back(Place { digest: key.digest(), record });
+        if self.numbers.len() > self.capacity {
+            while self.numbers.len() > self.capacity && self.free_oldest(Duration::MAX) {}
             self.evicted += 1;
         }
-        // What was forgotten, or done again, has left its place behind.
-        if self.order.len() / 2 > self.entries.len() {
-            let order = std::mem::take(&mut self.order);
-            self.order = order.into_iter().filter(|place| self.is_current(place)).collect();
+        if self.places.len() / 2 > self.numbers.len() {
+            self.close_ranks();
         }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Record> {
-        self.entries.remove(&key.digest()).map(|entry| entry.record)
+        let record = self.get(key);
+        self.numbers.remove(&key.digest());
+        record
     }
 }
 
@@ -116,14 +120,13 @@ mod tests {
     #[test]
     fn what_is_done_again_stands_where_it_was_done_last() {
         let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends: Duration::from_secs(60) };
-        let mut queue =
-            Queue { entries: HashMap::default(), order: VecDeque::new(), last_number: 0, capacity: 2, evicted: 0 };
+        let mut queue = Queue::new(2);
         let key = |id| Key::new("circa", id);
         for _ in 0..1_000 {
             queue.insert(&key("again"), record, Duration::ZERO);
             assert!(queue.remove(&key("again")).is_some());
         }
-        assert!(queue.order.len() <= 2, "{} places", queue.order.len());
+        assert!(queue.places.len() <= 2, "{} places", queue.places.len());
         for id in ["again", "other", "again"] {
             queue.remove(&key(id));
             queue.insert(&key(id), record, Duration::ZERO);
@@ -131,5 +134,41 @@ mod tests {
         queue.insert(&key("third"), record, Duration::ZERO);
         assert_eq!(queue.evicted, 1);
         assert!(queue.get(&key("other")).is_none() && queue.get(&key("again")).is_some());
+    }
+
+    /// Beside a list that is searched: whatever is done, done again and forgotten, in any order, what is remembered is what was done last.
+    #[test]
+    fn as_a_list_of_what_was_done_last() {
+        let mut queue = Queue::new(20);
+        let mut list: Vec<(u64, Record)> = Vec::new();
+        let keys: Vec<Key> = (0..40).map(|id| Key::new("circa", &format!("evt_{id}"))).collect();
+        let mut random = 1_u64;
+        for step in 0..20_000_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Mostly a few keys, so that most places are left behind.
+            let (id, forget) = ((random >> 33) % if step % 10 == 0 { 40 } else { 4 }, (random >> 60) < 6);
+            let key = &keys[id as usize];
+            let known = list.iter().position(|(known, _)| *known == id).map(|at| list.remove(at).1);
+            if forget {
+                assert_eq!(queue.remove(key).map(|record| record.ends), known.map(|record| record.ends), "{step}");
+            } else {
+                let ends = Duration::from_secs(1_000_000 + step);
+                let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends };
+                queue.insert(key, record, Duration::ZERO);
+                list.push((id, record));
+                if list.len() > 20 {
+                    list.remove(0);
+                }
+                assert!(queue.places.len() <= 2 * list.len() + 1, "{step}: {} places", queue.places.len());
+            }
+            for (id, key) in keys.iter().enumerate() {
+                let known = list.iter().find(|(known, _)| *known == id as u64);
+                assert_eq!(
+                    queue.get(key).map(|record| record.ends),
+                    known.map(|(_, record)| record.ends),
+                    "{step}: {id}"
+                );
+            }
+        }
     }
 }
