@@ -2,7 +2,15 @@
 
 use std::{cell::Cell, future::Future, rc::Rc};
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, rt};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+    rt,
+};
 use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
@@ -54,8 +62,8 @@ impl Head for RequestHead<'_> {
 fn convert(response: circa_receiver::Response) -> HttpResponse {
     let mut converted =
         HttpResponse::build(StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's"));
-    for header in response.headers() {
-        converted.insert_header(header);
+    for (name, value) in response.headers() {
+        converted.insert_header((HeaderName::from_static(name), HeaderValue::from_static(value)));
     }
     if response.closes_connection() {
         converted.force_close();
