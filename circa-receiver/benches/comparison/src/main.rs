@@ -65,5 +65,5 @@ fn pipeline_and_parsing() -> Part {
 }
 
 fn over_http() -> Part {
-    Part::new("http").with(http::run(3, 2))
+    Part::new("http").with(http::run(5, 2))
 }

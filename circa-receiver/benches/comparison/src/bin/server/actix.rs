@@ -3,18 +3,20 @@
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, web};
 use circa_receiver_actix::{Event, event::DatapointPulled, webhook};
 
-use crate::{Candidate, PATH, count, handle, naive::Naive};
+use crate::{Candidate, PATH, careful::Careful, count, handle, naive::Naive};
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
-    let naively = web::Data::new(Naive::new(secret, matches!(candidate, Candidate::Naive)));
+    let (naively, carefully) = (web::Data::new(Naive::new(secret)), web::Data::new(Careful::new(secret)));
     let receiver = crate::receiver(candidate, secret);
     let app = move || {
         let route = match candidate {
             Candidate::Bare => web::post().to(bare),
-            Candidate::Untyped | Candidate::Naive => web::post().to(naive),
+            Candidate::Naive => web::post().to(naive),
+            Candidate::Careful => web::post().to(careful),
             Candidate::Ours | Candidate::OursByDefault => webhook(receiver.clone()).on(ours).into_route(),
         };
-        App::new().app_data(naively.clone()).route(PATH, route).route("/count", web::get().to(async || count()))
+        let app = App::new().app_data(naively.clone()).app_data(carefully.clone());
+        app.route(PATH, route).route("/count", web::get().to(async || count()))
     };
     actix_web::rt::System::new().block_on(HttpServer::new(app).workers(1).bind(("127.0.0.1", port))?.run())
 }
@@ -27,6 +29,12 @@ async fn bare(body: web::Bytes) -> HttpResponse {
 async fn naive(naive: web::Data<Naive>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let signature = request.headers().get("circa-signature").and_then(|value| value.to_str().ok());
     let status = StatusCode::from_u16(naive.receive(signature, &body)).expect("the statuses are HTTP's");
+    HttpResponse::new(status)
+}
+
+async fn careful(careful: web::Data<Careful>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let signature = request.headers().get("circa-signature").and_then(|value| value.to_str().ok());
+    let status = StatusCode::from_u16(careful.receive(signature, &body)).expect("the statuses are HTTP's");
     HttpResponse::new(status)
 }
 

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::State,
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
 use circa_receiver_axum::{Event, event::DatapointPulled, webhook};
 
-use crate::{Candidate, PATH, count, handle, naive::Naive};
+use crate::{Candidate, PATH, careful::Careful, count, handle, naive::Naive};
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
     let route = match candidate {
         Candidate::Bare => post(bare),
-        Candidate::Untyped => post(naive).with_state(Arc::new(Naive::new(secret, false))),
-        Candidate::Naive => post(naive).with_state(Arc::new(Naive::new(secret, true))),
+        Candidate::Naive => post(naive).with_state(Arc::new(Naive::new(secret))),
+        Candidate::Careful => post(careful).with_state(Arc::new(Careful::new(secret))),
         Candidate::Ours | Candidate::OursByDefault => {
             let receiver = crate::receiver(candidate, secret);
             webhook(receiver).on(ours).into_route()
@@ -38,6 +38,13 @@ async fn bare(body: Bytes) -> StatusCode {
 async fn naive(State(naive): State<Arc<Naive>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signature = headers.get("circa-signature").and_then(|value| value.to_str().ok());
     StatusCode::from_u16(naive.receive(signature, &body)).expect("the statuses are HTTP's")
+}
+
+async fn careful(State(careful): State<Arc<Careful>>, request: Request) -> StatusCode {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST };
+    let signature = parts.headers.get("circa-signature").and_then(|value| value.to_str().ok());
+    StatusCode::from_u16(careful.receive(signature, &body)).expect("the statuses are HTTP's")
 }
 
 async fn ours(Event(event): Event<DatapointPulled>) {

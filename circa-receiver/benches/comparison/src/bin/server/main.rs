@@ -1,9 +1,10 @@
-//! A server to be driven with `wrk`: `server <axum|actix> <bare|untyped|naive|ours|ours-by-default> <port>`, the secret in `SECRET`.
+//! A server to be driven with `wrk`: `server <axum|actix> <bare|naive|careful|ours|ours-by-default> <port>`, the secret in `SECRET`.
 //!
 //! One thread serves. `POST /webhooks/circa` takes deliveries; `GET /count` tells how many events were handled.
 
 mod actix;
 mod axum;
+mod careful;
 mod naive;
 
 use circa_receiver::{CompactMemoryStore, Receiver, Secret};
@@ -20,10 +21,10 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 enum Candidate {
     /// Reads the body, and no more.
     Bare,
-    /// A receiver written by hand as the vendor's page describes it; its handler takes a `serde_json::Value`.
-    Untyped,
-    /// The same, its handler taking a typed event.
+    /// A receiver written by hand as the vendor's page describes it.
     Naive,
+    /// One written by hand with care.
+    Careful,
     /// This crate's, with the faster of its memory stores.
     Ours,
     /// This crate's, with the memory store that it has unless told otherwise.
@@ -33,12 +34,12 @@ enum Candidate {
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [framework, candidate, port] = &arguments[..] else {
-        panic!("usage: server <axum|actix> <bare|untyped|naive|ours|ours-by-default> <port>")
+        panic!("usage: server <axum|actix> <bare|naive|careful|ours|ours-by-default> <port>")
     };
     let candidate = match &candidate[..] {
         "bare" => Candidate::Bare,
-        "untyped" => Candidate::Untyped,
         "naive" => Candidate::Naive,
+        "careful" => Candidate::Careful,
         "ours" => Candidate::Ours,
         "ours-by-default" => Candidate::OursByDefault,
         other => panic!("no candidate is called {other}"),

@@ -29,7 +29,7 @@ struct Pulled {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code)]
-struct PropertyPull {
+pub struct PropertyPull {
     unit: String,
     material_id: String,
     property_ids: Vec<String>,
@@ -39,13 +39,12 @@ struct PropertyPull {
 /// The receiver.
 pub struct Naive {
     secret: String,
-    typed: bool,
     seen: Mutex<HashSet<String>>,
 }
 
 impl Naive {
-    pub fn new(secret: &str, typed: bool) -> Self {
-        Self { secret: secret.to_owned(), typed, seen: Mutex::default() }
+    pub fn new(secret: &str) -> Self {
+        Self { secret: secret.to_owned(), seen: Mutex::default() }
     }
 
     /// Handles one delivery; gives the status.
@@ -55,12 +54,8 @@ impl Naive {
         if self.seen.lock().expect("no holder panics").contains(&id) {
             return 200;
         }
-        if self.typed {
-            let Ok(event) = serde_json::from_value::<Pulled>(event) else { return 400 };
-            crate::handle(&event);
-        } else {
-            crate::handle(&event);
-        }
+        let Ok(event) = serde_json::from_value::<Pulled>(event) else { return 400 };
+        crate::handle(&event);
         self.seen.lock().expect("no holder panics").insert(id);
         200
     }
