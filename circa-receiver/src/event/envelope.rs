@@ -47,7 +47,15 @@ pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, livemode_required
 }
 
 fn circa(body: &str, livemode_required: bool) -> Option<(Text, Text, Fields)> {
-    let object = Object::parse(body, ["id", "type", "teamId"], ["created", "livemode", "data"])?;
+    let object = Object::parse(body, |key| match key {
+        b"id" => Some(Place::String(0)),
+        b"type" => Some(Place::String(1)),
+        b"teamId" => Some(Place::String(2)),
+        b"created" => Some(Place::Other(0)),
+        b"livemode" => Some(Place::Other(1)),
+        b"data" => Some(Place::Other(2)),
+        _ => None,
+    })?;
     let ([id, event_type, team_id], [created, livemode, data]) = (object.strings, object.others);
     let is_id = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && all(id, |byte| byte.is_ascii_graphic());
     if livemode_required && livemode.is_none() {
@@ -65,7 +73,13 @@ fn circa(body: &str, livemode_required: bool) -> Option<(Text, Text, Fields)> {
 }
 
 fn circularo(body: &str) -> Option<(Text, Text, Fields)> {
-    let object = Object::parse(body, ["event", "documentId"], ["actor", "timestamp"])?;
+    let object = Object::parse(body, |key| match key {
+        b"event" => Some(Place::String(0)),
+        b"documentId" => Some(Place::String(1)),
+        b"actor" => Some(Place::Other(0)),
+        b"timestamp" => Some(Place::Other(1)),
+        _ => None,
+    })?;
     let ([event_type, document_id], [actor, timestamp]) = (object.strings, object.others);
     let scalar = |json: &str| match json.as_bytes() {
         [b'"' | b'-' | b'0'..=b'9', ..] => Some(Some(range_in(body, json))),
@@ -107,13 +121,13 @@ struct Object<'a, const S: usize, const O: usize> {
 }
 
 impl<'a, const S: usize, const O: usize> Object<'a, S, O> {
-    fn parse(body: &'a str, strings: [&'static str; S], others: [&'static str; O]) -> Option<Self> {
+    fn parse(body: &'a str, place_of: PlaceOf) -> Option<Self> {
         if exceeds_nesting(body.as_bytes()) {
             return None;
         }
         // As strings, keys are read in half the time. That one is no string, holding a lone surrogate, is no reason to refuse an event.
-        let parsed = read(body, TopLevel { strings, others, keys: PhantomData::<JsonString<'_>> });
-        parsed.or_else(|| read(body, TopLevel { strings, others, keys: PhantomData::<KeyBytes<'_>> }))
+        let parsed = read(body, TopLevel { place_of, keys: PhantomData::<JsonString<'_>> });
+        parsed.or_else(|| read(body, TopLevel { place_of, keys: PhantomData::<KeyBytes<'_>> }))
     }
 }
 
@@ -171,10 +185,18 @@ fn opening_brackets(json: &[u8]) -> usize {
     json.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum()
 }
 
-/// Reads an object's fields by these names; refuses a key that stands there twice.
+/// Where a known field stands in an [`Object`].
+enum Place {
+    String(usize),
+    Other(usize),
+}
+
+/// Tells the place of a field by its name; `None` for an unknown one.
+type PlaceOf = fn(&[u8]) -> Option<Place>;
+
+/// Reads an object's fields; refuses a key that stands there twice.
 struct TopLevel<K, const S: usize, const O: usize> {
-    strings: [&'static str; S],
-    others: [&'static str; O],
+    place_of: PlaceOf,
     keys: PhantomData<K>,
 }
 
@@ -196,16 +218,15 @@ impl<'de, K: Key<'de>, const S: usize, const O: usize> Visitor<'de> for TopLevel
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut object = Object { strings: [const { None }; S], others: [None; O] };
         // A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
-        let mut unknown = HashSet::new();
+        let mut unknown = None;
         while let Some(key) = map.next_key::<K>()? {
-            let position = |names: &[&str]| names.iter().position(|name| name.as_bytes() == key.as_ref());
-            let first = if let Some(at) = position(&self.strings) {
-                object.strings[at].replace(map.next_value::<JsonString<'_>>()?.0).is_none()
-            } else if let Some(at) = position(&self.others) {
-                object.others[at].replace(map.next_value::<&RawValue>()?.get()).is_none()
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                unknown.insert(key)
+            let first = match (self.place_of)(key.as_ref()) {
+                Some(Place::String(at)) => object.strings[at].replace(map.next_value::<JsonString<'_>>()?.0).is_none(),
+                Some(Place::Other(at)) => object.others[at].replace(map.next_value::<&RawValue>()?.get()).is_none(),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                    unknown.get_or_insert_with(HashSet::new).insert(key)
+                }
             };
             if !first {
                 return Err(A::Error::custom("duplicate key"));
