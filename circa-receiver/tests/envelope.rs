@@ -452,8 +452,9 @@ fn the_webhook_id_is_an_escaped_and_capped_label() {
     let good = body(&CIRCA, "data", Some("{}"));
     let long = [b'w'; 65];
     let many_escapes = [b'\n'; 64];
-    let cases: [(&str, &[u8], &str); 5] = [
+    let cases: [(&str, &[u8], &str); 6] = [
         ("plain", b"wh_1", "wh_1"),
+        ("64 characters", &long[1..], &"w".repeat(64)),
         ("line feed and escape sequence", b"wh\n\x1b[31m", r"wh\n\u{1b}[31m"),
         ("quote", b"wh\"", "wh\\\""),
         ("65 characters", &long, &"w".repeat(64)),

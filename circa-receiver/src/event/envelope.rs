@@ -7,7 +7,7 @@
 //!
 //! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse (`1e400`, lone surrogates) passes here.
 
-use std::{borrow::Cow, collections::HashSet, fmt, hash::Hash, marker::PhantomData, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -125,9 +125,9 @@ impl<'a, const S: usize, const O: usize> Object<'a, S, O> {
         if exceeds_nesting(body.as_bytes()) {
             return None;
         }
-        // As strings, keys are read in half the time. That one is no string, holding a lone surrogate, is no reason to refuse an event.
-        let parsed = read(body, TopLevel { place_of, keys: PhantomData::<JsonString<'_>> });
-        parsed.or_else(|| read(body, TopLevel { place_of, keys: PhantomData::<KeyBytes<'_>> }))
+        // In half the time as strings. A lone surrogate in a key is no string, and no reason to refuse the event: what fails is read once more.
+        let parsed = read(body, TopLevel::<false, S, O>(place_of));
+        parsed.or_else(|| read(body, TopLevel::<true, S, O>(place_of)))
     }
 }
 
@@ -195,12 +195,9 @@ enum Place {
 type PlaceOf = fn(&[u8]) -> Option<Place>;
 
 /// Reads an object's fields; refuses a key that stands there twice.
-struct TopLevel<K, const S: usize, const O: usize> {
-    place_of: PlaceOf,
-    keys: PhantomData<K>,
-}
+struct TopLevel<const KEYS_AS_BYTES: bool, const S: usize, const O: usize>(PlaceOf);
 
-impl<'de, K: Key<'de>, const S: usize, const O: usize> DeserializeSeed<'de> for TopLevel<K, S, O> {
+impl<'de, const B: bool, const S: usize, const O: usize> DeserializeSeed<'de> for TopLevel<B, S, O> {
     type Value = Object<'de, S, O>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -208,7 +205,7 @@ impl<'de, K: Key<'de>, const S: usize, const O: usize> DeserializeSeed<'de> for 
     }
 }
 
-impl<'de, K: Key<'de>, const S: usize, const O: usize> Visitor<'de> for TopLevel<K, S, O> {
+impl<'de, const B: bool, const S: usize, const O: usize> Visitor<'de> for TopLevel<B, S, O> {
     type Value = Object<'de, S, O>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,14 +215,14 @@ impl<'de, K: Key<'de>, const S: usize, const O: usize> Visitor<'de> for TopLevel
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut object = Object { strings: [const { None }; S], others: [None; O] };
         // A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
-        let mut unknown = None;
-        while let Some(key) = map.next_key::<K>()? {
-            let first = match (self.place_of)(key.as_ref()) {
+        let mut unknown = HashSet::new();
+        while let Some(Key::<'_, B>(key)) = map.next_key()? {
+            let first = match self.0(&key) {
                 Some(Place::String(at)) => object.strings[at].replace(map.next_value::<JsonString<'_>>()?.0).is_none(),
                 Some(Place::Other(at)) => object.others[at].replace(map.next_value::<&RawValue>()?.get()).is_none(),
                 None => {
                     map.next_value::<IgnoredAny>()?;
-                    unknown.get_or_insert_with(HashSet::new).insert(key)
+                    unknown.insert(key)
                 }
             };
             if !first {
@@ -236,53 +233,43 @@ impl<'de, K: Key<'de>, const S: usize, const O: usize> Visitor<'de> for TopLevel
     }
 }
 
-/// A key, unescaped, as its bytes.
-trait Key<'de>: Deserialize<'de> + AsRef<[u8]> + Eq + Hash {}
-
-impl<'de> Key<'de> for JsonString<'de> {}
-impl<'de> Key<'de> for KeyBytes<'de> {}
-
 /// A string, in the body where it holds no escape.
-#[derive(Deserialize, Eq, Hash, PartialEq)]
+#[derive(Deserialize)]
 struct JsonString<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl AsRef<[u8]> for JsonString<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
+/// A key, unescaped: as bytes it may hold lone surrogates.
+struct Key<'a, const AS_BYTES: bool>(Cow<'a, [u8]>);
 
-/// A key that may hold lone surrogates.
-#[derive(Eq, Hash, PartialEq)]
-struct KeyBytes<'a>(Cow<'a, [u8]>);
-
-impl AsRef<[u8]> for KeyBytes<'_> {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyBytes<'de> {
+impl<'de, const AS_BYTES: bool> Deserialize<'de> for Key<'de, AS_BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = KeyBytes<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_bytes<E>(self, key: &[u8]) -> Result<KeyBytes<'de>, E> {
-                Ok(KeyBytes(Cow::Owned(key.to_vec())))
-            }
+        if !AS_BYTES {
+            return Ok(Self(match JsonString::deserialize(deserializer)?.0 {
+                Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
+                Cow::Owned(key) => Cow::Owned(key.into_bytes()),
+            }));
         }
-
         // As JSON text first: `deserialize_bytes` alone would let control characters pass.
         let json = <&RawValue>::deserialize(deserializer)?.get();
         match json.as_bytes() {
-            [b'"', key @ .., b'"'] if !key.contains(&b'\\') => Ok(KeyBytes(Cow::Borrowed(key))),
-            _ => serde_json::Deserializer::from_str(json).deserialize_bytes(KeyVisitor).map_err(D::Error::custom),
+            [b'"', key @ .., b'"'] if !key.contains(&b'\\') => Ok(Self(Cow::Borrowed(key))),
+            _ => {
+                let key = serde_json::Deserializer::from_str(json).deserialize_bytes(Unescaped);
+                key.map(|key| Self(Cow::Owned(key))).map_err(D::Error::custom)
+            }
         }
+    }
+}
+
+struct Unescaped;
+
+impl Visitor<'_> for Unescaped {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(key.to_vec())
     }
 }
