@@ -1,4 +1,4 @@
-//! A store that keeps what is done in one map, and its order in one queue.
+//! A store that keeps what is done in one queue, in the order in which it was done, and where each key stands there in one map.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -59,6 +59,10 @@ impl Queue {
         self.numbers.len()
     }
 
+    fn record(&self, number: u64) -> Record {
+        self.places[(number - self.first_number) as usize].record
+    }
+
     /// Takes the oldest out of the queue. `false` if its time is not over, or there is none.
     fn free_oldest(&mut self, now: Duration) -> bool {
         if self.places.front().is_none_or(|place| now < place.record.ends) {
@@ -86,8 +90,7 @@ impl Queue {
 
 impl Done for Queue {
     fn get(&mut self, key: &Key) -> Option<Record> {
-        let number = *self.numbers.get(&key.digest())?;
-        Some(self.places[(number - self.first_number) as usize].record)
+        self.numbers.get(&key.digest()).map(|number| self.record(*number))
     }
 
     fn insert(&mut self, key: &Key, record: Record, now: Duration) {
@@ -105,9 +108,7 @@ impl Done for Queue {
     }
 
     fn remove(&mut self, key: &Key) -> Option<Record> {
-        let record = self.get(key);
-        self.numbers.remove(&key.digest());
-        record
+        self.numbers.remove(&key.digest()).map(|number| self.record(number))
     }
 }
 
@@ -136,38 +137,39 @@ mod tests {
         assert!(queue.get(&key("other")).is_none() && queue.get(&key("again")).is_some());
     }
 
-    /// Beside a list that is searched: whatever is done, done again and forgotten, in any order, what is remembered is what was done last.
+    /// Beside a list that is searched: whatever is done, done again, forgotten and over, in any order, what is remembered is what was done last.
     #[test]
     fn as_a_list_of_what_was_done_last() {
-        let mut queue = Queue::new(20);
-        let mut list: Vec<(u64, Record)> = Vec::new();
-        let keys: Vec<Key> = (0..40).map(|id| Key::new("circa", &format!("evt_{id}"))).collect();
-        let mut random = 1_u64;
-        for step in 0..20_000_u64 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            // Mostly a few keys, so that most places are left behind.
-            let (id, forget) = ((random >> 33) % if step % 10 == 0 { 40 } else { 4 }, (random >> 60) < 6);
-            let key = &keys[id as usize];
-            let known = list.iter().position(|(known, _)| *known == id).map(|at| list.remove(at).1);
-            if forget {
-                assert_eq!(queue.remove(key).map(|record| record.ends), known.map(|record| record.ends), "{step}");
-            } else {
-                let ends = Duration::from_secs(1_000_000 + step);
-                let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends };
-                queue.insert(key, record, Duration::ZERO);
-                list.push((id, record));
-                if list.len() > 20 {
-                    list.remove(0);
+        // Full all the time, and never full while entries of any retention lapse.
+        for (capacity, lapses) in [(20, false), (10_000, true)] {
+            let mut queue = Queue::new(capacity);
+            let mut list: Vec<(u64, Duration)> = Vec::new();
+            let keys: Vec<Key> = (0..40).map(|id| Key::new("circa", &format!("evt_{id}"))).collect();
+            let mut random = 1_u64;
+            for step in 0..20_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                // Mostly a few keys, so that most places are left behind.
+                let id = (random >> 33) % if step % 10 == 0 { 40 } else { 4 };
+                let now = Duration::from_secs(if lapses { step } else { 0 });
+                let live = |ends: Option<Duration>| ends.filter(|ends| now < *ends);
+                let key = &keys[id as usize];
+                let known = list.iter().position(|(known, _)| *known == id).map(|at| list.remove(at).1);
+                if random >> 60 < 6 {
+                    assert_eq!(live(queue.remove(key).map(|record| record.ends)), live(known), "{step}");
+                } else {
+                    let ends = now + Duration::from_secs(if lapses { (random >> 40) % 200 } else { step + 1 });
+                    let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends };
+                    queue.insert(key, record, now);
+                    list.push((id, ends));
+                    if list.len() > capacity {
+                        list.remove(0);
+                    }
+                    assert!(queue.places.len() <= 2 * list.len() + 1, "{step}: {} places", queue.places.len());
                 }
-                assert!(queue.places.len() <= 2 * list.len() + 1, "{step}: {} places", queue.places.len());
-            }
-            for (id, key) in keys.iter().enumerate() {
-                let known = list.iter().find(|(known, _)| *known == id as u64);
-                assert_eq!(
-                    queue.get(key).map(|record| record.ends),
-                    known.map(|(_, record)| record.ends),
-                    "{step}: {id}"
-                );
+                for (id, key) in keys.iter().enumerate() {
+                    let known = list.iter().find(|(known, _)| *known == id as u64).map(|(_, ends)| *ends);
+                    assert_eq!(live(queue.get(key).map(|record| record.ends)), live(known), "{step}: {id}");
+                }
             }
         }
     }
