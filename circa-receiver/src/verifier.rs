@@ -120,8 +120,8 @@ impl Verifier {
 
     /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time in unix seconds.
     ///
-    /// Take [`Bytes`] or `Vec<u8>` as the body, and all headers, to go on with [`Verified::event`]; a borrowed slice and all fields of the
-    /// [signature header](Sender::signature_header) are enough to verify.
+    /// A borrowed slice and all fields of the [signature header](Sender::signature_header) are enough to verify. To go on with [`Verified::event`] take
+    /// [`Bytes`] or `Vec<u8>` as the body, and all headers: an id or type that is not handed over is not compared with the body's.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Verifier {
     }
 
     /// Checks the signature header, before the body is there.
-    #[inline(always)]
+    #[inline(always)] // As is all on the way of a header: what it gives is large to move.
     pub(crate) fn parse<'h>(&self, fields: SignedFields<'h>) -> Result<ParsedHead<'h>, Rejection> {
         let signature = match self.keys {
             None => None,
