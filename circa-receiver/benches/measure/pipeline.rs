@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::{
     SECRET, body,
     floor::Floor,
-    headers,
+    headers, now,
     parsing::{DIRECT, Direct, OWN_FIELDS, OwnFields, read},
     promise::Promise,
     rounds::{Candidate, Counter, Measured, compare, timed},
@@ -96,7 +96,7 @@ pub fn candidates(source: &Source) -> Vec<Candidate<'_>> {
         move |deliveries: &[Delivery]| deliveries.iter().for_each(|delivery| assert!(run(&delivery.body)))
     };
     let verify = move |deliveries: &[Delivery]| {
-        deliveries.iter().for_each(|Delivery { body, header, .. }| assert!(floor.verify(header.as_bytes(), body)));
+        deliveries.iter().for_each(|Delivery { body, header, .. }| assert!(floor.verify(header.as_bytes(), body, now)));
     };
     let mut candidates = vec![
         over("verification floor", source, verify),

@@ -1,4 +1,4 @@
-//! Over HTTP on loopback: bare, naive and ours on both frameworks, the server on one core and the load on another, in alternating rounds.
+//! Over HTTP on loopback: a bare route, receivers written by hand, and ours on both frameworks, the server on one core and the load on another, in alternating rounds.
 //!
 //! Each candidate gets a server of its own in each round, and deliveries signed within that round, no event twice.
 

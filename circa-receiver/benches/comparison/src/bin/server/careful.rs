@@ -1,11 +1,11 @@
-//! A receiver as one writes it by hand with care, and no more than is needed to answer: the key prepared, the header read in place, the time judged, the
-//! body parsed once into borrowed text and a typed event, one atomic entry in a bounded cache of ids. No task of the handler's own, no claim to be
-//! given up where it fails, no limits, no deadlines.
+//! A receiver as one writes it by hand with care, and no more than is needed to answer: the key prepared, the header read in place, the time judged, a
+//! borrowed envelope, a typed event, one atomic entry in a bounded cache of ids. No task of the handler's own, no claim to be given up where it fails,
+//! no deadlines.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::Sha256;
@@ -29,7 +29,12 @@ pub struct Careful {
 impl Careful {
     pub fn new(secret: &str) -> Self {
         let key = Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
-        let seen = Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(72 * 3_600)).build();
+        let seen = Cache::builder()
+            .max_capacity(100_000)
+            .time_to_live(Duration::from_secs(72 * 3_600))
+            // The default may refuse the newest when full.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self { key, seen }
     }
 
