@@ -21,6 +21,9 @@ pub trait Clock: Send + Sync + 'static {
 pub struct ClockError;
 
 /// The system's clock.
+///
+/// On Linux the second is that of the kernel's last tick, 1 to 10 ms ago, except in the last tenth of a second, when the exact time is asked. Should ticks
+/// stall for longer than that tenth, it may be the second before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -40,8 +43,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The second in which the kernel's last tick fell, if it is certain to be that of now: ticks are 1 to 10 ms apart. Where the kernel's ticks stall for
-/// more than a tenth of a second, it may be the second before.
+/// The second in which the kernel's last tick fell, unless the next may have begun since.
 ///
 /// Read in 5 ns where the time itself takes 23, a fifteenth of the verification of 300 B.
 #[cfg(target_os = "linux")]

@@ -191,7 +191,8 @@ enum Place {
     Other(usize),
 }
 
-/// Tells the place of a field by its name; `None` for an unknown one.
+/// Tells the place of a field by its name; `None` for an unknown one. A match of the names: to compare with a list of them takes a typed event of 300 B
+/// 3 % longer.
 type PlaceOf = fn(&[u8]) -> Option<Place>;
 
 /// Reads an object's fields; refuses a key that stands there twice.

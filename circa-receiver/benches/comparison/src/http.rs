@@ -16,7 +16,7 @@ use circa_receiver::testing::CircaSigner;
 use crate::measure::{SECRET, body, promise::Promise, rounds::median, size, table::Table};
 
 const FRAMEWORKS: [&str; 2] = ["axum", "actix"];
-/// `naive` and `careful` are receivers written by hand, the one from the vendor's page, the other with what this crate knows of speed.
+/// `naive` and `careful` are receivers written by hand, the one from the vendor's page, the other with an eye on speed.
 /// `ours` keeps its claims in the faster of the memory stores, `ours-by-default` in the default one.
 const CANDIDATES: [&str; 5] = ["bare", "naive", "careful", "ours", "ours-by-default"];
 const BARE: usize = 0;
