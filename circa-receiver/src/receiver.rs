@@ -21,7 +21,7 @@ use crate::{
     Admitted, AnyEvent, Builder, Clock, ConfigWarning, DeadLetterSink, Delivery, Head, Mode, Observer, Outcome,
     PortableHandler, Rejection, Response, Routes, Secrets, Sender, StoreFailure, Verifier, body,
     dedup::{Claims, Key, StoreError},
-    event,
+    event::{self, Decode},
     head::HeadFields,
     running::Running,
 };
@@ -152,7 +152,7 @@ impl Receiver {
         let arrived = Instant::now();
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        match shared.admit(head, body, arrived).await {
+        match shared.admit(head, body, arrived, |event_type| routes.decoder(event_type)).await {
             Err(rejection) => {
                 shared.observe(|observer| observer.rejected(&shared.endpoint, rejection));
                 Reception::Answered(Outcome::Rejected(rejection).response())
@@ -222,6 +222,7 @@ impl Shared {
         head: &impl Head,
         body: impl Stream<Item = Result<Bytes, E>>,
         arrived: Instant,
+        decoder: impl Fn(&str) -> Option<Decode>,
     ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
         if fields.method != "POST" {
@@ -235,7 +236,7 @@ impl Shared {
         let deadline = arrived + self.read_deadline;
         let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
         let verified = self.verifier.finish(parsed, body, &*self.clock)?;
-        let event = event::parse(verified, self.mode != Mode::Any)?;
+        let event = event::parse(verified, self.mode != Mode::Any, decoder)?;
         self.refuse_old(&event)?;
         Ok((Delivery::new(&self.endpoint, event), place))
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt};
 
-use crate::{EventData, Sender};
+use crate::{
+    EventData, Sender,
+    event::{Decode, Decoded},
+};
 
 /// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
 ///
@@ -10,6 +13,7 @@ use crate::{EventData, Sender};
 /// Mistakes are reported by [`Routes::check`], when the receiver is mounted and not at the first delivery.
 pub struct Routes<H> {
     by_type: HashMap<Box<str>, H>,
+    decoders: HashMap<&'static str, Decode>,
     fallback: Option<H>,
     senders: Vec<(Sender, &'static str)>,
     error: Option<RouteError>,
@@ -49,7 +53,7 @@ pub enum RouteError {
 
 impl<H> Default for Routes<H> {
     fn default() -> Self {
-        Self { by_type: HashMap::new(), fallback: None, senders: Vec::new(), error: None }
+        Self { by_type: HashMap::new(), decoders: HashMap::new(), fallback: None, senders: Vec::new(), error: None }
     }
 }
 
@@ -63,6 +67,7 @@ impl<H> Routes<H> {
     #[must_use]
     pub fn insert<T: EventData>(mut self, handler: H) -> Self {
         self.senders.push((T::SENDER, T::TYPE));
+        self.decoders.insert(T::TYPE, Decoded::decode::<T>);
         self.insert_type(T::TYPE, handler)
     }
 
@@ -110,10 +115,16 @@ impl<H> Routes<H> {
         self.by_type.get(event_type).or(self.fallback.as_ref())
     }
 
+    /// How the data of events of this type is decoded, where their handler takes it typed.
+    pub(crate) fn decoder(&self, event_type: &str) -> Option<Decode> {
+        self.decoders.get(event_type).copied()
+    }
+
     /// The same routes with each handler transformed, as an adapter does to bind its state.
     pub fn map<G>(self, mut transform: impl FnMut(H) -> G) -> Routes<G> {
         Routes {
             by_type: self.by_type.into_iter().map(|(event_type, handler)| (event_type, transform(handler))).collect(),
+            decoders: self.decoders,
             fallback: self.fallback.map(transform),
             senders: self.senders,
             error: self.error,

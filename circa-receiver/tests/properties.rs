@@ -360,6 +360,24 @@ proptest! {
         prop_assert_eq!(&event.body()[..], body.as_bytes());
     }
 
+    /// Contract, section 5: what is accepted is one JSON object and nothing after it, as `serde_json` reads it.
+    #[test]
+    fn what_is_accepted_is_a_json_object(
+        body in object(KNOWN.map(|(name, good)| (format!("\"{name}\""), good.to_owned())).to_vec()),
+        at in any::<Index>(),
+        length in 0..=2_usize,
+        piece in select(vec!["", "{", "}", "[", ",", ":", "\"", "\\", " ", "\n", "\u{c}", "\0", "1", "null", "\"a\":1,", ",\"a\":1"]),
+    ) {
+        let mut bytes = body.into_bytes();
+        let at = at.index(bytes.len());
+        let end = bytes.len().min(at + length);
+        bytes.splice(at..end, piece.bytes());
+        if event(&bytes).is_ok() {
+            let read = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes);
+            prop_assert!(read.is_ok() && bytes.trim_ascii_start().starts_with(b"{"), "{}", bytes.escape_ascii());
+        }
+    }
+
     /// Contract, section 5: duplicate keys at the top level are refused, compared after unescaping.
     #[test]
     fn a_key_that_stands_twice_is_refused(

@@ -5,9 +5,11 @@
 
 mod circa;
 mod circularo;
+mod decoded;
 mod envelope;
 mod ids;
 mod kind;
+mod members;
 mod scalar;
 
 pub use circa::{
@@ -22,6 +24,7 @@ pub use ids::Ids;
 pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
 
+pub(crate) use decoded::{Decode, Decoded};
 #[cfg(feature = "receiver")]
 pub(crate) use envelope::is_event_type;
 pub(crate) use envelope::parse;
@@ -54,6 +57,7 @@ struct Inner {
     id: Text,
     event_type: Text,
     fields: Fields,
+    decoded: Decoded,
 }
 
 /// What the envelope holds beside id and type. Ranges are into the body.
@@ -214,7 +218,8 @@ impl fmt::Debug for AnyEvent {
 
 /// The JSON type that an event of one type carries.
 ///
-/// Implement it for types of your own; only the fields that you read need to be there.
+/// Implement it for types of your own; only the fields that you read need to be there. Where a handler takes it, it is mostly decoded before the event is
+/// claimed, so also for duplicates.
 ///
 /// ```
 /// use circa_receiver::{EventData, Sender};
@@ -257,7 +262,8 @@ impl<T: EventData> TryFrom<AnyEvent> for Event<T> {
         if event.sender() != T::SENDER || event.event_type() != T::TYPE {
             return Err(DecodeError(Fault::OtherType(T::TYPE)));
         }
-        Ok(Self { data: event.decode()?, event })
+        let data = event.0.decoded.take().map_or_else(|| event.decode(), Ok)?;
+        Ok(Self { data, event })
     }
 }
 
