@@ -1,5 +1,7 @@
 //! Over HTTP on loopback: a bare route, receivers written by hand, and ours on both frameworks, the server on one core and the load on another, in alternating rounds.
 //!
+//! In a part of its own: what no receiver can leave out, one thing upon the other, beside ours.
+//!
 //! Each candidate gets a server of its own in each round, and deliveries signed within that round, no event twice.
 
 use std::{
@@ -19,11 +21,13 @@ const FRAMEWORKS: [&str; 2] = ["axum", "actix"];
 /// `naive` and `careful` are receivers written by hand, the one from the vendor's page, the other with an eye on speed.
 /// `ours` keeps its claims in the faster of the memory stores, `ours-by-default` in the default one.
 const CANDIDATES: [&str; 5] = ["bare", "naive", "careful", "ours", "ours-by-default"];
+/// Each does what the one before it does, and one part of a delivery more: see `rungs.rs`.
+const RUNGS: [&str; 7] = ["bare", "verify", "parse", "claim", "task", "answer", "ours"];
 const BARE: usize = 0;
 const NAIVE: usize = 1;
 const OURS: usize = 3;
 /// The body in bytes; more requests than fit into a round; the share of the bare route that is promised.
-const SIZES: [(usize, u64, f64); 2] = [(300, 100_000, 0.75), (4_096, 60_000, 0.45)];
+const SIZES: [(usize, u64, f64); 2] = [(300, 140_000, 0.75), (4_096, 100_000, 0.45)];
 /// To the naive receiver, at both sizes.
 const PROMISED_TO_NAIVE: f64 = 1.3;
 /// Clock ticks per second in `/proc/PID/stat`: fixed on Linux.
@@ -43,7 +47,39 @@ struct Round {
     busy: f64,
 }
 
-/// Runs everything; `seconds` is the length of one candidate's run in one round.
+/// All rounds of each candidate on one framework, in the candidates' order.
+struct Results {
+    framework: &'static str,
+    rounds: Vec<Vec<Round>>,
+}
+
+impl Results {
+    fn figure(&self, of: usize, figure: fn(&Round) -> f64) -> f64 {
+        median(self.rounds[of].iter().map(figure))
+    }
+
+    fn ratio(&self, of: usize, to: usize, figure: fn(&Round) -> f64) -> f64 {
+        median(self.rounds[of].iter().zip(&self.rounds[to]).map(|(of, to)| figure(of) / figure(to)))
+    }
+}
+
+/// Runs all candidates in alternating rounds; `seconds` is the length of one candidate's run in one round.
+fn results(candidates: &[&str], bytes: usize, most_per_second: u64, rounds: usize, seconds: u64) -> [Results; 2] {
+    let load = Load::new(bytes, most_per_second * seconds);
+    let mut results =
+        FRAMEWORKS.map(|framework| Results { framework, rounds: candidates.iter().map(|_| Vec::new()).collect() });
+    for _ in 0..rounds {
+        load.sign();
+        for Results { framework, rounds } in &mut results {
+            for (candidate, rounds) in candidates.iter().zip(rounds) {
+                rounds.push(round(framework, candidate, &load, seconds));
+            }
+        }
+    }
+    results
+}
+
+/// Ours beside the bare route and receivers written by hand.
 pub fn run(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
     let mut table = Table::new(
         "Over HTTP: requests per second; medians of the rounds",
@@ -62,46 +98,55 @@ pub fn run(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
         ],
     );
     let mut promises = Vec::new();
-    for (bytes, per_second, promised) in SIZES {
-        let load = Load::new(bytes, per_second * seconds);
-        let mut results: Vec<Vec<Round>> = (0..FRAMEWORKS.len() * CANDIDATES.len()).map(|_| Vec::new()).collect();
-        for _ in 0..rounds {
-            load.sign();
-            for (at, result) in results.iter_mut().enumerate() {
-                result.push(round(
-                    FRAMEWORKS[at / CANDIDATES.len()],
-                    CANDIDATES[at % CANDIDATES.len()],
-                    &load,
-                    seconds,
-                ));
-            }
-        }
-        for (framework, results) in FRAMEWORKS.iter().zip(results.chunks(CANDIDATES.len())) {
-            let share = |of: usize, to: usize| {
-                median(results[of].iter().zip(&results[to]).map(|(of, to)| of.per_second / to.per_second))
-            };
+    for (bytes, most_per_second, promised) in SIZES {
+        for results in results(&CANDIDATES, bytes, most_per_second, rounds, seconds) {
+            let share = |of, to| results.ratio(of, to, |round| round.per_second);
             for (at, candidate) in CANDIDATES.iter().enumerate() {
-                let figure = |of: fn(&Round) -> f64| median(results[at].iter().map(of));
                 table.row([
                     size(bytes).into(),
-                    (*framework).into(),
+                    results.framework.into(),
                     (*candidate).into(),
-                    figure(|round| round.per_second).round().into(),
-                    figure(|round| round.p50).into(),
-                    figure(|round| round.p99).into(),
-                    figure(|round| round.cpu).into(),
-                    figure(|round| round.busy).into(),
+                    results.figure(at, |round| round.per_second).round().into(),
+                    results.figure(at, |round| round.p50).into(),
+                    results.figure(at, |round| round.p99).into(),
+                    results.figure(at, |round| round.cpu).into(),
+                    results.figure(at, |round| round.busy).into(),
                     share(at, BARE).into(),
                     share(at, NAIVE).into(),
-                    median(results[at].iter().zip(&results[BARE]).map(|(of, to)| of.cpu / to.cpu)).into(),
+                    results.ratio(at, BARE, |round| round.cpu).into(),
                 ]);
             }
-            let what = |to| format!("{framework}, {}: requests per second, to the {to}", size(bytes));
+            let what = |to| format!("{}, {}: requests per second, to the {to}", results.framework, size(bytes));
             promises.push(Promise::at_least(what("bare route"), promised, share(OURS, BARE)));
             promises.push(Promise::at_least(what("naive receiver"), PROMISED_TO_NAIVE, share(OURS, NAIVE)));
         }
     }
     (table, promises)
+}
+
+/// What no receiver can leave out, one part upon the other, and ours.
+pub fn rungs(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
+    let mut table = Table::new(
+        "Over HTTP, part upon part: requests per second; medians of the rounds",
+        &["body", "framework", "up to", "requests/s", "CPU us", "more than the one before", "to bare"],
+    );
+    for (bytes, most_per_second, _) in SIZES {
+        for results in results(&RUNGS, bytes, most_per_second, rounds, seconds) {
+            for (at, rung) in RUNGS.iter().enumerate() {
+                let [before, cpu] = [at.saturating_sub(1), at].map(|at| results.figure(at, |round| round.cpu));
+                table.row([
+                    size(bytes).into(),
+                    results.framework.into(),
+                    (*rung).into(),
+                    results.figure(at, |round| round.per_second).round().into(),
+                    cpu.into(),
+                    (cpu - before).into(),
+                    results.ratio(at, BARE, |round| round.per_second).into(),
+                ]);
+            }
+        }
+    }
+    (table, Vec::new())
 }
 
 fn round(framework: &str, candidate: &str, load: &Load, seconds: u64) -> Round {

@@ -24,11 +24,12 @@ use part::Part;
 type Run = fn() -> Part;
 
 /// All parts, in the page's order.
-const PARTS: [(&str, Run); 8] = [
+const PARTS: [(&str, Run); 9] = [
     ("verification", peers::run),
     ("pipeline", pipeline_and_parsing),
     ("in-process", in_process::run),
     ("http", over_http),
+    ("http-rungs", rungs),
     ("dedup", dedup::run),
     ("routing", dedup::routing),
     ("floods", refusals::run),
@@ -66,4 +67,8 @@ fn pipeline_and_parsing() -> Part {
 
 fn over_http() -> Part {
     Part::new("http").with(http::run(5, 2))
+}
+
+fn rungs() -> Part {
+    Part::new("http-rungs").with(http::rungs(5, 2))
 }

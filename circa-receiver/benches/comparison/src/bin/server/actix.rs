@@ -3,19 +3,28 @@
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, web};
 use circa_receiver_actix::{Event, event::DatapointPulled, webhook};
 
-use crate::{Candidate, PATH, careful::Careful, count, handle, naive::Naive};
+use crate::{
+    Candidate, PATH,
+    careful::Careful,
+    count, handle,
+    naive::Naive,
+    rungs::{Rung, Rungs, Taken},
+};
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
     let (naively, carefully) = (web::Data::new(Naive::new(secret)), web::Data::new(Careful::new(secret)));
+    let rung = if let Candidate::UpTo(rung) = candidate { rung } else { Rung::Verify };
+    let rungs = web::Data::new(Rungs::new(rung, secret));
     let receiver = crate::receiver(candidate, secret);
     let app = move || {
         let route = match candidate {
             Candidate::Bare => web::post().to(bare),
             Candidate::Naive => web::post().to(naive),
             Candidate::Careful => web::post().to(careful),
+            Candidate::UpTo(_) => web::post().to(up_to),
             Candidate::Ours | Candidate::OursByDefault => webhook(receiver.clone()).on(ours).into_route(),
         };
-        let app = App::new().app_data(naively.clone()).app_data(carefully.clone());
+        let app = App::new().app_data(naively.clone()).app_data(carefully.clone()).app_data(rungs.clone());
         app.route(PATH, route).route("/count", web::get().to(async || count()))
     };
     actix_web::rt::System::new().block_on(HttpServer::new(app).workers(1).bind(("127.0.0.1", port))?.run())
@@ -36,6 +45,25 @@ async fn careful(careful: web::Data<Careful>, request: HttpRequest, body: web::B
     let signature = request.headers().get("circa-signature").and_then(|value| value.to_str().ok());
     let status = StatusCode::from_u16(careful.receive(signature, &body)).expect("the statuses are HTTP's");
     HttpResponse::new(status)
+}
+
+async fn up_to(rungs: web::Data<Rungs>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let signature = request.headers().get("circa-signature").map(|value| value.as_bytes());
+    match rungs.take(signature, &body) {
+        Err(status) => return HttpResponse::new(StatusCode::from_u16(status).expect("the statuses are HTTP's")),
+        Ok(Taken::Nothing) => handle(&body),
+        Ok(Taken::Event(event)) => handle(&event),
+        Ok(Taken::Task(event)) => {
+            actix_web::rt::spawn(async move { handle(&event) }).await.expect("no handler panics");
+        }
+    }
+    if rungs.tells() {
+        let mut answer = HttpResponse::Ok();
+        answer.content_type("text/plain; charset=utf-8").insert_header(("circa-receiver-outcome", "handled"));
+        answer.body("handled")
+    } else {
+        HttpResponse::Ok().finish()
+    }
 }
 
 async fn ours(Event(event): Event<DatapointPulled>) -> HttpResponse {

@@ -6,18 +6,26 @@ use axum::{
     Router,
     body::{Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderName, StatusCode},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use circa_receiver_axum::{Event, event::DatapointPulled, webhook};
 
-use crate::{Candidate, PATH, careful::Careful, count, handle, naive::Naive};
+use crate::{
+    Candidate, PATH,
+    careful::Careful,
+    count, handle,
+    naive::Naive,
+    rungs::{Rungs, Taken},
+};
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
     let route = match candidate {
         Candidate::Bare => post(bare),
         Candidate::Naive => post(naive).with_state(Arc::new(Naive::new(secret))),
         Candidate::Careful => post(careful).with_state(Arc::new(Careful::new(secret))),
+        Candidate::UpTo(rung) => post(up_to).with_state(Arc::new(Rungs::new(rung, secret))),
         Candidate::Ours | Candidate::OursByDefault => {
             let receiver = crate::receiver(candidate, secret);
             webhook(receiver).on(ours).into_route()
@@ -45,6 +53,24 @@ async fn careful(State(careful): State<Arc<Careful>>, request: Request) -> Statu
     let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST };
     let signature = parts.headers.get("circa-signature").and_then(|value| value.to_str().ok());
     StatusCode::from_u16(careful.receive(signature, &body)).expect("the statuses are HTTP's")
+}
+
+async fn up_to(State(rungs): State<Arc<Rungs>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let signature = parts.headers.get("circa-signature").map(|value| value.as_bytes());
+    match rungs.take(signature, &body) {
+        Err(status) => return StatusCode::from_u16(status).expect("the statuses are HTTP's").into_response(),
+        Ok(Taken::Nothing) => handle(&body),
+        Ok(Taken::Event(event)) => handle(&event),
+        Ok(Taken::Task(event)) => tokio::spawn(async move { handle(&event) }).await.expect("no handler panics"),
+    }
+    if rungs.tells() {
+        let outcome = HeaderName::from_static("circa-receiver-outcome");
+        ([(outcome, "handled")], "handled").into_response()
+    } else {
+        StatusCode::OK.into_response()
+    }
 }
 
 async fn ours(Event(event): Event<DatapointPulled>) {

@@ -1,4 +1,4 @@
-//! A server to be driven with `wrk`: `server <axum|actix> <bare|naive|careful|ours|ours-by-default> <port>`, the secret in `SECRET`.
+//! A server to be driven with `wrk`: `server <axum|actix> <candidate> <port>`, the secret in `SECRET`.
 //!
 //! One thread serves. `POST /webhooks/circa` takes deliveries; `GET /count` tells how many events were handled.
 
@@ -6,8 +6,10 @@ mod actix;
 mod axum;
 mod careful;
 mod naive;
+mod rungs;
 
 use circa_receiver::{CompactMemoryStore, Receiver, Secret};
+use rungs::Rung;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The route of deliveries.
@@ -25,6 +27,8 @@ enum Candidate {
     Naive,
     /// One written by hand with care.
     Careful,
+    /// The parts that no receiver can leave out, up to this one.
+    UpTo(Rung),
     /// This crate's, with the faster of its memory stores.
     Ours,
     /// This crate's, with the memory store that it has unless told otherwise.
@@ -33,13 +37,16 @@ enum Candidate {
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [framework, candidate, port] = &arguments[..] else {
-        panic!("usage: server <axum|actix> <bare|naive|careful|ours|ours-by-default> <port>")
-    };
+    let [framework, candidate, port] = &arguments[..] else { panic!("usage: server <axum|actix> <candidate> <port>") };
     let candidate = match &candidate[..] {
         "bare" => Candidate::Bare,
         "naive" => Candidate::Naive,
         "careful" => Candidate::Careful,
+        "verify" => Candidate::UpTo(Rung::Verify),
+        "parse" => Candidate::UpTo(Rung::Parse),
+        "claim" => Candidate::UpTo(Rung::Claim),
+        "task" => Candidate::UpTo(Rung::Task),
+        "answer" => Candidate::UpTo(Rung::Answer),
         "ours" => Candidate::Ours,
         "ours-by-default" => Candidate::OursByDefault,
         other => panic!("no candidate is called {other}"),
