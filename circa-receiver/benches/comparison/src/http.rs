@@ -61,6 +61,10 @@ impl Results {
     fn ratio(&self, of: usize, to: usize, figure: fn(&Round) -> f64) -> f64 {
         median(self.rounds[of].iter().zip(&self.rounds[to]).map(|(of, to)| figure(of) / figure(to)))
     }
+
+    fn more(&self, of: usize, than: usize, figure: fn(&Round) -> f64) -> f64 {
+        median(self.rounds[of].iter().zip(&self.rounds[than]).map(|(of, than)| figure(of) - figure(than)))
+    }
 }
 
 /// Runs all candidates in alternating rounds; `seconds` is the length of one candidate's run in one round.
@@ -133,14 +137,13 @@ pub fn rungs(rounds: usize, seconds: u64) -> (Table, Vec<Promise>) {
     for (bytes, most_per_second, _) in SIZES {
         for results in results(&RUNGS, bytes, most_per_second, rounds, seconds) {
             for (at, rung) in RUNGS.iter().enumerate() {
-                let [before, cpu] = [at.saturating_sub(1), at].map(|at| results.figure(at, |round| round.cpu));
                 table.row([
                     size(bytes).into(),
                     results.framework.into(),
                     (*rung).into(),
                     results.figure(at, |round| round.per_second).round().into(),
-                    cpu.into(),
-                    (cpu - before).into(),
+                    results.figure(at, |round| round.cpu).into(),
+                    results.more(at, at.saturating_sub(1), |round| round.cpu).into(),
                     results.ratio(at, BARE, |round| round.per_second).into(),
                 ]);
             }

@@ -62,11 +62,14 @@ fn machine() -> String {
     ];
     let versions: Vec<String> =
         names.iter().filter_map(|name| Some(format!("{name} {}", version(lock, name)?))).collect();
+    // What is being written here is no change of what was measured.
+    let changed = run("git", &["status", "--porcelain", "--", ":(top)", ":(top,exclude)docs/performance*"]);
+    let commit = run("git", &["rev-parse", "--short", "HEAD"]) + if changed.is_empty() { "" } else { "-dirty" };
     format!(
         "Measured on {model}, {cores} cores, {sha} SHA instructions; {}; {}; at commit `{}`.\nCrates: {}.\n",
         run("uname", &["-sr"]),
         run("rustc", &["--version"]),
-        run("git", &["describe", "--always", "--dirty", "--exclude=*"]),
+        commit,
         versions.join(", "),
     )
 }
