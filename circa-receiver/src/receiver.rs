@@ -21,7 +21,7 @@ use crate::{
     Admitted, AnyEvent, Builder, Clock, ConfigWarning, DeadLetterSink, Delivery, Head, Mode, Observer, Outcome,
     PortableHandler, Rejection, Response, Routes, Secrets, Sender, StoreFailure, Verifier, body,
     dedup::{Claims, Key, StoreError},
-    event::{self, Decode},
+    event,
     head::HeadFields,
     running::Running,
 };
@@ -152,7 +152,7 @@ impl Receiver {
         let arrived = Instant::now();
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        match shared.admit(head, body, arrived, |event_type| routes.decoder(event_type)).await {
+        match shared.admit(head, body, arrived, routes.takes_pulls()).await {
             Err(rejection) => {
                 shared.observe(|observer| observer.rejected(&shared.endpoint, rejection));
                 Reception::Answered(Outcome::Rejected(rejection).response())
@@ -222,7 +222,7 @@ impl Shared {
         head: &impl Head,
         body: impl Stream<Item = Result<Bytes, E>>,
         arrived: Instant,
-        decoder: impl Fn(&str) -> Option<Decode>,
+        takes_pulls: bool,
     ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
         if fields.method != "POST" {
@@ -236,7 +236,7 @@ impl Shared {
         let deadline = arrived + self.read_deadline;
         let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
         let verified = self.verifier.finish(parsed, body, &*self.clock)?;
-        let event = event::parse(verified, self.mode != Mode::Any, decoder)?;
+        let event = event::parse(verified, event::Wanted { livemode: self.mode != Mode::Any, pulled: takes_pulls })?;
         self.refuse_old(&event)?;
         Ok((Delivery::new(&self.endpoint, event), place))
     }

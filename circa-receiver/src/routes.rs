@@ -1,11 +1,8 @@
 //! Which handler runs for which event type. One table for all kinds of handler.
 
-use std::{collections::HashMap, fmt};
+use std::{any::TypeId, collections::HashMap, fmt};
 
-use crate::{
-    EventData, Sender,
-    event::{Decode, Decoded},
-};
+use crate::{EventData, Sender, event::DatapointPulled};
 
 /// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
 ///
@@ -13,7 +10,7 @@ use crate::{
 /// Mistakes are reported by [`Routes::check`], when the receiver is mounted and not at the first delivery.
 pub struct Routes<H> {
     by_type: HashMap<Box<str>, H>,
-    decoders: HashMap<&'static str, Decode>,
+    takes_pulls: bool,
     fallback: Option<H>,
     senders: Vec<(Sender, &'static str)>,
     error: Option<RouteError>,
@@ -53,7 +50,7 @@ pub enum RouteError {
 
 impl<H> Default for Routes<H> {
     fn default() -> Self {
-        Self { by_type: HashMap::new(), decoders: HashMap::new(), fallback: None, senders: Vec::new(), error: None }
+        Self { by_type: HashMap::new(), takes_pulls: false, fallback: None, senders: Vec::new(), error: None }
     }
 }
 
@@ -67,7 +64,7 @@ impl<H> Routes<H> {
     #[must_use]
     pub fn insert<T: EventData>(mut self, handler: H) -> Self {
         self.senders.push((T::SENDER, T::TYPE));
-        self.decoders.insert(T::TYPE, Decoded::decode::<T>);
+        self.takes_pulls |= TypeId::of::<T>() == TypeId::of::<DatapointPulled>();
         self.insert_type(T::TYPE, handler)
     }
 
@@ -115,16 +112,16 @@ impl<H> Routes<H> {
         self.by_type.get(event_type).or(self.fallback.as_ref())
     }
 
-    /// How the data of events of this type is decoded, where their handler takes it typed.
-    pub(crate) fn decoder(&self, event_type: &str) -> Option<Decode> {
-        self.decoders.get(event_type).copied()
+    /// Whether a handler takes [`DatapointPulled`]. Types of the user's own may swallow errors: they are not decoded while the body is still to be read.
+    pub(crate) fn takes_pulls(&self) -> bool {
+        self.takes_pulls
     }
 
     /// The same routes with each handler transformed, as an adapter does to bind its state.
     pub fn map<G>(self, mut transform: impl FnMut(H) -> G) -> Routes<G> {
         Routes {
             by_type: self.by_type.into_iter().map(|(event_type, handler)| (event_type, transform(handler))).collect(),
-            decoders: self.decoders,
+            takes_pulls: self.takes_pulls,
             fallback: self.fallback.map(transform),
             senders: self.senders,
             error: self.error,
@@ -158,6 +155,29 @@ mod tests {
         assert_eq!(check(Routes::new().insert_fallback(1).insert_fallback(2)), Err(RouteError::TwoFallbacks));
         assert_eq!(check(Routes::new().insert_type("a b", 1)), Err(RouteError::ImpossibleType("a b".to_owned())));
         assert!(matches!(check(Routes::new().insert::<DocumentSigned>(1)), Err(RouteError::OtherSender { .. })));
+    }
+
+    /// Only the type of this crate's own is decoded with the envelope.
+    #[test]
+    fn takes_pulls_where_a_handler_does() {
+        struct OfMyOwn;
+
+        impl<'de> serde::Deserialize<'de> for OfMyOwn {
+            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Ok(Self)
+            }
+        }
+
+        impl EventData for OfMyOwn {
+            const SENDER: Sender = Sender::CIRCA;
+            const TYPE: &'static str = DatapointPulled::TYPE;
+        }
+
+        let routes = Routes::new().insert::<WebhookTest>(1);
+        assert!(!routes.takes_pulls());
+        assert!(routes.insert::<DatapointPulled>(2).map(|handler| handler).takes_pulls());
+        assert!(!Routes::new().insert::<OfMyOwn>(1).takes_pulls());
+        assert!(!Routes::new().insert_type(DatapointPulled::TYPE, 1).takes_pulls());
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl<B> Verified<'_, B> {
     where
         B: Into<Bytes>,
     {
-        event::parse(self, false, |_| None)
+        event::parse(self, event::Wanted::default())
     }
 }
 

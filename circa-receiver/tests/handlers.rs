@@ -498,55 +498,48 @@ async fn a_typed_handler_gets_the_events_of_its_type() {
     assert_eq!(answer(&endpoint.deliver(&Request::circularo(circularo_body("doc"))).await), HANDLED);
 }
 
-/// Data of many makes.
-mod data {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
+/// Data types that do not hand every error on.
+mod careless {
     use circa_receiver::{EventData, Sender};
     use serde::{
         Deserialize, Deserializer,
-        de::{Error, IgnoredAny, Visitor},
+        de::{Error, Visitor},
     };
 
-    /// How often a [`Counted`] was decoded.
-    pub(super) static DECODED: AtomicUsize = AtomicUsize::new(0);
+    /// A string of any bytes.
+    pub(super) struct AnyBytes;
 
-    /// Anything.
-    pub(super) struct Counted;
+    /// A string, if it is one.
+    pub(super) struct Swallowing;
 
-    /// A string, of any bytes.
-    pub(super) struct Lenient;
-
-    /// Decodes without a look at the data.
+    /// Does not look at the data.
     pub(super) struct FromNothing;
 
-    /// Cannot be decoded.
+    /// Panics.
     pub(super) struct Panicking;
 
-    impl<'de> Deserialize<'de> for Counted {
+    impl<'de> Deserialize<'de> for AnyBytes {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            DECODED.fetch_add(1, Ordering::SeqCst);
-            IgnoredAny::deserialize(deserializer).map(|_| Self)
+            deserializer.deserialize_bytes(Self)
         }
     }
 
-    impl<'de> Deserialize<'de> for Lenient {
+    impl Visitor<'_> for AnyBytes {
+        type Value = Self;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Self, E> {
+            Ok(self)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Swallowing {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct AnyBytes;
-
-            impl Visitor<'_> for AnyBytes {
-                type Value = Lenient;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("a string")
-                }
-
-                fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Lenient, E> {
-                    Ok(Lenient)
-                }
-            }
-
-            deserializer.deserialize_bytes(AnyBytes)
+            let _ = String::deserialize(deserializer);
+            Ok(Self)
         }
     }
 
@@ -562,73 +555,60 @@ mod data {
         }
     }
 
-    macro_rules! of_tests {
+    macro_rules! of_pulls {
         ($($name:ident)*) => {$(
             impl EventData for $name {
                 const SENDER: Sender = Sender::CIRCA;
-                const TYPE: &'static str = "webhook.test";
+                const TYPE: &'static str = "datapoint.pulled";
             }
         )*};
     }
 
-    of_tests! { Counted Lenient FromNothing Panicking }
+    of_pulls! { AnyBytes Swallowing FromNothing Panicking }
 }
 
-async fn typed<T: EventData>(_: Event<T>, (): ()) -> Result<(), HandlerError> {
-    Ok(())
-}
-
-async fn untyped(_: AnyEvent, (): ()) -> Result<(), HandlerError> {
-    Ok(())
-}
-
-/// Typed data is decoded while the body is read, where the type stands in front of it and the body holds no line breaks; else when it is asked for. Once in
-/// either case.
-#[tokio::test]
-async fn typed_data_is_decoded_once() {
-    for body in [
-        r#"{"id":"evt_1","type":"webhook.test","data":{"a":[1]}}"#,
-        r#"{"id":"evt_1","type":"webhook.test","data": {"a":[1]} }"#,
-        r#"{"id":"evt_1","data":{"a":[1]},"type":"webhook.test"}"#,
-        "{\"id\":\"evt_1\",\n\"type\":\"webhook.test\",\n\"data\":{\"a\":\n[1]\n}\n}\n",
-    ] {
-        let endpoint = Endpoint::new(circa(), Routes::new().on(typed::<data::Counted>));
-        data::DECODED.store(0, Ordering::SeqCst);
-        assert_eq!(answer(&endpoint.deliver(&Request::signed(body)).await), HANDLED, "{body}");
-        assert_eq!(data::DECODED.load(Ordering::SeqCst), 1, "{body}");
+fn taking<T: EventData>() -> Routes<PortableHandler<()>> {
+    async fn take<T: EventData>(_: Event<T>, (): ()) -> Result<(), HandlerError> {
+        Ok(())
     }
+    Routes::new().on(take::<T>)
 }
 
-/// Contract, section 5: whatever type a handler takes, the body must be JSON; and a data type that does not decode, or panics, is its handler's failure.
+/// Contract, sections 5 and 8: whatever type a handler takes, the same bodies are JSON; data that does not decode, or panics, is its handler's failure.
 #[tokio::test]
 async fn what_a_handler_takes_does_not_change_what_is_json() {
+    use careless::{AnyBytes, FromNothing, Panicking, Swallowing};
+
     const MALFORMED: Answer = (400, "bad request");
-    let lenient = || Routes::new().on(typed::<data::Lenient>);
-    let from_nothing = || Routes::new().on(typed::<data::FromNothing>);
-    let panicking = || Routes::new().on(typed::<data::Panicking>);
-    let cases: [(&str, Routes<PortableHandler<()>>, Answer); 14] = [
-        (r#""text""#, lenient(), HANDLED),
-        (r#""\ud800""#, lenient(), HANDLED),
-        ("\"line\nbreak\"", lenient(), MALFORMED),
-        ("\"a\u{1}b\"", lenient(), MALFORMED),
-        ("\n\"text\"", lenient(), HANDLED),
-        (r#""\x""#, lenient(), MALFORMED),
-        ("7", lenient(), FAILED),
-        (r#""text" 7"#, lenient(), MALFORMED),
-        (r#""text","data":"text""#, lenient(), MALFORMED),
-        (r#""text","data":7"#, lenient(), MALFORMED),
-        ("{}", from_nothing(), FAILED),
-        ("{]", from_nothing(), MALFORMED),
-        ("{}", panicking(), FAILED),
-        ("", panicking(), MALFORMED),
+    let cases = [
+        (r#""text""#, taking::<AnyBytes>(), HANDLED),
+        (r#""\ud800""#, taking::<AnyBytes>(), HANDLED),
+        ("\"line\nbreak\"", taking::<AnyBytes>(), MALFORMED),
+        ("\"a\u{1}b\"", taking::<AnyBytes>(), MALFORMED),
+        ("7", taking::<AnyBytes>(), FAILED),
+        (r#""text""#, taking::<Swallowing>(), HANDLED),
+        (r#""\ud800é""#, taking::<Swallowing>(), FAILED),
+        (r#""\é""#, taking::<Swallowing>(), MALFORMED),
+        ("nulx", taking::<Swallowing>(), MALFORMED),
+        ("{}", taking::<FromNothing>(), FAILED),
+        ("{]", taking::<FromNothing>(), MALFORMED),
+        ("", taking::<FromNothing>(), MALFORMED),
+        ("{}", taking::<Panicking>(), FAILED),
+        ("{]", taking::<Panicking>(), MALFORMED),
+        ("{}", taking::<DatapointPulled>(), FAILED),
+        ("{]", taking::<DatapointPulled>(), MALFORMED),
+        (r#"{"unit":"property","materialId":"m","propertyIds":["\ud800"]}"#, taking::<DatapointPulled>(), FAILED),
+        (r#"{"unit":"property","materialId":"m","propertyIds":[],"x":1e400}"#, taking::<DatapointPulled>(), HANDLED),
+        (r#"{"unit":"property","materialId":"m","propertyIds":[],"x":nulx}"#, taking::<DatapointPulled>(), MALFORMED),
+        (r#"{"unit":"rocket"},"data":{"unit":"rocket"}"#, taking::<DatapointPulled>(), MALFORMED),
     ];
     for (data, routes, expected) in cases {
-        let request = Request::signed(format!(r#"{{"id":"evt_1","type":"webhook.test","data":{data}}}"#));
+        let request = Request::signed(format!(r#"{{"id":"evt_1","type":"datapoint.pulled","data":{data}}}"#));
         let endpoint = Endpoint::new(circa(), routes);
         assert_eq!(answer(&endpoint.deliver(&request).await), expected, "{data}");
-        let untyped = Endpoint::new(circa(), Routes::new().fallback(untyped));
+        let any = Endpoint::new(circa(), Routes::new().fallback(async |_: AnyEvent, (): ()| Ok(())));
         let expected = if expected == MALFORMED { MALFORMED } else { HANDLED };
-        assert_eq!(answer(&untyped.deliver(&request).await), expected, "{data}, untyped");
+        assert_eq!(answer(&any.deliver(&request).await), expected, "{data}, as any event");
     }
 }
 

@@ -5,16 +5,20 @@
 //! 3. the known fields of their types; unknown fields are kept in the body, never an error;
 //! 4. the unsigned headers agree with the signed body.
 //!
-//! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse (`1e400`, lone surrogates) passes here. Where its handler's type is
-//! known, it is decoded on the way.
+//! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse (`1e400`, lone surrogates) passes here. Where a handler
+//! wants it as [`DatapointPulled`], it is decoded on the way.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
-use super::{AnyEvent, Decode, Decoded, Fields, Inner, Label, Text, all, members::Members};
+use super::{AnyEvent, DatapointPulled, EventData, Fields, Inner, Label, Text, all, members::Members};
 use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
@@ -22,13 +26,17 @@ const MAX_NESTING: usize = 128;
 const MAX_ID_BYTES: usize = 255;
 const MAX_TYPE_BYTES: usize = 128;
 
-/// Parses an authentic body. `livemode_required` refuses a Circa envelope without `livemode`; `decoder` tells how the data of an event type is decoded, if it
-/// is to be decoded at once.
-pub(crate) fn parse<B: Into<Bytes>>(
-    verified: Verified<'_, B>,
-    livemode_required: bool,
-    decoder: impl Fn(&str) -> Option<Decode>,
-) -> Result<AnyEvent, Rejection> {
+/// What is asked of an envelope beside what every one must hold.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// A Circa envelope without `livemode` is refused.
+    pub(crate) livemode: bool,
+    /// A handler takes [`DatapointPulled`]: it is decoded with the envelope, so that the data is read once.
+    pub(crate) pulled: bool,
+}
+
+/// Parses an authentic body.
+pub(crate) fn parse<B: Into<Bytes>>(verified: Verified<'_, B>, wanted: Wanted) -> Result<AnyEvent, Rejection> {
     let Verified { sender, body, secret, signed_at, unsigned } = verified;
     let body = ByteString::try_from(body.into()).map_err(|_| Rejection::MalformedPayload)?;
     let webhook_id = match unsigned.webhook_id {
@@ -39,12 +47,13 @@ pub(crate) fn parse<B: Into<Bytes>>(
         return Err(Rejection::MalformedPayload);
     }
     let parsed = match sender.spec().envelope {
-        Envelope::Circa => circa(&body, livemode_required, decoder),
+        Envelope::Circa => circa(&body, wanted),
         Envelope::Circularo => circularo(&body),
     };
-    let Parsed { id, event_type, fields, decoded } = parsed.ok_or(Rejection::MalformedPayload)?;
+    let Parsed { id, event_type, fields, pulled } = parsed.ok_or(Rejection::MalformedPayload)?;
+    let pulled = Mutex::new(pulled);
     let event =
-        AnyEvent(Arc::new(Inner { sender, secret, signed_at, webhook_id, body, id, event_type, fields, decoded }));
+        AnyEvent(Arc::new(Inner { sender, secret, signed_at, webhook_id, body, id, event_type, fields, pulled }));
     if !unsigned.event_id.agrees_with(|| event.id()) || !unsigned.event_type.agrees_with(|| event.event_type()) {
         return Err(Rejection::HeaderBodyMismatch);
     }
@@ -56,13 +65,13 @@ struct Parsed {
     id: Text,
     event_type: Text,
     fields: Fields,
-    decoded: Decoded,
+    pulled: Option<DatapointPulled>,
 }
 
-fn circa(body: &str, livemode_required: bool, decoder: impl Fn(&str) -> Option<Decode>) -> Option<Parsed> {
+fn circa(body: &str, wanted: Wanted) -> Option<Parsed> {
     let (mut id, mut event_type, mut team_id) = (None, None, None);
     let (mut created, mut livemode, mut data) = (None, None, None);
-    let mut decoded = Decoded::default();
+    let mut pulled = None;
     let mut members = Members::new(body)?;
     while let Some(key) = members.next_key()? {
         match &*key {
@@ -72,11 +81,12 @@ fn circa(body: &str, livemode_required: bool, decoder: impl Fn(&str) -> Option<D
             b"created" => set(&mut created, members.raw_value()?)?,
             b"livemode" => set(&mut livemode, members.raw_value()?)?,
             b"data" => {
-                // Circa sends the type first; where it does not, the data is decoded when it is asked for.
-                let at_once = event_type.as_deref().and_then(&decoder).and_then(|decode| members.decoded_value(decode));
+                // Circa sends the type first. What does not decode is kept as text, and its handler's failure.
+                let is_pulled = wanted.pulled && event_type.as_deref() == Some(DatapointPulled::TYPE);
+                let at_once = if is_pulled { members.typed_value() } else { None };
                 let json = match at_once {
-                    Some((json, data)) => {
-                        decoded = data;
+                    Some((json, decoded)) => {
+                        pulled = Some(decoded);
                         json
                     }
                     None => members.raw_value()?,
@@ -87,7 +97,7 @@ fn circa(body: &str, livemode_required: bool, decoder: impl Fn(&str) -> Option<D
         }
     }
     let is_id = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && all(id, |byte| byte.is_ascii_graphic());
-    if livemode_required && livemode.is_none() {
+    if wanted.livemode && livemode.is_none() {
         return None;
     }
     let fields = Fields::Circa {
@@ -98,7 +108,7 @@ fn circa(body: &str, livemode_required: bool, decoder: impl Fn(&str) -> Option<D
     };
     let id = text_in(body, id.filter(|id| is_id(id))?);
     let event_type = text_in(body, event_type.filter(|event_type| is_event_type(event_type))?);
-    Some(Parsed { id, event_type, fields, decoded })
+    Some(Parsed { id, event_type, fields, pulled })
 }
 
 fn circularo(body: &str) -> Option<Parsed> {
@@ -125,7 +135,7 @@ fn circularo(body: &str) -> Option<Parsed> {
     };
     let id = Text::Unescaped(hex::encode(Sha256::digest(body).into()).into());
     let event_type = text_in(body, event_type.filter(|event_type| is_event_type(event_type))?);
-    Some(Parsed { id, event_type, fields, decoded: Decoded::default() })
+    Some(Parsed { id, event_type, fields, pulled: None })
 }
 
 /// Sets a field; `None` if it stands there twice.
@@ -196,4 +206,84 @@ fn exceeds_nesting(json: &[u8]) -> bool {
 fn opening_brackets(json: &[u8]) -> usize {
     let in_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
     json.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, head::UnsignedFields, sender::Sender};
+
+    fn event(body: &str, pulled: bool) -> Result<AnyEvent, Rejection> {
+        let verified = Verified {
+            sender: Sender::CIRCA,
+            body: body.to_owned(),
+            secret: None,
+            signed_at: None,
+            unsigned: UnsignedFields::default(),
+        };
+        parse(verified, Wanted { livemode: false, pulled })
+    }
+
+    /// All that an event tells.
+    fn told(event: &AnyEvent) -> impl PartialEq + std::fmt::Debug {
+        let fields = (event.id(), event.event_type(), event.team_id(), event.created(), event.livemode());
+        let fields =
+            format!("{fields:?} {:?}", event.raw_data().map(<[u8]>::escape_ascii).map(|data| data.to_string()));
+        (
+            fields,
+            Event::<DatapointPulled>::try_from(event.clone()).map(Event::into_data).map_err(|error| error.to_string()),
+        )
+    }
+
+    const FORMS: [&str; 5] = [
+        r#"{"unit":"property","materialId":"m","propertyIds":["p","\u0071"],"userId":"u"}"#,
+        r#"{"processId":"p","unit":"process","referenceProductIds":[],"revealedCount":2}"#,
+        r#"{"unit":"impact","processId":"p","characterizationFactorIds":["m,p"],"é":{"a":[1e400]}}"#,
+        r#"{"materialIds":["m"],"creditsDebited":null}"#,
+        r#"{"unit":"rocket","x":[{}]}"#,
+    ];
+
+    /// Decoded with the envelope where the type stands in front, else when it is asked for; once either way, and no less the second time.
+    #[test]
+    fn pulls_are_decoded_with_the_envelope() {
+        for data in FORMS {
+            let first = format!(r#"{{"id":"e","type":"datapoint.pulled","data": {data} }}"#);
+            let last = format!(r#"{{"id":"e","data":{data},"type":"datapoint.pulled"}}"#);
+            for (body, wanted, at_once) in [(&first, true, true), (&first, false, false), (&last, true, false)] {
+                let event = event(body, wanted).expect(body);
+                assert_eq!(event.0.pulled.lock().expect("nobody panicked").is_some(), at_once, "{body}");
+                let decoded = event.decode::<DatapointPulled>().expect(body);
+                for _ in 0..2 {
+                    let taken = Event::<DatapointPulled>::try_from(event.clone()).expect(body);
+                    assert_eq!((taken.data(), taken.raw_data()), (&decoded, Some(data.as_bytes())), "{body}");
+                }
+                assert!(event.0.pulled.lock().expect("nobody panicked").is_none(), "{body}");
+            }
+        }
+    }
+
+    /// Whatever is put into a body, or taken out of it, wherever: the same bodies are refused, and the same is made of the others.
+    #[test]
+    fn decoding_with_the_envelope_changes_nothing() {
+        let pieces =
+            ["", "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\n", "\u{1}", "é", "1", "null", "\"a\":1,", "\\ud800"];
+        let mut read = 0;
+        for data in FORMS {
+            let body = format!(r#"{{"id":"e","type":"datapoint.pulled","data":{data},"livemode":true}}"#);
+            let characters: Vec<char> = body.chars().collect();
+            for at in 0..=characters.len() {
+                for taken in 0..=usize::from(at < characters.len()) {
+                    for piece in pieces {
+                        let (before, after) = (&characters[..at], &characters[at + taken..]);
+                        let body: String =
+                            before.iter().copied().chain(piece.chars()).chain(after.iter().copied()).collect();
+                        let [at_once, later] = [true, false].map(|pulled| event(&body, pulled));
+                        read += usize::from(later.is_ok());
+                        assert_eq!(at_once.as_ref().map(told), later.as_ref().map(told), "{body}");
+                    }
+                }
+            }
+        }
+        assert!(read > 1_000, "only {read} bodies were read at all");
+    }
 }

@@ -1,6 +1,7 @@
 //! The members of a JSON object, one after the other, each with its place in the text.
 //!
-//! `serde_json` reads every value; here stands what is between them. A visitor of its own is not told where a value that it decodes stands in the text.
+//! `serde_json` reads every value but strings without escapes; here stands what is between them. A visitor of its own is not told where a value that it decodes
+//! stands in the text.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -9,21 +10,19 @@ use serde::{
     de::{Deserializer, IgnoredAny, Visitor},
 };
 
-use super::{Decode, Decoded, all};
-
-/// Reads an object that is the whole of a JSON text. Every `None` is an error, after which it must not be used.
+/// Reads an object that is the whole of a JSON text. Every `None` is an error, after which only [`Members::typed_value`] may be tried as another type.
 pub(super) struct Members<'a> {
     json: &'a str,
     /// What is read already, in bytes.
     at: usize,
     begun: bool,
-    /// A set, not a list: an authentic body may still hold a hundred thousand unknown keys. `None` as long as there are none.
-    unknown: Option<HashSet<Cow<'a, [u8]>>>,
+    /// A set, not a list: an authentic body may still hold a hundred thousand unknown keys.
+    unknown: HashSet<Cow<'a, [u8]>>,
 }
 
 impl<'a> Members<'a> {
     pub(super) fn new(json: &'a str) -> Option<Self> {
-        let mut members = Self { json, at: 0, begun: false, unknown: None };
+        let mut members = Self { json, at: 0, begun: false, unknown: HashSet::new() };
         members.take(b'{')?;
         Some(members)
     }
@@ -61,33 +60,22 @@ impl<'a> Members<'a> {
 
     /// The value of the member whose key was read, as it stands in the text.
     pub(super) fn raw_value(&mut self) -> Option<&'a str> {
+        self.typed_value::<IgnoredAny>().map(|(json, _)| json)
+    }
+
+    /// The value of the member whose key was read, as it stands in the text and decoded; reads nothing where it does not decode. For types that hand
+    /// every error on: behind one that is swallowed, the value's end is not where it is taken to be.
+    pub(super) fn typed_value<T: Deserialize<'a>>(&mut self) -> Option<(&'a str, T)> {
         self.skip_space();
         let start = self.at;
-        self.value::<IgnoredAny>()?;
-        Some(&self.json[start..self.at])
+        let value = self.value()?;
+        Some((&self.json[start..self.at], value))
     }
 
     /// Skips the member whose key was read; `None` also if it was skipped before.
     pub(super) fn skip_unknown(&mut self, key: Cow<'a, [u8]>) -> Option<()> {
         self.raw_value()?;
-        if self.unknown.get_or_insert_default().insert(key) { Some(()) } else { None }
-    }
-
-    /// As [`Members::raw_value`], and decoded; reads nothing where it cannot be.
-    pub(super) fn decoded_value(&mut self, decode: Decode) -> Option<(&'a str, Decoded)> {
-        self.skip_space();
-        let start = self.at;
-        // Some types decode from control characters too, which no JSON text holds but as white space.
-        if !all(&self.json[start..], |byte| byte >= b' ') {
-            return None;
-        }
-        let (data, length) = decode(&self.json[start..])?;
-        // A type may have decoded without a look at it.
-        if length == 0 {
-            return None;
-        }
-        self.at = start + length;
-        Some((&self.json[start..self.at], data))
+        if self.unknown.insert(key) { Some(()) } else { None }
     }
 
     fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {

@@ -5,7 +5,6 @@
 
 mod circa;
 mod circularo;
-mod decoded;
 mod envelope;
 mod ids;
 mod kind;
@@ -24,15 +23,15 @@ pub use ids::Ids;
 pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
 
-pub(crate) use decoded::{Decode, Decoded};
 #[cfg(feature = "receiver")]
 pub(crate) use envelope::is_event_type;
-pub(crate) use envelope::parse;
+pub(crate) use envelope::{Wanted, parse};
 
 use std::{
+    any::Any,
     fmt,
     ops::{Deref, Range},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -57,7 +56,8 @@ struct Inner {
     id: Text,
     event_type: Text,
     fields: Fields,
-    decoded: Decoded,
+    /// Decoded on the way, for whoever asks for it first.
+    pulled: Mutex<Option<DatapointPulled>>,
 }
 
 /// What the envelope holds beside id and type. Ranges are into the body.
@@ -194,6 +194,13 @@ impl AnyEvent {
             .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))
     }
 
+    /// The data that was decoded with the envelope, if it is a `T` and was not taken yet.
+    fn take_decoded<T: 'static>(&self) -> Option<T> {
+        let mut pulled = self.0.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let pulled: &mut dyn Any = &mut *pulled;
+        pulled.downcast_mut::<Option<T>>()?.take()
+    }
+
     fn text<'a>(&'a self, text: &'a Text) -> &'a str {
         match text {
             Text::InBody(range) => &self.0.body[range.clone()],
@@ -218,8 +225,7 @@ impl fmt::Debug for AnyEvent {
 
 /// The JSON type that an event of one type carries.
 ///
-/// Implement it for types of your own; only the fields that you read need to be there. Where a handler takes it, it is mostly decoded before the event is
-/// claimed, so also for duplicates.
+/// Implement it for types of your own; only the fields that you read need to be there.
 ///
 /// ```
 /// use circa_receiver::{EventData, Sender};
@@ -262,7 +268,7 @@ impl<T: EventData> TryFrom<AnyEvent> for Event<T> {
         if event.sender() != T::SENDER || event.event_type() != T::TYPE {
             return Err(DecodeError(Fault::OtherType(T::TYPE)));
         }
-        let data = event.0.decoded.take().map_or_else(|| event.decode(), Ok)?;
+        let data = event.take_decoded().map_or_else(|| event.decode(), Ok)?;
         Ok(Self { data, event })
     }
 }
