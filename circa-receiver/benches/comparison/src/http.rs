@@ -26,7 +26,7 @@ const RUNGS: [&str; 7] = ["bare", "verify", "parse", "claim", "task", "answer", 
 const BARE: usize = 0;
 const NAIVE: usize = 1;
 const OURS: usize = 3;
-/// The body in bytes; more requests than fit into a round; the share of the bare route that is promised.
+/// The body in bytes; more requests than are answered in a second; the share of the bare route that is promised.
 const SIZES: [(usize, u64, f64); 2] = [(300, 140_000, 0.75), (4_096, 100_000, 0.45)];
 /// To the naive receiver, at both sizes.
 const PROMISED_TO_NAIVE: f64 = 1.3;

@@ -63,7 +63,10 @@ fn machine() -> String {
     let versions: Vec<String> =
         names.iter().filter_map(|name| Some(format!("{name} {}", version(lock, name)?))).collect();
     // What is being written here is no change of what was measured.
-    let changed = run("git", &["status", "--porcelain", "--", ":(top)", ":(top,exclude)docs/performance*"]);
+    let changed = run(
+        "git",
+        &["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)docs/performance*"],
+    );
     let commit = run("git", &["rev-parse", "--short", "HEAD"]) + if changed.is_empty() { "" } else { "-dirty" };
     format!(
         "Measured on {model}, {cores} cores, {sha} SHA instructions; {}; {}; at commit `{}`.\nCrates: {}.\n",

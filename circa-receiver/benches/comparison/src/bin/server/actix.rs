@@ -8,13 +8,13 @@ use crate::{
     careful::Careful,
     count, handle,
     naive::Naive,
-    rungs::{Rung, Rungs, Taken},
+    rungs::{Rungs, Taken},
 };
 
 pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
     let (naively, carefully) = (web::Data::new(Naive::new(secret)), web::Data::new(Careful::new(secret)));
-    let rung = if let Candidate::UpTo(rung) = candidate { rung } else { Rung::Verify };
-    let rungs = web::Data::new(Rungs::new(rung, secret));
+    let rungs =
+        if let Candidate::UpTo(rung) = candidate { Some(web::Data::new(Rungs::new(rung, secret))) } else { None };
     let receiver = crate::receiver(candidate, secret);
     let app = move || {
         let route = match candidate {
@@ -24,7 +24,8 @@ pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<(
             Candidate::UpTo(_) => web::post().to(up_to),
             Candidate::Ours | Candidate::OursByDefault => webhook(receiver.clone()).on(ours).into_route(),
         };
-        let app = App::new().app_data(naively.clone()).app_data(carefully.clone()).app_data(rungs.clone());
+        let app = App::new().app_data(naively.clone()).app_data(carefully.clone());
+        let app = if let Some(rungs) = &rungs { app.app_data(rungs.clone()) } else { app };
         app.route(PATH, route).route("/count", web::get().to(async || count()))
     };
     actix_web::rt::System::new().block_on(HttpServer::new(app).workers(1).bind(("127.0.0.1", port))?.run())
@@ -50,10 +51,12 @@ async fn careful(careful: web::Data<Careful>, request: HttpRequest, body: web::B
 async fn up_to(rungs: web::Data<Rungs>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let signature = request.headers().get("circa-signature").map(|value| value.as_bytes());
     match rungs.take(signature, &body) {
-        Err(status) => return HttpResponse::new(StatusCode::from_u16(status).expect("the statuses are HTTP's")),
-        Ok(Taken::Nothing) => handle(&body),
-        Ok(Taken::Event(event)) => handle(&event),
-        Ok(Taken::Task(event)) => {
+        Taken::Answer(status) => {
+            return HttpResponse::new(StatusCode::from_u16(status).expect("the statuses are HTTP's"));
+        }
+        Taken::Body => handle(&body),
+        Taken::Event(event) => handle(&event),
+        Taken::Task(event) => {
             actix_web::rt::spawn(async move { handle(&event) }).await.expect("no handler panics");
         }
     }

@@ -60,10 +60,10 @@ async fn up_to(State(rungs): State<Arc<Rungs>>, request: Request) -> Response {
     let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST.into_response() };
     let signature = parts.headers.get("circa-signature").map(|value| value.as_bytes());
     match rungs.take(signature, &body) {
-        Err(status) => return StatusCode::from_u16(status).expect("the statuses are HTTP's").into_response(),
-        Ok(Taken::Nothing) => handle(&body),
-        Ok(Taken::Event(event)) => handle(&event),
-        Ok(Taken::Task(event)) => tokio::spawn(async move { handle(&event) }).await.expect("no handler panics"),
+        Taken::Answer(status) => return StatusCode::from_u16(status).expect("the statuses are HTTP's").into_response(),
+        Taken::Body => handle(&body),
+        Taken::Event(event) => handle(&event),
+        Taken::Task(event) => tokio::spawn(async move { handle(&event) }).await.expect("no handler panics"),
     }
     if rungs.tells() {
         let outcome = HeaderName::from_static("circa-receiver-outcome");

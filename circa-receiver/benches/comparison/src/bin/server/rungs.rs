@@ -1,4 +1,4 @@
-//! What no receiver can leave out, one part upon the other: what each adds to the bare route, at its cheapest with the libraries that ours has too.
+//! What no receiver can leave out, one part upon the other: what each adds to the bare route, written simply, with the libraries that ours has too.
 //!
 //! A rung does what the rung before it does, and one thing more. None is a receiver to be used: the event of a handler that fails is lost, ids are kept
 //! for ever as hashes of 64 bits.
@@ -35,9 +35,11 @@ struct Pulled<'a> {
     data: DatapointPulled,
 }
 
-/// What the handler is given, as far as there is one.
+/// What the handler is given, as far as there is one; or the status of the answer.
 pub enum Taken {
-    Nothing,
+    Answer(u16),
+    /// The body as it is.
+    Body,
     /// To be handled within the request.
     Event(DatapointPulled),
     /// To be handled in a task.
@@ -58,26 +60,22 @@ impl Rungs {
         Self { up_to, verifier, seen: Mutex::default(), hasher: RandomState::new() }
     }
 
-    /// What is to be handled, or the status of the answer.
-    pub fn take(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<Taken, u16> {
-        let now = SystemClock.unix_seconds().map_err(|_| 503_u16)?;
+    pub fn take(&self, signature: Option<&[u8]>, body: &[u8]) -> Taken {
+        let Ok(now) = SystemClock.unix_seconds() else { return Taken::Answer(503) };
         let headers = signature.map(|signature| ("circa-signature", signature));
-        let _ = self.verifier.verify(headers, body, now).map_err(|_| 401_u16)?;
+        if self.verifier.verify(headers, body, now).is_err() {
+            return Taken::Answer(401);
+        }
         if self.up_to < Rung::Parse {
-            return Ok(Taken::Nothing);
+            return Taken::Body;
         }
-        let body = std::str::from_utf8(body).map_err(|_| 400_u16)?;
-        let event: Pulled<'_> = serde_json::from_str(body).map_err(|_| 400_u16)?;
-        if event.r#type != "datapoint.pulled" {
-            return Err(200);
+        let Ok(body) = std::str::from_utf8(body) else { return Taken::Answer(400) };
+        let Ok(event) = serde_json::from_str::<Pulled<'_>>(body) else { return Taken::Answer(400) };
+        let is_fresh = |id: &str| self.seen.lock().expect("no holder panics").insert(self.hasher.hash_one(id));
+        if event.r#type != "datapoint.pulled" || self.up_to >= Rung::Claim && !is_fresh(event.id) {
+            return Taken::Answer(200);
         }
-        if self.up_to >= Rung::Claim {
-            let id = self.hasher.hash_one(event.id);
-            if !self.seen.lock().expect("no holder panics").insert(id) {
-                return Err(200);
-            }
-        }
-        Ok(if self.up_to >= Rung::Task { Taken::Task(event.data) } else { Taken::Event(event.data) })
+        if self.up_to >= Rung::Task { Taken::Task(event.data) } else { Taken::Event(event.data) }
     }
 
     /// Whether the answer says what was done, in its body and in a header.
