@@ -40,11 +40,10 @@ impl<'a> Members<'a> {
         }
         let key = match self.plain_string() {
             Some(key) => Cow::Borrowed(key.as_bytes()),
-            None if self.peek() == Some(b'"') => {
+            None => {
                 let key = serde_json::Deserializer::from_str(self.raw_value()?).deserialize_bytes(Unescaped);
                 Cow::Owned(key.ok()?)
             }
-            None => return None,
         };
         self.take(b':')?;
         Some(Some(key))
