@@ -160,13 +160,8 @@ mod tests {
     /// Only the type of this crate's own is decoded with the envelope.
     #[test]
     fn takes_pulls_where_a_handler_does() {
+        #[derive(serde::Deserialize)]
         struct OfMyOwn;
-
-        impl<'de> serde::Deserialize<'de> for OfMyOwn {
-            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-                Ok(Self)
-            }
-        }
 
         impl EventData for OfMyOwn {
             const SENDER: Sender = Sender::CIRCA;
