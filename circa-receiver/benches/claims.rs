@@ -7,8 +7,6 @@
 #[path = "measure/callers.rs"]
 mod callers;
 mod measure;
-#[path = "../tests/servers/mod.rs"]
-mod servers;
 
 use std::{
     fs,
@@ -26,13 +24,13 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::runtime::{Builder, Runtime};
 
 use callers::{Candidate, Measured, compare, in_turn};
+use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use measure::{
     promise::{Promise, judge},
     rounds::median,
     stores::{DEFAULT_CAPACITY, STORES},
     table::Table,
 };
-use servers::{Folder, postgres::PostgresServer, redis::RedisServer};
 
 /// Of the rounds.
 const BUDGET: Duration = Duration::from_secs(100);

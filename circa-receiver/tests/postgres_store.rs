@@ -9,8 +9,6 @@ mod cost;
 mod receiving;
 #[path = "postgres_store/schema.rs"]
 mod schema;
-#[path = "servers/mod.rs"]
-mod servers;
 #[path = "postgres_store/sweep.rs"]
 mod sweep;
 
@@ -30,7 +28,7 @@ use circa_receiver::{
     },
     testing::store_tests::Subject,
 };
-use servers::postgres::PostgresServer;
+use circa_receiver_test_support::postgres::PostgresServer;
 
 const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);

@@ -9,7 +9,6 @@ mod outages;
 mod receiving;
 #[path = "redis_store/refusals.rs"]
 mod refusals;
-mod servers;
 
 use std::{
     future::Future,
@@ -22,7 +21,7 @@ use circa_receiver::{
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, StoreError, Token},
     testing::store_tests::Subject,
 };
-use servers::redis::RedisServer;
+use circa_receiver_test_support::redis::RedisServer;
 
 /// For a machine that has other things to do; the default is short, and is used where time is the rule.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -76,7 +75,9 @@ mod single {
 
 #[cfg(feature = "redis-cluster")]
 mod cluster {
-    use super::{servers::redis::RedisCluster, *};
+    use circa_receiver_test_support::redis::RedisCluster;
+
+    use super::*;
 
     static CLUSTER: Mutex<Weak<RedisCluster>> = Mutex::new(Weak::new());
 

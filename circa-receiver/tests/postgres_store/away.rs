@@ -1,5 +1,6 @@
 //! A server that dies, freezes or restarts: every call ends in time, nothing that nobody waits for is done later, and the store comes back by itself.
 
+use circa_receiver_test_support::postgres::PostgresServer;
 use std::{
     future::Future,
     pin::Pin,
@@ -18,9 +19,7 @@ use circa_receiver::{
 use crate::{
     DONE, LEASE, RETENTION, all_operations_work, handle, key, options, pool,
     receiving::{DUPLICATE, Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa},
-    request,
-    servers::postgres::PostgresServer,
-    win,
+    request, win,
 };
 
 /// The store's own timeout, and some time for a busy machine.
@@ -119,7 +118,7 @@ async fn a_claim_that_nobody_waits_for_is_not_made() {
     server.thaw();
     // Until all the connections of before have come to their end, having read what was sent to them.
     store.check().await.unwrap();
-    crate::servers::wait_until("the old connections end", || {
+    circa_receiver_test_support::wait_until("the old connections end", || {
         server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()") == "0"
     });
     assert_eq!(server.sql("SELECT count(*) FROM circa_receiver_claims WHERE position('late'::bytea IN key) > 0"), "0");
@@ -268,7 +267,7 @@ async fn calls_that_are_dropped_leave_the_pool_whole() {
         assert!(store.complete(&next, token, RETENTION).await.unwrap(), "round {round}");
     }
     assert!(pool.size() <= 2, "{}", pool.size());
-    crate::servers::wait_until("dropped connections end", || {
+    circa_receiver_test_support::wait_until("dropped connections end", || {
         let open =
             "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         server.sql(open).parse::<u32>().unwrap() <= 2

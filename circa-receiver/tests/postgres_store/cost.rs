@@ -1,5 +1,6 @@
 //! What a claim costs: commits, time and space.
 
+use circa_receiver_test_support::postgres::PostgresServer;
 use std::time::{Duration, Instant};
 
 use circa_receiver::{
@@ -7,7 +8,7 @@ use circa_receiver::{
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, Token, sqlx},
 };
 
-use crate::{DONE, LEASE, RETENTION, handle, key, options, pool, request, servers::postgres::PostgresServer, win};
+use crate::{DONE, LEASE, RETENTION, handle, key, options, pool, request, win};
 
 /// Transactions that wrote something so far, and the commits that they cost.
 fn written(server: &PostgresServer) -> u64 {
@@ -49,7 +50,7 @@ async fn a_complete_writes_to_no_index() {
         assert!(store.complete(&key, token, RETENTION).await.unwrap());
     }
     let hot = "SELECT n_tup_hot_upd * 100 / greatest(n_tup_upd, 1) FROM pg_stat_user_tables WHERE n_tup_upd >= 2000";
-    crate::servers::wait_until("statistics are in", || !server.sql(hot).is_empty());
+    circa_receiver_test_support::wait_until("statistics are in", || !server.sql(hot).is_empty());
     let hot: u32 = server.sql(hot).parse().unwrap();
     assert!(hot >= 90, "{hot} % of the updates touched no index");
 }

@@ -1,5 +1,6 @@
 //! What stands at a key: for how long, with which token, and how large it is.
 
+use circa_receiver_test_support::redis::RedisServer;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use circa_receiver::{
     dedup::{ClaimAnswer, Key, Token},
 };
 
-use super::{DONE, LEASE, PATIENCE, RETENTION, ask, claim, claim_for, event, place, servers::redis::RedisServer, win};
+use super::{DONE, LEASE, PATIENCE, RETENTION, ask, claim, claim_for, event, place, win};
 
 /// A call whose answer was lost is made again, and tells what the first would have.
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A server that is killed, frozen, or lost in the network: calls end in time, and go on working afterwards.
 
+use circa_receiver_test_support::redis::RedisServer;
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
@@ -16,7 +17,6 @@ use circa_receiver::{DedupStore, RedisStore, dedup::StoreError};
 use super::{
     DONE, LEASE, RETENTION, ask, claim, event, every_call,
     receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa},
-    servers::redis::RedisServer,
     win,
 };
 

@@ -1,5 +1,6 @@
 //! A server that cannot be used, or not in the way it was configured: an error that says so, without the password.
 
+use circa_receiver_test_support::redis::RedisServer;
 use std::time::{Duration, Instant};
 
 use circa_receiver::{
@@ -7,18 +8,14 @@ use circa_receiver::{
     dedup::{StoreError, Token},
 };
 
-use super::{
-    DONE, RETENTION, ask, claim, event, every_call, place,
-    servers::{self, redis::RedisServer},
-    win,
-};
+use super::{DONE, RETENTION, ask, claim, event, every_call, place, win};
 
 /// An error tells what is wrong with the configuration, and never the password.
 #[tokio::test]
 async fn wrong_urls_and_passwords_are_told_without_the_password() {
     let secured = RedisServer::start_with(&["--save", "", "--requirepass", "right-secret"]);
     let open = RedisServer::start();
-    let (port, gone) = (secured.port(), servers::free_port());
+    let (port, gone) = (secured.port(), circa_receiver_test_support::free_port());
     let rows = [
         ("no URL", "localhost".to_owned(), "not a URL of a Redis server"),
         ("another scheme", "http://:wrong-secret@localhost".to_owned(), "not a URL of a Redis server"),

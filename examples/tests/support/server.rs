@@ -1,10 +1,7 @@
 //! What the dedup stores are kept in: real servers, and a file.
 
-#[path = "../../../circa-receiver/tests/servers/mod.rs"]
-mod servers;
-
-use servers::{Folder, postgres::PostgresServer, redis::RedisServer};
-pub(crate) use servers::{free_port, redis::RedisCluster};
+use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
+pub(crate) use circa_receiver_test_support::{free_port, redis::RedisCluster};
 
 pub(crate) enum Server {
     /// Every write is on the disk before it is answered.

@@ -1,11 +1,10 @@
 //! Real servers for tests and benches: each on a free loopback port, in a folder of its own, gone when dropped.
 //!
-//! Of the standard library alone, so that any package can take this folder in by `#[path]`. A server also ends when the test's process is
-//! killed: a watching shell sees its pipe close. A server program that is not installed is a panic that says what to install.
-#![allow(dead_code, unused_imports, missing_docs, clippy::unwrap_used)]
+//! A server also ends when the test's process is killed: a watching shell sees its pipe close. A server program
+//! that is not installed is a panic that says what to install.
 
-pub(crate) mod postgres;
-pub(crate) mod redis;
+pub mod postgres;
+pub mod redis;
 
 use std::{
     fs,
@@ -19,10 +18,10 @@ use std::{
 };
 
 /// How long a server may take until it is ready; a loaded machine is slow, a broken server takes for ever.
-pub(crate) const READY_WITHIN: Duration = Duration::from_secs(30);
+pub const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A loopback port that nobody listened on a moment ago. Another process may take it before you do: start again on another one then.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -31,7 +30,7 @@ pub(crate) fn free_port() -> u16 {
 /// # Panics
 ///
 /// With `what`, when it never was.
-pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + READY_WITHIN;
     while !ready() {
         assert!(Instant::now() < deadline, "{what}: not within {READY_WITHIN:?}");
@@ -44,7 +43,7 @@ pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
 /// # Panics
 ///
 /// With the program's output when it fails, and with `install` when it is not there.
-pub(crate) fn run(command: &mut Command, install: &str) -> String {
+pub fn run(command: &mut Command, install: &str) -> String {
     let program = name(command);
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| not_started(&program, install, &error));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -54,11 +53,11 @@ pub(crate) fn run(command: &mut Command, install: &str) -> String {
 
 /// A folder that is removed when dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
     /// A new one in the system's folder for temporary files.
-    pub(crate) fn new(what: &str) -> Self {
+    pub fn new(what: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("circa-receiver-{what}-{}-{number}", std::process::id()));
@@ -67,7 +66,7 @@ impl Folder {
         Self(path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -80,7 +79,7 @@ impl Drop for Folder {
 
 /// A running server, killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     watcher: Child,
 }
@@ -91,7 +90,7 @@ impl Process {
     /// # Panics
     ///
     /// With `install`, when the program is not there.
-    pub(crate) fn start(command: &mut Command, log: &Path, install: &str) -> Self {
+    pub fn start(command: &mut Command, log: &Path, install: &str) -> Self {
         let program = name(command);
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
         let child = command
@@ -103,17 +102,17 @@ impl Process {
         Self { watcher: watch(child.id()), child }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether it runs still, or is frozen.
-    pub(crate) fn is_alive(&mut self) -> bool {
+    pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// `kill -9`, as a power cut.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.watcher.kill();
         let _ = self.watcher.wait();
         let _ = self.child.kill();
@@ -121,12 +120,12 @@ impl Process {
     }
 
     /// `kill -STOP`: connections stay open, and nothing answers.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.signal("STOP");
     }
 
     /// `kill -CONT`: ends [`Process::freeze`].
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.signal("CONT");
     }
 

@@ -16,7 +16,7 @@ const INSTALL: &str = "PostgreSQL's server is not installed: apt-get install pos
 
 /// A running server, killed when dropped. Everybody on this machine may connect as `postgres`, who may do everything.
 #[derive(Debug)]
-pub(crate) struct PostgresServer {
+pub struct PostgresServer {
     // Stopped before its folder is removed.
     process: Process,
     remover: Child,
@@ -32,12 +32,12 @@ impl PostgresServer {
     /// # Panics
     ///
     /// Where PostgreSQL is not installed.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// As [`PostgresServer::start`], with settings such as `max_connections=10`.
-    pub(crate) fn start_with(settings: &[&str]) -> Self {
+    pub fn start_with(settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let programs = programs();
         let folder = Folder::new("postgres");
@@ -61,22 +61,22 @@ impl PostgresServer {
         server
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// As `postgres`, in the database `postgres`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.url_as("postgres")
     }
 
     /// As another role.
-    pub(crate) fn url_as(&self, role: &str) -> String {
+    pub fn url_as(&self, role: &str) -> String {
         format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
     }
 
     /// `kill -9` for the server and all its processes, as a power cut; returns when none is left.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let children = children(self.process.pid());
         self.process.kill();
         signal("KILL", &children);
@@ -84,7 +84,7 @@ impl PostgresServer {
     }
 
     /// Starts again after [`PostgresServer::kill`], or kills before: same port, same data.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.kill();
         wait_until("PostgreSQL starts again", || {
             self.process = launch(&self.programs, &self.folder, self.port, &self.settings);
@@ -93,13 +93,13 @@ impl PostgresServer {
     }
 
     /// `kill -STOP` for the server and all its processes: connections stay open, new ones are taken by the kernel, and nothing answers.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.process.freeze();
         signal("STOP", &children(self.process.pid()));
     }
 
     /// Ends [`PostgresServer::freeze`].
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         signal("CONT", &children(self.process.pid()));
         self.process.thaw();
     }
@@ -109,7 +109,7 @@ impl PostgresServer {
     /// # Panics
     ///
     /// Where the statement fails.
-    pub(crate) fn sql(&self, statement: &str) -> String {
+    pub fn sql(&self, statement: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(), "-c", statement]);
         run(&mut psql, INSTALL).trim_end().to_owned()

@@ -13,7 +13,7 @@ const INSTALL: &str = "apt-get install redis-server";
 
 /// One server. Nothing is kept over [`RedisServer::kill`] unless it is [durable](RedisServer::start_durable).
 #[derive(Debug)]
-pub(crate) struct RedisServer {
+pub struct RedisServer {
     process: Process,
     // Removed after the process has ended: fields are dropped in this order.
     folder: Folder,
@@ -23,17 +23,17 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     /// A server that keeps its data in memory alone.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(&["--save", ""])
     }
 
     /// A server that has every write on the disk before it answers.
-    pub(crate) fn start_durable() -> Self {
+    pub fn start_durable() -> Self {
         Self::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
     }
 
     /// A server with these arguments, ready.
-    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+    pub fn start_with(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         for _ in 0..5 {
             let (folder, port) = (Folder::new("redis"), free_port());
@@ -46,25 +46,25 @@ impl RedisServer {
         panic!("redis-server ended five times before it was ready");
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill();
     }
 
     /// Starts again after [`RedisServer::kill`], or kills before: same port, same folder.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.process.kill();
         wait_until("redis-server starts again", || {
             self.process = launch(&self.folder, self.port, &self.arguments);
@@ -72,11 +72,11 @@ impl RedisServer {
         });
     }
 
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.process.freeze();
     }
 
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.process.thaw();
     }
 
@@ -85,7 +85,7 @@ impl RedisServer {
     /// # Panics
     ///
     /// When it fails.
-    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
+    pub fn cli(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         run(Command::new("redis-cli").args(["-h", "127.0.0.1", "-p", &port]).args(arguments), INSTALL)
     }
@@ -123,18 +123,18 @@ fn answers(port: u16) -> bool {
 
 /// Three masters without replicas, each with a third of the keys.
 #[derive(Debug)]
-pub(crate) struct RedisCluster {
+pub struct RedisCluster {
     nodes: Vec<RedisServer>,
 }
 
 impl RedisCluster {
     /// A cluster that keeps its data in memory alone, ready.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(&["--save", ""])
     }
 
     /// A cluster that has every write on the disk before it answers.
-    pub(crate) fn start_durable() -> Self {
+    pub fn start_durable() -> Self {
         Self::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
     }
 
@@ -149,30 +149,30 @@ impl RedisCluster {
         cluster
     }
 
-    pub(crate) fn nodes(&mut self) -> &mut [RedisServer] {
+    pub fn nodes(&mut self) -> &mut [RedisServer] {
         &mut self.nodes
     }
 
-    pub(crate) fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::url).collect()
     }
 
     /// `kill -9` of all nodes.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.nodes.iter_mut().for_each(RedisServer::kill);
     }
 
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.nodes.iter_mut().for_each(RedisServer::restart);
         self.wait_until_ok();
     }
 
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.nodes.iter().for_each(RedisServer::freeze);
     }
 
     /// Ends [`RedisCluster::freeze`], and waits until the nodes have found each other again.
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.nodes.iter().for_each(RedisServer::thaw);
         self.wait_until_ok();
     }
