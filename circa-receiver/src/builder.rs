@@ -4,10 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use crate::{
-    Clock, DeadLetterSink, DedupStore, MemoryStore, Observer, Receiver, SecretError, Secrets, Sender, SystemClock,
-    ToleranceError, Verifier, dedup::Claims, receiver::Shared, running::Running,
-};
+use crate::clock::{Clock, SystemClock};
+use crate::dedup::{Claims, DedupStore, MemoryStore};
+use crate::handler::DeadLetterSink;
+use crate::observe::Observer;
+use crate::receiver::{Receiver, Shared};
+use crate::running::Running;
+use crate::secret::{SecretError, Secrets};
+use crate::sender::Sender;
+use crate::verifier::{ToleranceError, Verifier};
 
 /// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
 const BODY_LIMIT: usize = 1_024 * 1_024;

@@ -4,7 +4,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{AnyEvent, Delivery, Event, EventData, Routes};
+use crate::delivery::Delivery;
+use crate::event::{AnyEvent, Event, EventData};
+use crate::routes::Routes;
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,7 +2,7 @@
 //!
 //! Header names are compared without case. No `http` types: frameworks disagree on their version.
 
-use crate::Sender;
+use crate::sender::Sender;
 
 /// The head of a request, as a framework hands it over: the method, and the header fields in order, a repeated name
 /// being two fields.

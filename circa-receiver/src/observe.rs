@@ -2,7 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{ConfigWarning, Delivery, HandlerError, Outcome, Rejection, dedup::StoreError};
+use crate::builder::ConfigWarning;
+use crate::dedup::StoreError;
+use crate::delivery::Delivery;
+use crate::handler::{BoxError, HandlerError};
+use crate::outcome::Outcome;
+use crate::rejection::Rejection;
 
 /// Watches a receiver. Every method does nothing by default; implement those that you need, and return quickly: they run in the delivery's path.
 ///
@@ -55,7 +60,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// The dead-letter sink failed; the claim was released.
-    fn dead_letter_failed(&self, delivery: &Delivery, error: &crate::BoxError) {
+    fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {
         let _ = (delivery, error);
     }
 
@@ -172,7 +177,7 @@ impl Observer for TracingObserver {
         delivery_event!(warn, delivery, "event dead-lettered", error = %error);
     }
 
-    fn dead_letter_failed(&self, delivery: &Delivery, error: &crate::BoxError) {
+    fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {
         delivery_event!(error, delivery, "dead-letter sink failed", error = %error);
     }
 

@@ -17,14 +17,23 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{
-    Admitted, AnyEvent, Builder, Clock, ConfigWarning, DeadLetterSink, Delivery, Head, Mode, Observer, Outcome,
-    PortableHandler, Rejection, Response, Routes, Secrets, Sender, StoreFailure, Verifier, body,
-    dedup::{Claims, Key, StoreError},
-    event,
-    head::HeadFields,
-    running::Running,
-};
+use crate::builder::{Builder, ConfigWarning, Mode, StoreFailure};
+use crate::clock::Clock;
+use crate::dedup::{Claims, Key, StoreError};
+use crate::delivery::Delivery;
+use crate::event::AnyEvent;
+use crate::handler::{DeadLetterSink, PortableHandler};
+use crate::head::{Head, HeadFields};
+use crate::observe::Observer;
+use crate::outcome::{Outcome, Response};
+use crate::rejection::Rejection;
+use crate::routes::Routes;
+use crate::running::Running;
+use crate::secret::Secrets;
+use crate::sender::Sender;
+use crate::task::Admitted;
+use crate::verifier::Verifier;
+use crate::{body, event};
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///

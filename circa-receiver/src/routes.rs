@@ -2,7 +2,8 @@
 
 use std::{any::TypeId, collections::HashMap, fmt};
 
-use crate::{EventData, Sender, event::DatapointPulled};
+use crate::event::{DatapointPulled, EventData};
+use crate::sender::Sender;
 
 /// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
 ///

@@ -7,10 +7,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    Outcome,
-    dedup::{Fingerprint, Key, KeyMap},
-};
+use crate::dedup::{Fingerprint, Key, KeyMap};
+use crate::outcome::Outcome;
 
 /// All runs of one receiver.
 #[derive(Default)]

@@ -14,12 +14,14 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    AnyEvent, Clock, ClockError, Rejection, SecretId, Secrets, Sender, event,
-    head::{SignedFields, UnsignedFields},
-    sender::Scheme,
-    signature::{MacKey, Signature, SignedAt},
-};
+use crate::clock::{Clock, ClockError};
+use crate::event;
+use crate::event::AnyEvent;
+use crate::head::{SignedFields, UnsignedFields};
+use crate::rejection::Rejection;
+use crate::secret::{SecretId, Secrets};
+use crate::sender::{Scheme, Sender};
+use crate::signature::{MacKey, Signature, SignedAt};
 
 /// 300 s: Circa documentation, Webhooks.
 const DEFAULT_TOLERANCE_SECONDS: u64 = 300;

@@ -39,7 +39,7 @@ pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore};
 
-use crate::BoxError;
+use crate::handler::BoxError;
 
 /// Where claims are kept. Every operation is one atomic step in the store.
 ///

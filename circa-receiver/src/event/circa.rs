@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{EventData, Ids};
-use crate::Sender;
+use crate::sender::Sender;
 
 /// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.
 ///

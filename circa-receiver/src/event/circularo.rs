@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref};
 use serde::Deserialize;
 
 use super::{Actor, EventData, Timestamp};
-use crate::Sender;
+use crate::sender::Sender;
 
 /// What every Circularo event carries. The signed file is not in it; download it through the API.
 #[derive(Clone, Deserialize, Eq, PartialEq)]

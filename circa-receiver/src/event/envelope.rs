@@ -19,7 +19,11 @@ use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
 use super::{AnyEvent, DatapointPulled, EventData, Fields, Inner, Label, Text, all, members::Members};
-use crate::{Rejection, Verified, head::Field, hex, sender::Envelope};
+use crate::head::Field;
+use crate::hex;
+use crate::rejection::Rejection;
+use crate::sender::Envelope;
+use crate::verifier::Verified;
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
 const MAX_NESTING: usize = 128;
@@ -211,7 +215,9 @@ fn opening_brackets(json: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, head::UnsignedFields, sender::Sender};
+    use crate::event::Event;
+    use crate::head::UnsignedFields;
+    use crate::sender::Sender;
 
     fn event(body: &str, pulled: bool) -> Result<AnyEvent, Rejection> {
         let verified = Verified {

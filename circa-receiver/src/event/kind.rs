@@ -1,6 +1,6 @@
 //! The types of events, as an open enum: what is not known yet is data, not an error.
 
-use crate::{Sender, sender::Envelope};
+use crate::sender::{Envelope, Sender};
 
 macro_rules! event_kinds {
     ($($(#[$doc:meta])* $kind:ident = $sender:ident $name:literal,)*) => {

@@ -39,7 +39,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
-use crate::{SecretId, Sender};
+use crate::secret::SecretId;
+use crate::sender::Sender;
 
 /// An authentic event with its data left as JSON. Cheap to clone.
 ///

@@ -6,7 +6,8 @@
 //! 4. one to eight `v1`; those that are not 64 hex digits are ignored as long as one is.
 
 use super::{Candidates, Mac, Signature, SignedAt, trim};
-use crate::{Rejection, hex};
+use crate::hex;
+use crate::rejection::Rejection;
 
 const MAX_BYTES: usize = 1_024;
 const MAX_ELEMENTS: usize = 16;

@@ -8,7 +8,9 @@ mod mac;
 
 pub(crate) use mac::{Mac, MacKey};
 
-use crate::{Rejection, head::Field, sender::Scheme};
+use crate::head::Field;
+use crate::rejection::Rejection;
+use crate::sender::Scheme;
 
 /// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were offered.
 pub(crate) struct Signature<'h> {

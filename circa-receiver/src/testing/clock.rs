@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Clock, ClockError};
+use crate::clock::{Clock, ClockError};
 
 /// A clock that stands still until it is moved. Clones are the same clock.
 ///

@@ -1,6 +1,6 @@
 //! One event of every documented shape: the five of Circa, the eleven of Circularo. Shapes as documented; full ids are made up.
 
-use crate::Sender;
+use crate::sender::Sender;
 
 /// An event as its sender would send it: the body, and what it is.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use http::Request;
 use tokio::time::timeout;
 
 use super::{Answer, CircaSigner, CircularoSigner, SENDER_TIMEOUT, SimulatedBody, Target};
-use crate::{Clock, Sender};
+use crate::clock::Clock;
+use crate::sender::Sender;
 
 /// JSON that is no event, which any parser and printer would change: white space, the order of keys, an escape, a number's form.
 const ODD_JSON: &str = "{ \"b\" : 1.0, \"a\" : \"\\u0041\" }\n";

@@ -3,7 +3,8 @@
 use http::Request;
 
 use super::{CircaSigner, CircularoSigner};
-use crate::{Clock, Sender, SystemClock};
+use crate::clock::{Clock, SystemClock};
+use crate::sender::Sender;
 
 /// Builds a signed request for any service that takes `http::Request`: an axum `Router`, a tower service.
 ///

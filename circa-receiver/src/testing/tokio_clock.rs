@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Clock, ClockError};
+use crate::clock::{Clock, ClockError};
 
 /// A clock that goes with tokio's time, so that with paused time a test's deadlines, signed times, leases and retention all move together.
 ///

@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{compact::CompactMemoryStore, moka::MemoryStore};
 use super::{ClaimAnswer, ClaimRequest, Fingerprint, InProcessStore, Key, KeyMap, Nonce, Token};
-use crate::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 
 /// At 330 B an entry 33 MB when full. Circa's events of 72 h fit up to one event in 2.6 s on average.
 const DEFAULT_CAPACITY: u64 = 100_000;
@@ -146,7 +146,7 @@ macro_rules! memory_store {
         impl $store {
             /// The same store on another clock, whose monotonic time rules leases and retention.
             #[must_use]
-            pub fn clock(mut self, clock: impl $crate::Clock) -> Self {
+            pub fn clock(mut self, clock: impl $crate::clock::Clock) -> Self {
                 self.0.clock = std::sync::Arc::new(clock);
                 self
             }

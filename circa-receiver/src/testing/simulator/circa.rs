@@ -20,10 +20,9 @@ use super::{
     join_all,
     ledger::{Attempt, End, Row},
 };
-use crate::{
-    Clock, Sender, SystemClock,
-    testing::{CircaSigner, Fixture, fixtures},
-};
+use crate::clock::{Clock, SystemClock};
+use crate::sender::Sender;
+use crate::testing::{CircaSigner, Fixture, fixtures};
 
 /// How long Circa waits for an answer: 15 s (Circa documentation, Webhooks).
 pub const SENDER_TIMEOUT: Duration = Duration::from_secs(15);

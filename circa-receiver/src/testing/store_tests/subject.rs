@@ -2,10 +2,7 @@
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::{
-    DedupStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, StoreError, Token},
-};
+use crate::dedup::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, Nonce, StoreError, Token};
 
 /// The lease where a row is not about the lease, so that a slow server does not make it one.
 pub(super) const HELD: Duration = Duration::from_secs(60);

@@ -19,11 +19,8 @@ use super::{
     run,
     subject::{Subject, nonce},
 };
-use crate::{
-    DedupStore, MemoryStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, StoreError, Token},
-    testing::FakeClock,
-};
+use crate::dedup::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, MemoryStore, StoreError, Token};
+use crate::testing::FakeClock;
 
 /// What a [`Faulty`] store does wrong. Numbers, so that a subject can be a plain function.
 type Fault = usize;
