@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, SystemClock};
+use crate::config::{ConfigError, Mode, StoreFailure};
 use crate::dedup::{Claims, DedupStore, MemoryStore};
 use crate::handler::DeadLetterSink;
 use crate::observe::Observer;
-use crate::receiver::{Receiver, Shared};
+use crate::receiver::Receiver;
 use crate::running::Running;
-use crate::secret::{SecretError, Secrets};
+use crate::secret::Secrets;
 use crate::sender::Sender;
-use crate::verifier::{ToleranceError, Verifier};
+use crate::shared::Shared;
+use crate::verifier::Verifier;
+use crate::warning::ConfigWarning;
 
 /// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
 const BODY_LIMIT: usize = 1_024 * 1_024;
@@ -35,103 +38,6 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What longer durations are cut to, so that no deadline overflows.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-
-/// Which of Circa's events are wanted, by `livemode`.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Mode {
-    /// All events, also those without `livemode`.
-    #[default]
-    Any,
-    /// Only `livemode: true`; `webhook.test` is ignored. Without `livemode` an event is refused.
-    Live,
-    /// Only `livemode: false`. Without `livemode` an event is refused.
-    Test,
-}
-
-impl Mode {
-    pub(crate) fn wants(self, livemode: Option<bool>) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Live => livemode == Some(true),
-            Self::Test => livemode == Some(false),
-        }
-    }
-}
-
-/// What happens to an event when the dedup store fails or does not answer.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum StoreFailure {
-    /// Answered 503: the sender sends it again.
-    #[default]
-    Refuse,
-    /// The handler runs without a claim: an event may be handled more than once.
-    RunWithoutDedup,
-}
-
-/// Why a receiver was not built. Says what to do.
-///
-/// `Debug` says the same as `Display`: it is what a `main` prints that returns this error.
-#[non_exhaustive]
-#[derive(Clone, Eq, PartialEq, thiserror::Error)]
-pub enum ConfigError {
-    /// A secret was refused.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The tolerance was refused.
-    #[error(transparent)]
-    Tolerance(#[from] ToleranceError),
-    /// A tolerance for a sender that signs no time.
-    #[error("Circularo signs no time, so a tolerance has no meaning: use `max_event_age`")]
-    NoSignedTime,
-    /// A mode for a sender that has none.
-    #[error("Circularo's events have no `livemode`, so only `Mode::Any` has a meaning")]
-    NoLivemode,
-    /// A maximal event age for a sender that signs its time.
-    #[error(
-        "Circa signs the time of every attempt, and retries old events for 31 h: use `tolerance` instead of `max_event_age`"
-    )]
-    SignedTime,
-    /// The ack deadline is too long.
-    #[error("the ack deadline must be shorter than 15 s, when the sender gives up")]
-    AckDeadline,
-    /// The lease is too short.
-    #[error(
-        "the lease must be longer than the ack deadline, or a second run starts while the first may still be answered"
-    )]
-    Lease,
-    /// A limit that lets nothing through.
-    #[error("{0} must be greater than zero")]
-    Zero(&'static str),
-    /// The endpoint name is empty.
-    #[error("the endpoint name must not be empty")]
-    Endpoint,
-}
-
-impl std::fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-/// Settings that are allowed but unwise.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ConfigWarning {
-    /// The dedup retention is shorter than the span of the sender's retries: 112,350 s for Circa (Circa documentation, Webhooks).
-    RetentionBelowRetrySpan,
-}
-
-impl std::fmt::Display for ConfigWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::RetentionBelowRetrySpan => {
-                "the dedup retention is shorter than the span of the sender's retries: a late retry would be handled again"
-            }
-        })
-    }
-}
 
 /// Builds a [`Receiver`].
 #[must_use]
@@ -162,6 +68,24 @@ pub struct Builder {
 enum Tolerance {
     Checked(Duration),
     Dangerous(Option<Duration>),
+}
+
+impl Receiver {
+    /// Builds a receiver for Circa's deliveries.
+    pub fn circa(secrets: impl Into<Secrets>) -> Builder {
+        Builder::new(Sender::CIRCA, Some(secrets.into()))
+    }
+
+    /// Builds a receiver for Circularo's deliveries.
+    pub fn circularo(secrets: impl Into<Secrets>) -> Builder {
+        Builder::new(Sender::CIRCULARO, Some(secrets.into()))
+    }
+
+    /// Builds a receiver that takes Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
+    /// Dangerous: whoever knows the URL can send events.
+    pub fn dangerous_circularo_unsigned() -> Builder {
+        Builder::new(Sender::CIRCULARO, None)
+    }
 }
 
 impl Builder {

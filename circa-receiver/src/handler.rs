@@ -5,11 +5,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 
 use crate::delivery::Delivery;
+pub(crate) use crate::error::BoxError;
 use crate::event::{AnyEvent, Event, EventData};
 use crate::routes::Routes;
-
-/// Any error.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a handler failed. Any error converts into a retryable one, so `?` does; [`HandlerError::permanent`] says that sending again will not help.
 pub struct HandlerError {

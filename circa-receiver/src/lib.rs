@@ -41,20 +41,26 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+mod error;
 mod head;
 mod hex;
 mod rejection;
 mod secret;
 mod sender;
 mod signature;
+mod verified;
 mod verifier;
 
 pub mod event;
 
 #[cfg(feature = "receiver")]
+mod admit;
+#[cfg(feature = "receiver")]
 mod body;
 #[cfg(feature = "receiver")]
 mod builder;
+#[cfg(feature = "receiver")]
+mod config;
 #[cfg(feature = "receiver")]
 pub mod dedup;
 #[cfg(feature = "receiver")]
@@ -74,24 +80,32 @@ mod routes;
 #[cfg(feature = "receiver")]
 mod running;
 #[cfg(feature = "receiver")]
+mod shared;
+#[cfg(feature = "receiver")]
 mod task;
+#[cfg(feature = "receiver")]
+mod warning;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use clock::{Clock, ClockError, SystemClock};
+pub use error::{BoxError, StoreError};
 pub use event::{AnyEvent, DecodeError, Event, EventData, EventKind};
 pub use head::Head;
 pub use rejection::Rejection;
 pub use secret::{Secret, SecretError, SecretId, Secrets};
 pub use sender::Sender;
-pub use verifier::{ToleranceError, Verified, Verifier};
+pub use verified::Verified;
+pub use verifier::{ToleranceError, Verifier};
 
 /// For implementations of [`DedupStore`] and [`DeadLetterSink`].
 #[cfg(feature = "receiver")]
 pub use async_trait::async_trait;
 #[cfg(feature = "receiver")]
-pub use builder::{Builder, ConfigError, ConfigWarning, Mode, StoreFailure};
+pub use builder::Builder;
+#[cfg(feature = "receiver")]
+pub use config::{ConfigError, Mode, StoreFailure};
 #[cfg(feature = "postgres")]
 pub use dedup::PostgresStore;
 #[cfg(feature = "redis")]
@@ -105,7 +119,7 @@ pub use delivery::Delivery;
 #[cfg(feature = "receiver")]
 pub use extract::ExtractError;
 #[cfg(feature = "receiver")]
-pub use handler::{BoxError, DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler};
+pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler};
 #[cfg(all(feature = "receiver", feature = "tracing"))]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
@@ -118,3 +132,5 @@ pub use receiver::{Receiver, Reception};
 pub use routes::{RouteError, Routes};
 #[cfg(feature = "receiver")]
 pub use task::{Admitted, Answer};
+#[cfg(feature = "receiver")]
+pub use warning::ConfigWarning;

@@ -7,33 +7,22 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use crate::builder::{Builder, ConfigWarning, Mode, StoreFailure};
-use crate::clock::Clock;
-use crate::dedup::{Claims, Key, StoreError};
-use crate::delivery::Delivery;
-use crate::event::AnyEvent;
-use crate::handler::{DeadLetterSink, PortableHandler};
-use crate::head::{Head, HeadFields};
-use crate::observe::Observer;
+use crate::dedup::{Key, StoreError};
+use crate::handler::PortableHandler;
+use crate::head::Head;
 use crate::outcome::{Outcome, Response};
-use crate::rejection::Rejection;
 use crate::routes::Routes;
-use crate::running::Running;
 use crate::secret::Secrets;
 use crate::sender::Sender;
+use crate::shared::Shared;
 use crate::task::Admitted;
-use crate::verifier::Verifier;
-use crate::{body, event};
+use crate::warning::ConfigWarning;
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///
@@ -58,25 +47,6 @@ use crate::{body, event};
 #[derive(Clone)]
 pub struct Receiver(Arc<Shared>);
 
-pub(crate) struct Shared {
-    pub(crate) verifier: Verifier,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) endpoint: Arc<str>,
-    pub(crate) mode: Mode,
-    pub(crate) max_event_age: Option<Duration>,
-    pub(crate) body_limit: usize,
-    pub(crate) read_deadline: Duration,
-    pub(crate) ack_deadline: Duration,
-    pub(crate) drain_deadline: Duration,
-    pub(crate) in_flight: Arc<Semaphore>,
-    pub(crate) claims: Arc<Claims>,
-    pub(crate) store_failure: StoreFailure,
-    pub(crate) dead_letters: Option<Arc<dyn DeadLetterSink>>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
-    pub(crate) running: Arc<Running>,
-    pub(crate) warnings: Vec<ConfigWarning>,
-}
-
 /// What [`Receiver::receive`] made of a request.
 #[derive(Debug)]
 #[must_use]
@@ -88,22 +58,6 @@ pub enum Reception<'r, H> {
 }
 
 impl Receiver {
-    /// Builds a receiver for Circa's deliveries.
-    pub fn circa(secrets: impl Into<Secrets>) -> Builder {
-        Builder::new(Sender::CIRCA, Some(secrets.into()))
-    }
-
-    /// Builds a receiver for Circularo's deliveries.
-    pub fn circularo(secrets: impl Into<Secrets>) -> Builder {
-        Builder::new(Sender::CIRCULARO, Some(secrets.into()))
-    }
-
-    /// Builds a receiver that takes Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
-    /// Dangerous: whoever knows the URL can send events.
-    pub fn dangerous_circularo_unsigned() -> Builder {
-        Builder::new(Sender::CIRCULARO, None)
-    }
-
     /// The sender whose deliveries are received.
     pub fn sender(&self) -> Sender {
         self.0.verifier.sender()
@@ -221,59 +175,6 @@ impl fmt::Debug for Receiver {
             .field("verifier", &self.0.verifier)
             .field("endpoint", &self.0.endpoint)
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Checks 1 to 12 of the contract, in its order.
-    async fn admit<E>(
-        &self,
-        head: &impl Head,
-        body: impl Stream<Item = Result<Bytes, E>>,
-        arrived: Instant,
-        takes_pulls: bool,
-    ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
-        let fields = HeadFields::read(self.verifier.sender(), head);
-        if fields.method != "POST" {
-            return Err(Rejection::MethodNotAllowed);
-        }
-        if !fields.identity_encoded {
-            return Err(Rejection::UnsupportedContentEncoding);
-        }
-        let parsed = self.verifier.parse(fields.signed)?;
-        let place = self.place()?;
-        let deadline = arrived + self.read_deadline;
-        let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
-        let verified = self.verifier.finish(parsed, body, &*self.clock)?;
-        let event = event::parse(verified, event::Wanted { livemode: self.mode != Mode::Any, pulled: takes_pulls })?;
-        self.refuse_old(&event)?;
-        Ok((Delivery::new(&self.endpoint, event), place))
-    }
-
-    fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        if self.running.intake_stopped() {
-            return Err(Rejection::ShuttingDown);
-        }
-        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Rejection::Overloaded)
-    }
-
-    /// Circularo's opt-in age limit, by the body's own timestamp.
-    fn refuse_old(&self, event: &AnyEvent) -> Result<(), Rejection> {
-        let Some(max_age) = self.max_event_age else { return Ok(()) };
-        let happened =
-            event.timestamp().and_then(|timestamp| timestamp.unix_millis()).ok_or(Rejection::MalformedPayload)?;
-        let now = self.clock.unix_seconds().map_err(|_| Rejection::Clock)?;
-        let skew_seconds = happened.div_euclid(1_000).saturating_sub(now);
-        if skew_seconds < 0 && skew_seconds.unsigned_abs() > max_age.as_secs() {
-            return Err(Rejection::Stale { skew_seconds });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn observe(&self, tell: impl Fn(&dyn Observer)) {
-        for observer in &self.observers {
-            tell(&**observer);
-        }
     }
 }
 

@@ -18,15 +18,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use crate::builder::StoreFailure;
+use crate::config::StoreFailure;
 use crate::dedup::{Claim, Claimed, Fingerprint, Key, Nonce, StoreError};
 use crate::delivery::Delivery;
 use crate::handler::{DeadLetter, HandlerError};
 use crate::observe::StoreOperation;
 use crate::outcome::{Outcome, Response};
-use crate::receiver::Shared;
 use crate::rejection::Rejection;
 use crate::running::Ending;
+use crate::shared::Shared;
 
 /// How often a claim held by another process is asked for: soon at first, then less and less.
 const FIRST_POLL: Duration = Duration::from_millis(20);

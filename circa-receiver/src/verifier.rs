@@ -12,16 +12,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use crate::clock::{Clock, ClockError};
-use crate::event;
-use crate::event::AnyEvent;
 use crate::head::{SignedFields, UnsignedFields};
 use crate::rejection::Rejection;
 use crate::secret::{SecretId, Secrets};
 use crate::sender::{Scheme, Sender};
 use crate::signature::{MacKey, Signature, SignedAt};
+use crate::verified::Verified;
 
 /// 300 s: Circa documentation, Webhooks.
 const DEFAULT_TOLERANCE_SECONDS: u64 = 300;
@@ -211,53 +208,4 @@ pub(crate) struct ParsedHead<'h> {
     /// `None` on an unsigned receiver.
     signature: Option<Signature<'h>>,
     unsigned: UnsignedFields<'h>,
-}
-
-/// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`].
-#[must_use]
-pub struct Verified<'h, B> {
-    pub(crate) sender: Sender,
-    pub(crate) body: B,
-    pub(crate) secret: Option<SecretId>,
-    pub(crate) signed_at: Option<i64>,
-    pub(crate) unsigned: UnsignedFields<'h>,
-}
-
-impl<B> Verified<'_, B> {
-    /// The body, byte for byte as received.
-    pub fn body(&self) -> &B {
-        &self.body
-    }
-
-    /// Which secret matched; `None` for a verifier made by [`Verifier::dangerous_circularo_unsigned`].
-    pub fn secret(&self) -> Option<&SecretId> {
-        self.secret.as_ref()
-    }
-
-    /// When the delivery was signed, in unix seconds; `None` for Circularo, which signs no time.
-    pub fn signed_at(&self) -> Option<i64> {
-        self.signed_at
-    }
-
-    /// Parses the envelope, and compares the unsigned headers with it.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::MalformedPayload`] and [`Rejection::HeaderBodyMismatch`].
-    pub fn event(self) -> Result<AnyEvent, Rejection>
-    where
-        B: Into<Bytes>,
-    {
-        event::parse(self, event::Wanted::default())
-    }
-}
-
-impl<B> fmt::Debug for Verified<'_, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified")
-            .field("sender", &self.sender)
-            .field("secret", &self.secret)
-            .field("signed_at", &self.signed_at)
-            .finish_non_exhaustive()
-    }
 }

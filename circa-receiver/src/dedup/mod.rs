@@ -39,7 +39,7 @@ pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore};
 
-use crate::handler::BoxError;
+pub use crate::error::StoreError;
 
 /// Where claims are kept. Every operation is one atomic step in the store.
 ///
@@ -288,18 +288,6 @@ pub enum ClaimAnswer {
         /// Whether it then had the same body.
         same_body: bool,
     },
-}
-
-/// The dedup store failed. For logs; the sender sees a 503.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No answer within the store timeout.
-    #[error("the dedup store did not answer in time")]
-    Timeout,
-    /// The store reported an error.
-    #[error("the dedup store failed: {0}")]
-    Failed(#[source] BoxError),
 }
 
 #[cfg(test)]

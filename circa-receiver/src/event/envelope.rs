@@ -23,7 +23,7 @@ use crate::head::Field;
 use crate::hex;
 use crate::rejection::Rejection;
 use crate::sender::Envelope;
-use crate::verifier::Verified;
+use crate::verified::Verified;
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
 const MAX_NESTING: usize = 128;
@@ -37,6 +37,20 @@ pub(crate) struct Wanted {
     pub(crate) livemode: bool,
     /// A handler takes [`DatapointPulled`]: it is decoded with the envelope, so that the data is read once.
     pub(crate) pulled: bool,
+}
+
+impl<B> Verified<'_, B> {
+    /// Parses the envelope, and compares the unsigned headers with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::MalformedPayload`] and [`Rejection::HeaderBodyMismatch`].
+    pub fn event(self) -> Result<AnyEvent, Rejection>
+    where
+        B: Into<Bytes>,
+    {
+        parse(self, Wanted::default())
+    }
 }
 
 /// Parses an authentic body.

@@ -25,6 +25,7 @@ pub use scalar::{Actor, Timestamp};
 
 #[cfg(feature = "receiver")]
 pub(crate) use envelope::is_event_type;
+#[cfg(feature = "receiver")]
 pub(crate) use envelope::{Wanted, parse};
 
 use std::{

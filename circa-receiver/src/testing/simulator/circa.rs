@@ -2,8 +2,10 @@
 
 use std::{
     cell::Cell,
+    collections::hash_map::RandomState,
     fmt,
     future::{Future, poll_fn},
+    hash::BuildHasher,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -15,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Answer, Faults, HandlerRuns, Ledger, SimulatedBody, Target,
-    endpoint::EndpointState,
+    endpoint::{Disabling, EndpointState},
     faults::{Fault, Random},
     join_all,
     ledger::{Attempt, End, Row},
@@ -49,17 +51,6 @@ const HELD_UP_SECONDS: u64 = 600;
 /// How long a slow body takes, in so many parts.
 const SLOW_BODY: (Duration, usize) = (Duration::from_secs(4), 5);
 
-/// What counts towards the 20 failures in a row that disable an endpoint. Circa's documentation does not say.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Disabling {
-    /// Every failed attempt: the stricter reading.
-    #[default]
-    Attempts,
-    /// Every event with a failed attempt, once.
-    Events,
-}
-
 /// Sends events to a [`Target`] as Circa does, and misbehaves as told.
 ///
 /// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the receiver under test: 32 hours pass in less than a second.
@@ -90,7 +81,7 @@ impl CircaSimulator {
             endpoints: vec![endpoint],
             events: Vec::new(),
             clock: Arc::new(SystemClock),
-            seed: crate::dedup::Nonce::fresh().0 as u64,
+            seed: RandomState::new().hash_one(0),
             faults: Faults::none(),
             disabling: Disabling::default(),
             rotate_to: None,

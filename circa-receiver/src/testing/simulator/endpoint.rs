@@ -2,13 +2,22 @@
 
 use std::{cell::RefCell, collections::HashSet};
 
-use super::circa::Disabling;
-
 /// So many failures in a row disable an endpoint (Circa documentation, Webhooks).
 const FAILURES_TO_DISABLE: usize = 20;
 
 /// Faults are only added while so many failures in a row are not yet there, so that they alone never disable an endpoint.
 const FAULTS_IN_A_ROW: usize = 10;
+
+/// What counts towards the 20 failures in a row that disable an endpoint. Circa's documentation does not say.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Disabling {
+    /// Every failed attempt: the stricter reading.
+    #[default]
+    Attempts,
+    /// Every event with a failed attempt, once.
+    Events,
+}
 
 #[derive(Debug)]
 pub(super) struct EndpointState {

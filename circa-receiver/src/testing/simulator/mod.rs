@@ -11,8 +11,9 @@ mod ledger;
 mod runs;
 mod target;
 
-pub use circa::{CircaSimulator, Disabling, RETRY_DELAYS, SENDER_TIMEOUT};
+pub use circa::{CircaSimulator, RETRY_DELAYS, SENDER_TIMEOUT};
 pub use circularo::CircularoSimulator;
+pub use endpoint::Disabling;
 pub use faults::Faults;
 pub use ledger::Ledger;
 pub use runs::{HandlerRun, HandlerRuns};

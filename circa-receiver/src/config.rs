@@ -1,0 +1,83 @@
+//! What the settings choose between, and why a receiver is not built.
+
+use crate::secret::SecretError;
+use crate::verifier::ToleranceError;
+
+/// Which of Circa's events are wanted, by `livemode`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// All events, also those without `livemode`.
+    #[default]
+    Any,
+    /// Only `livemode: true`; `webhook.test` is ignored. Without `livemode` an event is refused.
+    Live,
+    /// Only `livemode: false`. Without `livemode` an event is refused.
+    Test,
+}
+
+impl Mode {
+    pub(crate) fn wants(self, livemode: Option<bool>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Live => livemode == Some(true),
+            Self::Test => livemode == Some(false),
+        }
+    }
+}
+
+/// What happens to an event when the dedup store fails or does not answer.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StoreFailure {
+    /// Answered 503: the sender sends it again.
+    #[default]
+    Refuse,
+    /// The handler runs without a claim: an event may be handled more than once.
+    RunWithoutDedup,
+}
+
+/// Why a receiver was not built. Says what to do.
+///
+/// `Debug` says the same as `Display`: it is what a `main` prints that returns this error.
+#[non_exhaustive]
+#[derive(Clone, Eq, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// A secret was refused.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The tolerance was refused.
+    #[error(transparent)]
+    Tolerance(#[from] ToleranceError),
+    /// A tolerance for a sender that signs no time.
+    #[error("Circularo signs no time, so a tolerance has no meaning: use `max_event_age`")]
+    NoSignedTime,
+    /// A mode for a sender that has none.
+    #[error("Circularo's events have no `livemode`, so only `Mode::Any` has a meaning")]
+    NoLivemode,
+    /// A maximal event age for a sender that signs its time.
+    #[error(
+        "Circa signs the time of every attempt, and retries old events for 31 h: use `tolerance` instead of `max_event_age`"
+    )]
+    SignedTime,
+    /// The ack deadline is too long.
+    #[error("the ack deadline must be shorter than 15 s, when the sender gives up")]
+    AckDeadline,
+    /// The lease is too short.
+    #[error(
+        "the lease must be longer than the ack deadline, or a second run starts while the first may still be answered"
+    )]
+    Lease,
+    /// A limit that lets nothing through.
+    #[error("{0} must be greater than zero")]
+    Zero(&'static str),
+    /// The endpoint name is empty.
+    #[error("the endpoint name must not be empty")]
+    Endpoint,
+}
+
+impl std::fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,44 @@
+//! An authentic delivery. Only verification makes one.
+
+use std::fmt;
+
+use crate::head::UnsignedFields;
+use crate::secret::SecretId;
+use crate::sender::Sender;
+
+/// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`](crate::AnyEvent).
+#[must_use]
+pub struct Verified<'h, B> {
+    pub(crate) sender: Sender,
+    pub(crate) body: B,
+    pub(crate) secret: Option<SecretId>,
+    pub(crate) signed_at: Option<i64>,
+    pub(crate) unsigned: UnsignedFields<'h>,
+}
+
+impl<B> Verified<'_, B> {
+    /// The body, byte for byte as received.
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// Which secret matched; `None` for a verifier made by [`Verifier::dangerous_circularo_unsigned`](crate::Verifier::dangerous_circularo_unsigned).
+    pub fn secret(&self) -> Option<&SecretId> {
+        self.secret.as_ref()
+    }
+
+    /// When the delivery was signed, in unix seconds; `None` for Circularo, which signs no time.
+    pub fn signed_at(&self) -> Option<i64> {
+        self.signed_at
+    }
+}
+
+impl<B> fmt::Debug for Verified<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("sender", &self.sender)
+            .field("secret", &self.secret)
+            .field("signed_at", &self.signed_at)
+            .finish_non_exhaustive()
+    }
+}
