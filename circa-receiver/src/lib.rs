@@ -40,72 +40,36 @@
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod answer;
 mod clock;
 mod error;
-mod head;
-mod hex;
-mod rejection;
-mod secret;
 mod sender;
-mod signature;
-mod verified;
-mod verifier;
+mod verify;
 
 pub mod event;
 
 #[cfg(feature = "receiver")]
-mod admit;
-#[cfg(feature = "receiver")]
-mod body;
-#[cfg(feature = "receiver")]
-mod builder;
-#[cfg(feature = "receiver")]
-mod config;
-#[cfg(feature = "receiver")]
 pub mod dedup;
-#[cfg(feature = "receiver")]
-mod delivery;
-#[cfg(feature = "receiver")]
-mod extract;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
 mod observe;
 #[cfg(feature = "receiver")]
-mod outcome;
-#[cfg(feature = "receiver")]
 mod receiver;
-#[cfg(feature = "receiver")]
-mod routes;
-#[cfg(feature = "receiver")]
-mod running;
-#[cfg(feature = "receiver")]
-mod shared;
-#[cfg(feature = "receiver")]
-mod task;
-#[cfg(feature = "receiver")]
-mod warning;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use answer::{Outcome, Rejection, Response};
 pub use clock::{Clock, ClockError, SystemClock};
 pub use error::{BoxError, StoreError};
-pub use event::{AnyEvent, DecodeError, Event, EventData, EventKind};
-pub use head::Head;
-pub use rejection::Rejection;
-pub use secret::{Secret, SecretError, SecretId, Secrets};
+pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};
 pub use sender::Sender;
-pub use verified::Verified;
-pub use verifier::{ToleranceError, Verifier};
+pub use verify::{Head, Secret, SecretError, SecretId, Secrets, ToleranceError, Verified, Verifier};
 
 /// For implementations of [`DedupStore`] and [`DeadLetterSink`].
 #[cfg(feature = "receiver")]
 pub use async_trait::async_trait;
-#[cfg(feature = "receiver")]
-pub use builder::Builder;
-#[cfg(feature = "receiver")]
-pub use config::{ConfigError, Mode, StoreFailure};
 #[cfg(feature = "postgres")]
 pub use dedup::PostgresStore;
 #[cfg(feature = "redis")]
@@ -115,22 +79,12 @@ pub use dedup::{CompactMemoryStore, DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
-pub use delivery::Delivery;
-#[cfg(feature = "receiver")]
-pub use extract::ExtractError;
-#[cfg(feature = "receiver")]
-pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler};
-#[cfg(all(feature = "receiver", feature = "tracing"))]
+pub use handler::{
+    DeadLetter, DeadLetterSink, ExtractError, Handler, HandlerError, PortableHandler, RouteError, Routes,
+};
+#[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
-pub use observe::{Observer, StoreOperation};
+pub use observe::{ConfigWarning, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
-pub use outcome::{Outcome, Response};
-#[cfg(feature = "receiver")]
-pub use receiver::{Receiver, Reception};
-#[cfg(feature = "receiver")]
-pub use routes::{RouteError, Routes};
-#[cfg(feature = "receiver")]
-pub use task::{Admitted, Answer};
-#[cfg(feature = "receiver")]
-pub use warning::ConfigWarning;
+pub use receiver::{Admitted, Answer, Builder, ConfigError, Mode, Receiver, Reception, StoreFailure};

@@ -4,7 +4,8 @@ use std::{fmt, ops::Deref};
 
 use serde::Deserialize;
 
-use super::{Actor, EventData, Timestamp};
+use super::any::EventData;
+use super::scalar::{Actor, Timestamp};
 use crate::sender::Sender;
 
 /// What every Circularo event carries. The signed file is not in it; download it through the API.

@@ -18,12 +18,14 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
-use super::{AnyEvent, DatapointPulled, EventData, Fields, Inner, Label, Text, all, members::Members};
-use crate::head::Field;
-use crate::hex;
-use crate::rejection::Rejection;
+use super::any::{AnyEvent, EventData, Fields, Inner, Label, Text, all};
+use super::circa::DatapointPulled;
+use super::members::Members;
+use crate::answer::Rejection;
 use crate::sender::Envelope;
-use crate::verified::Verified;
+use crate::verify::Field;
+use crate::verify::Verified;
+use crate::verify::hex;
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json` decodes.
 const MAX_NESTING: usize = 128;
@@ -230,8 +232,8 @@ fn opening_brackets(json: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::head::UnsignedFields;
     use crate::sender::Sender;
+    use crate::verify::UnsignedFields;
 
     fn event(body: &str, pulled: bool) -> Result<AnyEvent, Rejection> {
         let verified = Verified {

@@ -5,7 +5,7 @@ use std::{fmt, time::SystemTime};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
-use super::at_unix_millis;
+use super::any::at_unix_millis;
 
 /// A JSON string, or the digits of a JSON number.
 #[derive(Clone, Eq, Hash, PartialEq)]

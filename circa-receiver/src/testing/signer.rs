@@ -1,8 +1,8 @@
 //! Signers for both senders.
 
 use crate::clock::{Clock, SystemClock};
-use crate::hex;
-use crate::signature::MacKey;
+use crate::verify::MacKey;
+use crate::verify::hex;
 
 /// Signs as Circa does: `t=<unix seconds>,v1=<hex of HMAC-SHA256 over t + "." + body>` (Circa documentation, Webhooks).
 #[derive(Clone)]

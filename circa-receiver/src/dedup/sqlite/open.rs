@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::rows::SCHEMA;
-use crate::handler::BoxError;
+use crate::error::BoxError;
 
 /// What the file's header says of whose it is: "circ".
 const APPLICATION: i64 = 0x6369_7263;

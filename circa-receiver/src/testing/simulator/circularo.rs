@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sender::Sender;
 use crate::testing::{CircularoSigner, Fixture, fixtures};
-use crate::verifier::Verifier;
+use crate::verify::Verifier;
 
 /// Sends Circularo's eleven events to a [`Target`], each once, without retry: what fails is lost.
 ///
@@ -67,7 +67,7 @@ impl CircularoSimulator {
 
     fn row(&self, event: &Fixture) -> Row {
         let id = Verifier::dangerous_circularo_unsigned().verify([], event.body().to_owned().into_bytes(), 0);
-        let id = id.and_then(crate::verified::Verified::event).expect("fixtures are valid events").id().to_owned();
+        let id = id.and_then(crate::verify::Verified::event).expect("fixtures are valid events").id().to_owned();
         Row { path: self.path.clone(), run_id: id, attempts: Vec::new(), end: End::Dropped }
     }
 

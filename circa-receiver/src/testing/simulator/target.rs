@@ -19,7 +19,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::outcome::OUTCOME_HEADER;
+use crate::answer::OUTCOME_HEADER;
 
 /// Takes deliveries. The adapters' `testing` modules make one of an axum `Router`, any tower service, or an actix application.
 pub trait Target {

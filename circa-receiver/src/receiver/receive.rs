@@ -13,16 +13,16 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Instant;
 
+use super::shared::Shared;
+use super::task::Admitted;
+use crate::answer::{Outcome, Response};
 use crate::dedup::{Key, StoreError};
 use crate::handler::PortableHandler;
-use crate::head::Head;
-use crate::outcome::{Outcome, Response};
-use crate::routes::Routes;
-use crate::secret::Secrets;
+use crate::handler::Routes;
+use crate::observe::ConfigWarning;
 use crate::sender::Sender;
-use crate::shared::Shared;
-use crate::task::Admitted;
-use crate::warning::ConfigWarning;
+use crate::verify::Head;
+use crate::verify::Secrets;
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///

@@ -2,7 +2,7 @@
 //!
 //! The table is exhaustive: a new outcome or rejection does not compile until its answer is decided.
 
-use crate::rejection::Rejection;
+use super::rejection::Rejection;
 
 /// The header of 200 and 202 answers that says what happened.
 pub(crate) const OUTCOME_HEADER: &str = "circa-receiver-outcome";

@@ -12,13 +12,14 @@ use std::{
     time::Duration,
 };
 
+use super::head::{SignedFields, UnsignedFields};
+use super::secret::{SecretId, Secrets};
+use super::sign::MacKey;
+use super::signature::{Signature, SignedAt};
+use super::verified::Verified;
+use crate::answer::Rejection;
 use crate::clock::{Clock, ClockError};
-use crate::head::{SignedFields, UnsignedFields};
-use crate::rejection::Rejection;
-use crate::secret::{SecretId, Secrets};
 use crate::sender::{Scheme, Sender};
-use crate::signature::{MacKey, Signature, SignedAt};
-use crate::verified::Verified;
 
 /// 300 s: Circa documentation, Webhooks.
 const DEFAULT_TOLERANCE_SECONDS: u64 = 300;

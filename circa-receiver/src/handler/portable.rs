@@ -4,10 +4,10 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::delivery::Delivery;
+use super::routes::Routes;
 pub(crate) use crate::error::BoxError;
+use crate::event::Delivery;
 use crate::event::{AnyEvent, Event, EventData};
-use crate::routes::Routes;
 
 /// Why a handler failed. Any error converts into a retryable one, so `?` does; [`HandlerError::permanent`] says that sending again will not help.
 pub struct HandlerError {

@@ -1,6 +1,6 @@
 //! Why an extractor found no event. The adapters turn it into their framework's answer.
 
-use crate::delivery::Delivery;
+use crate::event::Delivery;
 use crate::event::{AnyEvent, DecodeError, Event, EventData};
 
 /// Why an extractor found no event: it stands outside a receiver, or the data is not of its type.

@@ -18,15 +18,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use crate::config::StoreFailure;
+use super::config::StoreFailure;
+use super::running::Ending;
+use super::shared::Shared;
+use crate::answer::Rejection;
+use crate::answer::{Outcome, Response};
 use crate::dedup::{Claim, Claimed, Fingerprint, Key, Nonce, StoreError};
-use crate::delivery::Delivery;
+use crate::event::Delivery;
 use crate::handler::{DeadLetter, HandlerError};
 use crate::observe::StoreOperation;
-use crate::outcome::{Outcome, Response};
-use crate::rejection::Rejection;
-use crate::running::Ending;
-use crate::shared::Shared;
 
 /// How often a claim held by another process is asked for: soon at first, then less and less.
 const FIRST_POLL: Duration = Duration::from_millis(20);

@@ -4,18 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
+use super::config::{ConfigError, Mode, StoreFailure};
+use super::receive::Receiver;
+use super::running::Running;
+use super::shared::Shared;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ConfigError, Mode, StoreFailure};
 use crate::dedup::{Claims, DedupStore, MemoryStore};
 use crate::handler::DeadLetterSink;
+use crate::observe::ConfigWarning;
 use crate::observe::Observer;
-use crate::receiver::Receiver;
-use crate::running::Running;
-use crate::secret::Secrets;
 use crate::sender::Sender;
-use crate::shared::Shared;
-use crate::verifier::Verifier;
-use crate::warning::ConfigWarning;
+use crate::verify::Secrets;
+use crate::verify::Verifier;
 
 /// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
 const BODY_LIMIT: usize = 1_024 * 1_024;

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
+use super::config::{Mode, StoreFailure};
+use super::running::Running;
 use crate::clock::Clock;
-use crate::config::{Mode, StoreFailure};
 use crate::dedup::Claims;
 use crate::handler::DeadLetterSink;
+use crate::observe::ConfigWarning;
 use crate::observe::Observer;
-use crate::running::Running;
-use crate::verifier::Verifier;
-use crate::warning::ConfigWarning;
+use crate::verify::Verifier;
 
 pub(crate) struct Shared {
     pub(crate) verifier: Verifier,

@@ -1,7 +1,7 @@
 //! What the settings choose between, and why a receiver is not built.
 
-use crate::secret::SecretError;
-use crate::verifier::ToleranceError;
+use crate::verify::SecretError;
+use crate::verify::ToleranceError;
 
 /// Which of Circa's events are wanted, by `livemode`.
 #[non_exhaustive]

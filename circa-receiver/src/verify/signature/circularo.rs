@@ -1,8 +1,8 @@
 //! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no list.
 
 use super::{Candidates, Signature};
-use crate::hex;
-use crate::rejection::Rejection;
+use crate::answer::Rejection;
+use crate::verify::hex;
 
 pub(super) fn parse(value: &[u8]) -> Result<Signature<'_>, Rejection> {
     let first = hex::decode(value).ok_or(Rejection::MalformedSignature)?.into();

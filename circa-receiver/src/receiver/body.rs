@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::rejection::Rejection;
+use crate::answer::Rejection;
 
 /// What is reserved at most for a body on its announced length alone; what grows beyond it has been received.
 const MAX_RESERVED: usize = 64 * 1_024;

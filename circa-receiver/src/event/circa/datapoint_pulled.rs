@@ -9,7 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{EventData, Ids};
+use super::ids::Ids;
+use crate::event::EventData;
 use crate::sender::Sender;
 
 /// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.

@@ -7,8 +7,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::answer::Outcome;
 use crate::dedup::{Fingerprint, Key, KeyMap};
-use crate::outcome::Outcome;
 
 /// All runs of one receiver.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::event::AnyEvent;
+use super::any::AnyEvent;
 
 /// An authentic event that has arrived at an endpoint.
 ///

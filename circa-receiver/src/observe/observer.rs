@@ -2,12 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use crate::delivery::Delivery;
+use super::warning::ConfigWarning;
+use crate::answer::Outcome;
+use crate::answer::Rejection;
 use crate::error::{BoxError, StoreError};
+use crate::event::Delivery;
 use crate::handler::HandlerError;
-use crate::outcome::Outcome;
-use crate::rejection::Rejection;
-use crate::warning::ConfigWarning;
 
 /// Watches a receiver. Every method does nothing by default; implement those that you need, and return quickly: they run in the delivery's path.
 ///

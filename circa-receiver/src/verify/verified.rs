@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::head::UnsignedFields;
-use crate::secret::SecretId;
+use super::head::UnsignedFields;
+use super::secret::SecretId;
 use crate::sender::Sender;
 
 /// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`](crate::AnyEvent).

@@ -4,12 +4,10 @@
 
 mod circa;
 mod circularo;
-mod mac;
 
-pub(crate) use mac::{Mac, MacKey};
-
-use crate::head::Field;
-use crate::rejection::Rejection;
+use super::head::Field;
+use super::sign::Mac;
+use crate::answer::Rejection;
 use crate::sender::Scheme;
 
 /// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were offered.

@@ -5,9 +5,10 @@
 //! 3. exactly one `t`, canonical decimal, at most `i64::MAX`;
 //! 4. one to eight `v1`; those that are not 64 hex digits are ignored as long as one is.
 
-use super::{Candidates, Mac, Signature, SignedAt, trim};
-use crate::hex;
-use crate::rejection::Rejection;
+use super::{Candidates, Signature, SignedAt, trim};
+use crate::answer::Rejection;
+use crate::verify::hex;
+use crate::verify::sign::Mac;
 
 const MAX_BYTES: usize = 1_024;
 const MAX_ELEMENTS: usize = 16;

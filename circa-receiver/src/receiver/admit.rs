@@ -6,13 +6,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::config::Mode;
-use crate::delivery::Delivery;
+use super::body;
+use super::config::Mode;
+use super::shared::Shared;
+use crate::answer::Rejection;
+use crate::event;
 use crate::event::AnyEvent;
-use crate::head::{Head, HeadFields};
-use crate::rejection::Rejection;
-use crate::shared::Shared;
-use crate::{body, event};
+use crate::event::Delivery;
+use crate::verify::{Head, HeadFields};
 
 impl Shared {
     /// Checks 1 to 12 of the contract, in its order.

@@ -29,7 +29,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);
 /// How long a key outlives the end of its claim, so that the next token is higher though the server's clock was set back meanwhile.
 const MARGIN_MILLIS: u64 = 600_000;
 
-#[doc = include_str!("redis/store.md")]
+#[doc = include_str!("store.md")]
 pub struct RedisStore {
     link: Link,
     key_prefix: Vec<u8>,
@@ -85,12 +85,12 @@ impl RedisStore {
 
     async fn start(link: Link) -> Result<Self, StoreError> {
         let scripts = Scripts {
-            claim: Stored::new(include_str!("redis/claim.lua")),
-            renew: Stored::new(include_str!("redis/renew.lua")),
-            complete: Stored::new(include_str!("redis/complete.lua")),
-            release: Stored::new(include_str!("redis/release.lua")),
-            forget: Stored::new(include_str!("redis/forget.lua")),
-            check: Stored::new(include_str!("redis/check.lua")),
+            claim: Stored::new(include_str!("claim.lua")),
+            renew: Stored::new(include_str!("renew.lua")),
+            complete: Stored::new(include_str!("complete.lua")),
+            release: Stored::new(include_str!("release.lua")),
+            forget: Stored::new(include_str!("forget.lua")),
+            check: Stored::new(include_str!("check.lua")),
         };
         link.connection().await.map_err(|error| link.refused(&error))?;
         let store = Self { link, key_prefix: KEY_PREFIX.into(), scripts, clock: ServerClock::default() };

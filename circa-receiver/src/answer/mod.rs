@@ -1,0 +1,12 @@
+//! What the sender is told.
+//!
+//! 1. `rejection`: why a delivery was refused;
+//! 2. `outcome`: what became of a delivery, and the one table that turns it into a response.
+
+mod outcome;
+mod rejection;
+
+#[cfg(feature = "testing")]
+pub(crate) use outcome::OUTCOME_HEADER;
+pub use outcome::{Outcome, Response};
+pub use rejection::Rejection;

@@ -1,0 +1,30 @@
+//! From bytes to a [`Verified`] delivery, without I/O.
+//!
+//! 1. `head`: the header fields that are read, found in one walk;
+//! 2. `secret`: signing secrets, refused early where they cannot be right;
+//! 3. `signature`: the grammars of the two signature headers;
+//! 4. `hex`: 64 hex digits to 32 bytes and back;
+//! 5. `sign`: the HMAC over what a sender signs;
+//! 6. `verifier`: compares the MACs, then judges the signed time against the tolerance;
+//! 7. `verified`: an authentic delivery.
+
+mod head;
+pub(crate) mod hex;
+mod secret;
+mod sign;
+mod signature;
+mod verified;
+mod verifier;
+
+pub use head::Head;
+pub use secret::{Secret, SecretError, SecretId, Secrets};
+pub use verified::Verified;
+pub use verifier::{ToleranceError, Verifier};
+
+pub(crate) use head::Field;
+#[cfg(feature = "receiver")]
+pub(crate) use head::HeadFields;
+#[cfg(test)]
+pub(crate) use head::UnsignedFields;
+#[cfg(feature = "testing")]
+pub(crate) use sign::MacKey;
