@@ -11,15 +11,16 @@
 //! # Verify only
 //!
 //! ```
+//! use std::time::SystemTime;
+//!
 //! use circa_receiver::{Secret, Verifier};
 //! # use circa_receiver::testing::CircaSigner;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let body = br#"{"id":"evt_1","type":"webhook.test","livemode":false,"data":{"message":"hello"}}"#.to_vec();
-//! # let signature = CircaSigner::new("whsec_test_0123456789abcdef").sign(1747000800, &body);
+//! # let signature = CircaSigner::new("whsec_test_0123456789abcdef").sign_now(&body);
 //! # let headers = [("circa-signature", signature.as_bytes())];
-//! # let now = 1747000800;
 //! let verifier = Verifier::circa(Secret::new("whsec_test_0123456789abcdef")?);
-//! let event = verifier.verify(headers, body, now)?.event()?;
+//! let event = verifier.verify(headers, body, SystemTime::now())?.event()?;
 //! assert_eq!(event.id(), "evt_1");
 //! # Ok(())
 //! # }
@@ -60,7 +61,7 @@ mod receiver;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use answer::{Outcome, Rejection, Response};
+pub use answer::{Outcome, PayloadFault, Rejection, Response};
 pub use clock::{Clock, ClockError, SystemClock};
 pub use error::{BoxError, StoreError};
 pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};

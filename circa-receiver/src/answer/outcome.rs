@@ -84,7 +84,7 @@ impl Outcome {
                 Rejection::PayloadTooLarge => plain(413, "payload too large").closing(),
                 Rejection::BodyReadTimeout => plain(408, "request timeout").closing(),
                 Rejection::BodyIncomplete => plain(400, "bad request").closing(),
-                Rejection::MalformedPayload | Rejection::HeaderBodyMismatch => plain(400, "bad request"),
+                Rejection::MalformedPayload(_) | Rejection::HeaderBodyMismatch => plain(400, "bad request"),
                 Rejection::Overloaded | Rejection::ShuttingDown => plain(503, "service unavailable").closing(),
                 Rejection::Clock | Rejection::StoreUnavailable => plain(503, "service unavailable"),
             },

@@ -1,5 +1,7 @@
 //! Why a delivery was refused. For logs and metrics; the sender only sees the status.
 
+use super::fault::PayloadFault;
+
 /// Why a delivery was refused, in the order of the checks. The answers are in [`Outcome`](crate::Outcome).
 ///
 /// The sender is never told: all 401 answers are the same bytes.
@@ -45,9 +47,10 @@ pub enum Rejection {
     /// The receiver's clock stands before 1970. Answered 503.
     #[error("the receiver's clock stands before 1970")]
     Clock,
-    /// The body is not UTF-8, not one JSON object, or its envelope is not valid. Answered 400.
-    #[error("the body is not a valid event")]
-    MalformedPayload,
+    /// The body is not UTF-8, not one JSON object, or its envelope does not identify an event. Answered 400, or handed to
+    /// the dead-letter sink where there is one.
+    #[error("the body is not a valid event: {0}")]
+    MalformedPayload(PayloadFault),
     /// An unsigned header contradicts the signed body. Answered 400.
     #[error("an unsigned header contradicts the signed body")]
     HeaderBodyMismatch,
@@ -72,9 +75,15 @@ impl Rejection {
             Self::SignatureMismatch => "signature_mismatch",
             Self::Stale { .. } => "timestamp_out_of_tolerance",
             Self::Clock => "clock_error",
-            Self::MalformedPayload => "malformed_payload",
+            Self::MalformedPayload(_) => "malformed_payload",
             Self::HeaderBodyMismatch => "header_body_mismatch",
             Self::StoreUnavailable => "store_unavailable",
         }
+    }
+}
+
+impl From<PayloadFault> for Rejection {
+    fn from(fault: PayloadFault) -> Self {
+        Self::MalformedPayload(fault)
     }
 }

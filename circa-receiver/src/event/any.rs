@@ -1,56 +1,78 @@
-//! An authentic event whose data is left as JSON, its typed form, and what both need.
+//! An authentic event whose data is left as JSON.
 
-use std::{
-    any::Any,
-    fmt,
-    ops::{Deref, Range},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
+use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
+use super::drift::Drift;
+use super::kind::EventKind;
+use super::label::Label;
+use super::scalar::{Actor, Timestamp, at_unix_millis};
+use super::typed::{DecodeError, Fault};
+use crate::answer::PayloadFault;
 use crate::sender::Sender;
 use crate::verify::SecretId;
-
-use super::circa::DatapointPulled;
-use super::kind::EventKind;
-use super::scalar::{self, Actor, Timestamp};
 
 /// An authentic event with its data left as JSON. Cheap to clone.
 ///
 /// `Debug` shows sender, id and type, nothing of the body.
 #[derive(Clone)]
-pub struct AnyEvent(pub(super) Arc<Inner>);
+pub struct AnyEvent(Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) sender: Sender,
     pub(super) secret: Option<SecretId>,
     pub(super) signed_at: Option<i64>,
     pub(super) webhook_id: Option<Label>,
-    pub(super) body: ByteString,
+    pub(super) body: Bytes,
+    /// The body as text; empty where the envelope could not be read. Ranges are into it.
+    pub(super) json: ByteString,
     pub(super) id: Text,
     pub(super) event_type: Text,
     pub(super) fields: Fields,
-    /// Decoded on the way, for whoever asks for it first.
-    pub(super) pulled: Mutex<Option<DatapointPulled>>,
+    pub(super) drift: Drift,
 }
 
-/// What the envelope holds beside id and type. Ranges are into the body.
+/// What the envelope holds beside id and type.
 pub(super) enum Fields {
-    Circa { created: Option<i64>, livemode: Option<bool>, team_id: Option<Text>, data: Option<Range<usize>> },
-    Circularo { document_id: Text, actor: Option<Range<usize>>, timestamp: Option<Range<usize>> },
+    Circa {
+        created: Option<i64>,
+        livemode: Option<bool>,
+        team_id: Option<Text>,
+        data: Option<Range<usize>>,
+    },
+    Circularo {
+        document_id: Text,
+        actor: Option<Range<usize>>,
+        timestamp: Option<Range<usize>>,
+    },
+    /// An authentic body whose envelope could not be understood.
+    Unreadable(PayloadFault),
 }
 
 /// A string of the envelope: where it stands in the body, or its unescaped copy where it holds an escape.
 pub(super) enum Text {
     InBody(Range<usize>),
-    Unescaped(Box<str>),
+    Owned(Box<str>),
+}
+
+impl Text {
+    /// The string, of an envelope in this body.
+    pub(super) fn within<'a>(&'a self, body: &'a str) -> &'a str {
+        match self {
+            Self::InBody(range) => &body[range.clone()],
+            Self::Owned(text) => text,
+        }
+    }
 }
 
 impl AnyEvent {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
     /// The sender of this event.
     pub fn sender(&self) -> Sender {
         self.0.sender
@@ -74,14 +96,14 @@ impl AnyEvent {
 
     /// The whole body, byte for byte as received and signed.
     pub fn body(&self) -> &Bytes {
-        self.0.body.as_bytes()
+        &self.0.body
     }
 
     /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for Circularo, which has none.
     pub fn raw_data(&self) -> Option<&[u8]> {
         match &self.0.fields {
-            Fields::Circa { data, .. } => data.clone().map(|range| self.0.body[range].as_bytes()),
-            Fields::Circularo { .. } => None,
+            Fields::Circa { data, .. } => data.clone().map(|range| self.0.json[range].as_bytes()),
+            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
         }
     }
 
@@ -89,7 +111,7 @@ impl AnyEvent {
     pub fn created(&self) -> Option<i64> {
         match &self.0.fields {
             Fields::Circa { created, .. } => *created,
-            Fields::Circularo { .. } => None,
+            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
         }
     }
 
@@ -102,7 +124,7 @@ impl AnyEvent {
     pub fn livemode(&self) -> Option<bool> {
         match &self.0.fields {
             Fields::Circa { livemode, .. } => *livemode,
-            Fields::Circularo { .. } => None,
+            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
         }
     }
 
@@ -110,7 +132,7 @@ impl AnyEvent {
     pub fn team_id(&self) -> Option<&str> {
         match &self.0.fields {
             Fields::Circa { team_id, .. } => team_id.as_ref().map(|text| self.text(text)),
-            Fields::Circularo { .. } => None,
+            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
         }
     }
 
@@ -118,24 +140,54 @@ impl AnyEvent {
     pub fn document_id(&self) -> Option<&str> {
         match &self.0.fields {
             Fields::Circularo { document_id, .. } => Some(self.text(document_id)),
-            Fields::Circa { .. } => None,
+            Fields::Circa { .. } | Fields::Unreadable(_) => None,
         }
     }
 
-    /// Circularo's `actor`: who did it; `None` where absent or null, or not Unicode (a lone surrogate).
+    /// Circularo's `actor`: who did it; `None` where it is absent, or neither a string nor a number.
     pub fn actor(&self) -> Option<Actor> {
+        Actor::read(self.raw_actor()?)
+    }
+
+    /// Circularo's `actor` as JSON, as it came; `None` where it is absent.
+    pub fn raw_actor(&self) -> Option<&str> {
         match &self.0.fields {
-            Fields::Circularo { actor, .. } => self.scalar(actor).map(Actor::new),
-            Fields::Circa { .. } => None,
+            Fields::Circularo { actor, .. } => actor.clone().map(|range| &self.0.json[range]),
+            Fields::Circa { .. } | Fields::Unreadable(_) => None,
         }
     }
 
-    /// Circularo's `timestamp`: when it happened; `None` where absent or null, or not Unicode (a lone surrogate).
+    /// Circularo's `timestamp`: when it happened; `None` where it is absent, or neither a string nor a number.
     pub fn timestamp(&self) -> Option<Timestamp> {
+        Timestamp::read(self.raw_timestamp()?)
+    }
+
+    /// Circularo's `timestamp` as JSON, as it came; `None` where it is absent.
+    pub fn raw_timestamp(&self) -> Option<&str> {
         match &self.0.fields {
-            Fields::Circularo { timestamp, .. } => self.scalar(timestamp).map(Timestamp::new),
-            Fields::Circa { .. } => None,
+            Fields::Circularo { timestamp, .. } => timestamp.clone().map(|range| &self.0.json[range]),
+            Fields::Circa { .. } | Fields::Unreadable(_) => None,
         }
+    }
+
+    /// Why the envelope could not be understood. Only a dead letter and the observers see such an event: its id and type
+    /// are made up of the hash of its body, and it has the exact body and nothing else.
+    pub fn fault(&self) -> Option<PayloadFault> {
+        match &self.0.fields {
+            Fields::Unreadable(fault) => Some(*fault),
+            Fields::Circa { .. } | Fields::Circularo { .. } => None,
+        }
+    }
+
+    /// Documented fields that are missing, or not as documented, and so absent to their accessors: of Circa's `created`,
+    /// `livemode` and `teamId`.
+    pub fn drifted_fields(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.0.drift.fields()
+    }
+
+    #[cfg(feature = "receiver")]
+    pub(crate) fn drift(&self) -> Drift {
+        self.0.drift
     }
 
     /// Which secret matched; `None` on a receiver that was built unsigned.
@@ -156,8 +208,9 @@ impl AnyEvent {
     /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
     fn payload(&self) -> Option<&str> {
         match &self.0.fields {
-            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.body[range]),
-            Fields::Circularo { .. } => Some(&self.0.body),
+            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.json[range]),
+            Fields::Circularo { .. } => Some(&self.0.json),
+            Fields::Unreadable(_) => None,
         }
     }
 
@@ -172,22 +225,8 @@ impl AnyEvent {
             .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))
     }
 
-    /// The data that was decoded with the envelope, if it is a `T` and was not taken yet.
-    fn take_decoded<T: 'static>(&self) -> Option<T> {
-        let mut pulled = self.0.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        let pulled: &mut dyn Any = &mut *pulled;
-        pulled.downcast_mut::<Option<T>>()?.take()
-    }
-
     fn text<'a>(&'a self, text: &'a Text) -> &'a str {
-        match text {
-            Text::InBody(range) => &self.0.body[range.clone()],
-            Text::Unescaped(text) => text,
-        }
-    }
-
-    fn scalar(&self, range: &Option<Range<usize>>) -> Option<scalar::Scalar> {
-        serde_json::from_str(&self.0.body[range.clone()?]).ok()
+        text.within(&self.0.json)
     }
 }
 
@@ -199,145 +238,4 @@ impl fmt::Debug for AnyEvent {
             .field("type", &self.event_type())
             .finish_non_exhaustive()
     }
-}
-
-/// The JSON type that an event of one type carries.
-///
-/// Implement it for types of your own; only the fields that you read need to be there.
-///
-/// ```
-/// use circa_receiver::{EventData, Sender};
-///
-/// #[derive(serde::Deserialize)]
-/// struct WhoPulled {
-///     #[serde(rename = "userId")]
-///     user_id: String,
-/// }
-///
-/// impl EventData for WhoPulled {
-///     const SENDER: Sender = Sender::CIRCA;
-///     const TYPE: &'static str = "datapoint.pulled";
-/// }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not the data of an event type",
-    note = "use a type of `circa_receiver::event`, or derive `serde::Deserialize` and implement `EventData` for your own"
-)]
-pub trait EventData: DeserializeOwned + Send + 'static {
-    /// The sender of this event type.
-    const SENDER: Sender;
-
-    /// The event type, as it stands in the body.
-    const TYPE: &'static str;
-}
-
-/// An authentic event with typed data. Its envelope is an [`AnyEvent`], to which it dereferences.
-#[derive(Clone)]
-pub struct Event<T> {
-    event: AnyEvent,
-    data: T,
-}
-
-impl<T: EventData> TryFrom<AnyEvent> for Event<T> {
-    type Error = DecodeError;
-
-    /// Only an event of `T`'s type becomes an `Event<T>`; [`AnyEvent::decode`] reads any event as any data.
-    fn try_from(event: AnyEvent) -> Result<Self, DecodeError> {
-        if event.sender() != T::SENDER || event.event_type() != T::TYPE {
-            return Err(DecodeError(Fault::OtherType(T::TYPE)));
-        }
-        let data = event.take_decoded().map_or_else(|| event.decode(), Ok)?;
-        Ok(Self { data, event })
-    }
-}
-
-impl<T> Event<T> {
-    /// The typed data: of Circa's `data`, or of Circularo's whole body.
-    pub fn data(&self) -> &T {
-        &self.data
-    }
-
-    /// The typed data alone.
-    pub fn into_data(self) -> T {
-        self.data
-    }
-}
-
-impl<T> Deref for Event<T> {
-    type Target = AnyEvent;
-
-    fn deref(&self) -> &AnyEvent {
-        &self.event
-    }
-}
-
-impl<T> fmt::Debug for Event<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.event.fmt(f)
-    }
-}
-
-/// The data of an event is absent, of another type, or not as its type wants it. Holds the place of the fault, nothing of the content.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DecodeError(Fault);
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fault {
-    NoData,
-    OtherType(&'static str),
-    At { line: usize, column: usize },
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Fault::NoData => f.write_str("the event has no data"),
-            Fault::OtherType(wanted) => write!(f, "the event is not a {wanted}"),
-            Fault::At { line, column } => {
-                write!(f, "the event's data is not as its type wants it, at line {line}, column {column} of the data")
-            }
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-/// An unsigned header made harmless for logs: control and non-ASCII bytes escaped, cut to 64 characters, all of them ASCII.
-pub(super) struct Label {
-    text: [u8; Self::MAX],
-    length: usize,
-}
-
-impl Label {
-    const MAX: usize = 64;
-
-    pub(super) fn new(value: &[u8]) -> Self {
-        let mut text = [0; Self::MAX];
-        // Most are identifiers, for which escaping would take a fiftieth of a delivery's time.
-        if value.len() <= Self::MAX && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte)) {
-            text[..value.len()].copy_from_slice(value);
-            return Self { text, length: value.len() };
-        }
-        let mut length = 0;
-        let escaped = String::from_utf8_lossy(value);
-        for (place, character) in text.iter_mut().zip(escaped.chars().flat_map(char::escape_default)) {
-            *place = u8::try_from(character).expect("escaped characters are ASCII");
-            length += 1;
-        }
-        Self { text, length }
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..self.length]).expect("ASCII is UTF-8")
-    }
-}
-
-/// Whether all bytes are valid; without a branch per byte, so that the compiler does many at once.
-pub(super) fn all(text: &str, valid: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(true, |all, byte| all & valid(byte))
-}
-
-pub(super) fn at_unix_millis(millis: i64) -> Option<SystemTime> {
-    let distance = Duration::from_millis(millis.unsigned_abs());
-    if millis < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
 }

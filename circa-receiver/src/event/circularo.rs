@@ -2,18 +2,20 @@
 
 use std::{fmt, ops::Deref};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::any::EventData;
-use super::scalar::{Actor, Timestamp};
+use super::scalar::{Actor, Timestamp, lenient};
+use super::typed::EventData;
 use crate::sender::Sender;
 
 /// What every Circularo event carries. The signed file is not in it; download it through the API.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentEvent {
     document_id: String,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     actor: Option<Actor>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     timestamp: Option<Timestamp>,
 }
 
@@ -23,12 +25,12 @@ impl DocumentEvent {
         &self.document_id
     }
 
-    /// Who did it; `None` where absent or null.
+    /// Who did it; `None` where absent, null, or neither a string nor a number.
     pub fn actor(&self) -> Option<&Actor> {
         self.actor.as_ref()
     }
 
-    /// When it happened; `None` where absent or null.
+    /// When it happened; `None` where absent, null, or neither a string nor a number.
     pub fn timestamp(&self) -> Option<&Timestamp> {
         self.timestamp.as_ref()
     }
@@ -36,7 +38,10 @@ impl DocumentEvent {
 
 impl fmt::Debug for DocumentEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DocumentEvent").finish_non_exhaustive()
+        f.debug_struct("DocumentEvent")
+            .field("document_id", &self.document_id)
+            .field("timestamp", &self.timestamp)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,7 +50,7 @@ macro_rules! document_events {
         $(#[$doc])*
         ///
         /// Dereferences to [`DocumentEvent`], which has the fields.
-        #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
         #[serde(transparent)]
         pub struct $name(DocumentEvent);
 

@@ -4,8 +4,9 @@
 //! event types are data, not errors. Implement [`EventData`] for types of your own: a view of only the fields that you
 //! read will do.
 //!
-//! 1. `envelope`: from a verified body to an [`AnyEvent`]; `members`: the members of a JSON object;
-//! 2. `any`: [`AnyEvent`] and [`Event<T>`](Event); `kind`: all known types; `scalar`: values of undocumented form;
+//! 1. `envelope`: from a verified body to an [`AnyEvent`]; `object`: the members of a JSON object; `drift`: fields that are
+//!    not as documented; `label`: an unsigned header made harmless for logs;
+//! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `kind`: all known types; `scalar`: values of undocumented form;
 //! 3. `circa`, `circularo`: the typed data of each sender's events;
 //! 4. `delivery`: an event that arrived at an endpoint.
 
@@ -13,12 +14,15 @@ mod any;
 mod circa;
 mod circularo;
 mod delivery;
+mod drift;
 mod envelope;
 mod kind;
-mod members;
+mod label;
+mod object;
 mod scalar;
+mod typed;
 
-pub use any::{AnyEvent, DecodeError, Event, EventData};
+pub use any::AnyEvent;
 pub use circa::{
     CharacterizationFactorId, DatapointPulled, Ids, ImpactPull, MaterialPull, ProcessPull, PropertyPull, UnknownPull,
     WebhookTest,
@@ -29,7 +33,8 @@ pub use circularo::{
 };
 pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
+pub use typed::{DecodeError, Event, EventData};
 
 pub use delivery::Delivery;
 #[cfg(feature = "receiver")]
-pub(crate) use envelope::{Wanted, is_event_type, parse};
+pub(crate) use envelope::{is_event_type, parse, unreadable};

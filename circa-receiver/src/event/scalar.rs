@@ -1,11 +1,15 @@
 //! Circularo's `actor` and `timestamp`: documented by name only, so kept as they came, with typed accessors.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
-use super::any::at_unix_millis;
+/// From here on a number counts milliseconds: as seconds it would lie beyond the year 5000, as milliseconds in 1973.
+const MILLIS_FROM: f64 = 1e11;
 
 /// A JSON string, or the digits of a JSON number.
 #[derive(Clone, Eq, Hash, PartialEq)]
@@ -22,24 +26,60 @@ impl Scalar {
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = <&RawValue>::deserialize(deserializer)?.get();
+impl Scalar {
+    /// `None` for JSON that is neither a string nor a number, and for a string that is not Unicode (a lone surrogate).
+    fn read(json: &str) -> Option<Self> {
         match json.as_bytes() {
-            [b'"', ..] => serde_json::from_str(json).map(Self::String).map_err(|_| D::Error::custom("not Unicode")),
-            [b'-' | b'0'..=b'9', ..] => Ok(Self::Number(json.into())),
-            _ => Err(D::Error::custom("neither a string nor a number")),
+            [b'"', ..] => serde_json::from_str(json).ok().map(Self::String),
+            [b'-' | b'0'..=b'9', ..] => Some(Self::Number(json.into())),
+            _ => None,
         }
     }
 }
 
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Self::read(json).ok_or_else(|| D::Error::custom("neither a string nor a number"))
+    }
+}
+
+impl Serialize for Scalar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Number(digits) => {
+                RawValue::from_string(digits.to_string()).map_err(S::Error::custom)?.serialize(serializer)
+            }
+        }
+    }
+}
+
+/// For a field of undocumented form: absent where it is null or of a form that is not known.
+pub(super) fn lenient<'de, D: Deserializer<'de>, T: From<Scalar>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let json = Option::<&RawValue>::deserialize(deserializer)?;
+    Ok(json.and_then(|json| Scalar::read(json.get())).map(T::from))
+}
+
 /// Who did it: a user name, an e-mail address or an id. Opaque. Deserializes from JSON text only.
-#[derive(Clone, Deserialize, Eq, Hash, PartialEq)]
+#[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Actor(Scalar);
 
-impl Actor {
-    pub(super) fn new(scalar: Scalar) -> Self {
+impl From<Scalar> for Actor {
+    fn from(scalar: Scalar) -> Self {
         Self(scalar)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Actor {
+    pub(super) fn read(json: &str) -> Option<Self> {
+        Scalar::read(json).map(Self)
     }
 
     /// The actor as text; a number as its digits.
@@ -49,15 +89,24 @@ impl Actor {
 }
 
 /// When it happened. The form is not documented: ISO 8601 as in the vendor's other dates, or a number. Deserializes from JSON text only.
-#[derive(Clone, Deserialize, Eq, Hash, PartialEq)]
+#[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Timestamp(Scalar);
 
-/// From here on a number counts milliseconds: as seconds it would lie beyond the year 5000, as milliseconds in 1973.
-const MILLIS_FROM: f64 = 1e11;
+impl From<Scalar> for Timestamp {
+    fn from(scalar: Scalar) -> Self {
+        Self(scalar)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 impl Timestamp {
-    pub(super) fn new(scalar: Scalar) -> Self {
-        Self(scalar)
+    pub(super) fn read(json: &str) -> Option<Self> {
+        Scalar::read(json).map(Self)
     }
 
     /// The timestamp as it came; a number as its digits.
@@ -84,7 +133,13 @@ impl Timestamp {
     }
 }
 
-// What stands in a body is not shown by `Debug`.
+/// A point in time; `None` where the platform cannot express it.
+pub(super) fn at_unix_millis(millis: i64) -> Option<SystemTime> {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
+}
+
+// `Debug` shows no free text of a body: an actor is a person's name or address.
 impl fmt::Debug for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Actor").finish_non_exhaustive()
@@ -93,7 +148,10 @@ impl fmt::Debug for Actor {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timestamp").finish_non_exhaustive()
+        match self.unix_millis() {
+            Some(millis) => f.debug_tuple("Timestamp").field(&millis).finish(),
+            None => f.debug_struct("Timestamp").finish_non_exhaustive(),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which handler runs for which event type. One table for all kinds of handler.
 
-use std::{any::TypeId, collections::HashMap, fmt};
+use std::{collections::HashMap, fmt};
 
-use crate::event::{DatapointPulled, EventData};
+use crate::event::EventData;
 use crate::sender::Sender;
 
 /// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
@@ -11,7 +11,6 @@ use crate::sender::Sender;
 /// Mistakes are reported by [`Routes::check`], when the receiver is mounted and not at the first delivery.
 pub struct Routes<H> {
     by_type: HashMap<Box<str>, H>,
-    takes_pulls: bool,
     fallback: Option<H>,
     senders: Vec<(Sender, &'static str)>,
     error: Option<RouteError>,
@@ -51,7 +50,7 @@ pub enum RouteError {
 
 impl<H> Default for Routes<H> {
     fn default() -> Self {
-        Self { by_type: HashMap::new(), takes_pulls: false, fallback: None, senders: Vec::new(), error: None }
+        Self { by_type: HashMap::new(), fallback: None, senders: Vec::new(), error: None }
     }
 }
 
@@ -65,7 +64,6 @@ impl<H> Routes<H> {
     #[must_use]
     pub fn insert<T: EventData>(mut self, handler: H) -> Self {
         self.senders.push((T::SENDER, T::TYPE));
-        self.takes_pulls |= TypeId::of::<T>() == TypeId::of::<DatapointPulled>();
         self.insert_type(T::TYPE, handler)
     }
 
@@ -113,16 +111,10 @@ impl<H> Routes<H> {
         self.by_type.get(event_type).or(self.fallback.as_ref())
     }
 
-    /// Whether a handler takes [`DatapointPulled`]. Types of the user's own may swallow errors: they are not decoded while the body is still to be read.
-    pub(crate) fn takes_pulls(&self) -> bool {
-        self.takes_pulls
-    }
-
     /// The same routes with each handler transformed, as an adapter does to bind its state.
     pub fn map<G>(self, mut transform: impl FnMut(H) -> G) -> Routes<G> {
         Routes {
             by_type: self.by_type.into_iter().map(|(event_type, handler)| (event_type, transform(handler))).collect(),
-            takes_pulls: self.takes_pulls,
             fallback: self.fallback.map(transform),
             senders: self.senders,
             error: self.error,
@@ -156,24 +148,6 @@ mod tests {
         assert_eq!(check(Routes::new().insert_fallback(1).insert_fallback(2)), Err(RouteError::TwoFallbacks));
         assert_eq!(check(Routes::new().insert_type("a b", 1)), Err(RouteError::ImpossibleType("a b".to_owned())));
         assert!(matches!(check(Routes::new().insert::<DocumentSigned>(1)), Err(RouteError::OtherSender { .. })));
-    }
-
-    /// Only the type of this crate's own is decoded with the envelope.
-    #[test]
-    fn takes_pulls_where_a_handler_does() {
-        #[derive(serde::Deserialize)]
-        struct OfMyOwn;
-
-        impl EventData for OfMyOwn {
-            const SENDER: Sender = Sender::CIRCA;
-            const TYPE: &'static str = DatapointPulled::TYPE;
-        }
-
-        let routes = Routes::new().insert::<WebhookTest>(1);
-        assert!(!routes.takes_pulls());
-        assert!(routes.insert::<DatapointPulled>(2).map(|handler| handler).takes_pulls());
-        assert!(!Routes::new().insert::<OfMyOwn>(1).takes_pulls());
-        assert!(!Routes::new().insert_type(DatapointPulled::TYPE, 1).takes_pulls());
     }
 
     #[test]

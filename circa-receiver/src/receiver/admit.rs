@@ -9,7 +9,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::body;
 use super::config::Mode;
 use super::shared::Shared;
-use crate::answer::Rejection;
+use crate::answer::{PayloadFault, Rejection};
 use crate::event;
 use crate::event::AnyEvent;
 use crate::event::Delivery;
@@ -22,7 +22,6 @@ impl Shared {
         head: &impl Head,
         body: impl Stream<Item = Result<Bytes, E>>,
         arrived: Instant,
-        takes_pulls: bool,
     ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
         if fields.method != "POST" {
@@ -35,8 +34,8 @@ impl Shared {
         let place = self.place()?;
         let deadline = arrived + self.read_deadline;
         let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
-        let verified = self.verifier.finish(parsed, body, &*self.clock)?;
-        let event = event::parse(verified, event::Wanted { livemode: self.mode != Mode::Any, pulled: takes_pulls })?;
+        let verified = self.verifier.finish(parsed, body, || self.clock.unix_seconds())?;
+        let event = event::parse(&verified.into_bytes(), self.mode != Mode::Any)?;
         self.refuse_old(&event)?;
         Ok((Delivery::new(&self.endpoint, event), place))
     }
@@ -52,7 +51,7 @@ impl Shared {
     fn refuse_old(&self, event: &AnyEvent) -> Result<(), Rejection> {
         let Some(max_age) = self.max_event_age else { return Ok(()) };
         let happened =
-            event.timestamp().and_then(|timestamp| timestamp.unix_millis()).ok_or(Rejection::MalformedPayload)?;
+            event.timestamp().and_then(|timestamp| timestamp.unix_millis()).ok_or(PayloadFault::NO_TIMESTAMP)?;
         let now = self.clock.unix_seconds().map_err(|_| Rejection::Clock)?;
         let skew_seconds = happened.div_euclid(1_000).saturating_sub(now);
         if skew_seconds < 0 && skew_seconds.unsigned_abs() > max_age.as_secs() {

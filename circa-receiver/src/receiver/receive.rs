@@ -115,7 +115,7 @@ impl Receiver {
         let arrived = Instant::now();
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        match shared.admit(head, body, arrived, routes.takes_pulls()).await {
+        match shared.admit(head, body, arrived).await {
             Err(rejection) => {
                 shared.observe(|observer| observer.rejected(&shared.endpoint, rejection));
                 Reception::Answered(Outcome::Rejected(rejection).response())

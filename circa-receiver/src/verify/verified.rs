@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::head::UnsignedFields;
 use super::secret::SecretId;
 use crate::sender::Sender;
@@ -16,7 +18,16 @@ pub struct Verified<'h, B> {
     pub(crate) unsigned: UnsignedFields<'h>,
 }
 
-impl<B> Verified<'_, B> {
+impl<'h, B> Verified<'h, B> {
+    /// The same delivery, its body as [`Bytes`].
+    pub(crate) fn into_bytes(self) -> Verified<'h, Bytes>
+    where
+        B: Into<Bytes>,
+    {
+        let Self { sender, body, secret, signed_at, unsigned } = self;
+        Verified { sender, body: body.into(), secret, signed_at, unsigned }
+    }
+
     /// The body, byte for byte as received.
     pub fn body(&self) -> &B {
         &self.body

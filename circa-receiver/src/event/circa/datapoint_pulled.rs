@@ -1,16 +1,14 @@
-//! The data of Circa's events (Circa documentation, Webhooks): `datapoint.pulled` in its three units, its older form, and
-//! units not known yet; `webhook.test`.
+//! The data of `datapoint.pulled` (Circa documentation, Webhooks): in its three units, its older form, and units not known
+//! yet.
 
-use std::{collections::VecDeque, fmt};
+use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
 use super::ids::Ids;
-use crate::event::EventData;
+use crate::event::object::Object;
+use crate::event::typed::EventData;
 use crate::sender::Sender;
 
 /// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.
@@ -18,7 +16,7 @@ use crate::sender::Sender;
 /// `data.unit` tells which kind; its absence, the older form. An unknown unit is data, not an error. Deserializes from JSON text only
 /// (`serde_json::from_str`), as [`AnyEvent::decode`](crate::AnyEvent::decode) does.
 #[non_exhaustive]
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DatapointPulled {
     /// `unit` is `"property"`.
     Property(PropertyPull),
@@ -52,96 +50,42 @@ impl DatapointPulled {
 
 impl<'de> Deserialize<'de> for DatapointPulled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ByUnit)
+        let data = Object::deserialize(deserializer)?;
+        let Some(json) = data.get("unit") else { return data.decode().map(Self::Material).map_err(D::Error::custom) };
+        let unit = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
+        let pull = match &*unit {
+            _ if !json.starts_with('"') => Ok(Self::Unknown(UnknownPull { unit, json: data.to_json() })),
+            "property" => data.decode().map(Self::Property),
+            "process" => data.decode().map(Self::Process),
+            "impact" => data.decode().map(Self::Impact),
+            _ => Ok(Self::Unknown(UnknownPull { unit, json: data.to_json() })),
+        };
+        pull.map_err(D::Error::custom)
     }
 }
 
-/// Reads on in the form that the unit names, in one pass: the unit stands first in what Circa sends. What stands before it is kept as JSON text.
-struct ByUnit;
-
-impl<'de> Visitor<'de> for ByUnit {
-    type Value = DatapointPulled;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DatapointPulled, A::Error> {
-        let mut fields = Fields { read: VecDeque::new(), value: None, rest: map };
-        let unit_field = fields.read_up_to("unit")?;
-        match unit_field.map(|(_, unit)| unit.get()) {
-            Some("\"property\"") => fields.into_pull().map(DatapointPulled::Property),
-            Some("\"process\"") => fields.into_pull().map(DatapointPulled::Process),
-            Some("\"impact\"") => fields.into_pull().map(DatapointPulled::Impact),
-            None => fields.into_pull().map(DatapointPulled::Material),
-            Some(name) => {
-                let unit = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
-                fields.read.extend(unit_field);
-                Ok(DatapointPulled::Unknown(UnknownPull { unit, json: fields.into_json()? }))
-            }
+impl Serialize for DatapointPulled {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// A pull beside the unit that names it.
+        #[derive(Serialize)]
+        struct Named<'a, T> {
+            unit: &'static str,
+            #[serde(flatten)]
+            pull: &'a T,
         }
-    }
-}
 
-/// A key and its value, as JSON text.
-type Field<'de> = (&'de RawValue, &'de RawValue);
-
-/// An object's fields: first those that were read already, then the rest.
-struct Fields<'de, A> {
-    read: VecDeque<Field<'de>>,
-    /// The value of the key that was asked for last, where that was read already.
-    value: Option<&'de RawValue>,
-    rest: A,
-}
-
-impl<'de, A: MapAccess<'de>> Fields<'de, A> {
-    /// A field's key and value; everything before it is read. `None` where it is absent: null is a value too.
-    fn read_up_to(&mut self, name: &str) -> Result<Option<Field<'de>>, A::Error> {
-        while let Some((key, value)) = self.rest.next_entry::<&RawValue, &RawValue>()? {
-            let json = key.get();
-            let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
-            if plain == Some(name) || json.contains('\\') && String::deserialize(key).is_ok_and(|key| key == name) {
-                return Ok(Some((key, value)));
-            }
-            self.read.push_back((key, value));
-        }
-        Ok(None)
-    }
-
-    fn into_pull<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(self))
-    }
-
-    fn into_json(mut self) -> Result<String, A::Error> {
-        let mut json = String::from("{");
-        while let Some((key, value)) = self.next_entry::<&RawValue, &RawValue>()? {
-            let comma = if json.len() > 1 { "," } else { "" };
-            json.extend([comma, key.get(), ":", value.get()]);
-        }
-        json.push('}');
-        Ok(json)
-    }
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some((key, value)) = self.read.pop_front() else { return self.rest.next_key_seed(seed) };
-        self.value = Some(value);
-        seed.deserialize(key).map(Some).map_err(A::Error::custom)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
-            None => self.rest.next_value_seed(seed),
+        match self {
+            Self::Property(pull) => Named { unit: "property", pull }.serialize(serializer),
+            Self::Process(pull) => Named { unit: "process", pull }.serialize(serializer),
+            Self::Impact(pull) => Named { unit: "impact", pull }.serialize(serializer),
+            Self::Material(pull) => pull.serialize(serializer),
+            Self::Unknown(pull) => pull.serialize(serializer),
         }
     }
 }
 
 /// Properties of a material were pulled: `POST /materials/:id/properties/pull`, or GraphQL `pullProperties`.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyPull {
     material_id: String,
@@ -167,7 +111,7 @@ impl PropertyPull {
 }
 
 /// Reference products of a process were pulled: `POST /processes/:id/pull`, or GraphQL `pullProcess`.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessPull {
     process_id: String,
@@ -199,7 +143,7 @@ impl ProcessPull {
 }
 
 /// Impacts of a process were pulled, per characterization method: `POST /processes/:id/impacts/pull`, or GraphQL `pullImpacts`.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImpactPull {
     process_id: String,
@@ -225,7 +169,7 @@ impl ImpactPull {
 }
 
 /// One characterization factor: a pair with a comma in it, `methodId,processId`.
-#[derive(Clone, Deserialize, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CharacterizationFactorId(String);
 
@@ -242,7 +186,7 @@ impl CharacterizationFactorId {
 }
 
 /// The older form of `datapoint.pulled`, without `unit`, still in the vendor's overview page.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MaterialPull {
     material_ids: Ids,
@@ -286,33 +230,15 @@ impl UnknownPull {
     }
 }
 
-/// The data of `webhook.test`, sent by the portal's "Send test" button.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
-pub struct WebhookTest {
-    message: Option<String>,
-}
-
-impl EventData for WebhookTest {
-    const SENDER: Sender = Sender::CIRCA;
-    const TYPE: &'static str = "webhook.test";
-}
-
-impl WebhookTest {
-    /// The sender's message; empty where it sent none.
-    pub fn message(&self) -> &str {
-        self.message.as_deref().unwrap_or_default()
+impl Serialize for UnknownPull {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.json.clone()).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
-/// `Debug` that names the type and shows nothing of the body.
-macro_rules! opaque_debug {
-    ($($name:ident)*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
+/// Shows the unit: what else the data holds is not known.
+impl fmt::Debug for UnknownPull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnknownPull").field("unit", &self.unit).finish_non_exhaustive()
+    }
 }
-
-opaque_debug! { DatapointPulled PropertyPull ProcessPull ImpactPull CharacterizationFactorId MaterialPull UnknownPull WebhookTest }

@@ -66,7 +66,11 @@ impl CircularoSimulator {
     }
 
     fn row(&self, event: &Fixture) -> Row {
-        let id = Verifier::dangerous_circularo_unsigned().verify([], event.body().to_owned().into_bytes(), 0);
+        let id = Verifier::dangerous_circularo_unsigned().verify(
+            [],
+            event.body().to_owned().into_bytes(),
+            std::time::SystemTime::UNIX_EPOCH,
+        );
         let id = id.and_then(crate::verify::Verified::event).expect("fixtures are valid events").id().to_owned();
         Row { path: self.path.clone(), run_id: id, attempts: Vec::new(), end: End::Dropped }
     }

@@ -1,0 +1,96 @@
+//! The members of a JSON object, in their order, each value as it stands in the text.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor, value::MapDeserializer},
+};
+use serde_json::value::RawValue;
+
+/// A JSON object, one level deep.
+pub(super) struct Object<'a>(Vec<Member<'a>>);
+
+struct Member<'a> {
+    /// The key as it stands in the text, quotes included.
+    key: &'a str,
+    /// The key unescaped: as bytes, for it may hold lone surrogates.
+    name: Cow<'a, [u8]>,
+    value: &'a RawValue,
+}
+
+impl<'a> Object<'a> {
+    /// The value under this name, as JSON; the first, where the name stands there more than once.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        let member = self.0.iter().find(|member| *member.name == *name.as_bytes())?;
+        Some(member.value.get())
+    }
+
+    /// Whether two keys are the same after unescaping.
+    pub(super) fn has_duplicates(&self) -> bool {
+        let mut names: Vec<&[u8]> = self.0.iter().map(|member| &*member.name).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Decodes the members as a type with named fields. Keys that are not Unicode can name no field and are left out.
+    pub(super) fn decode<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
+        let members = self.0.iter().filter_map(|member| Some((std::str::from_utf8(&member.name).ok()?, member.value)));
+        T::deserialize(MapDeserializer::new(members))
+    }
+
+    /// The object as JSON, without white space between its members.
+    pub(super) fn to_json(&self) -> String {
+        let members: Vec<_> = self.0.iter().map(|member| [member.key, ":", member.value.get()].concat()).collect();
+        ["{", &members.join(","), "}"].concat()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    let key = key.get();
+                    let name = unescape(key).ok_or_else(|| A::Error::custom("a key is no string"))?;
+                    members.push(Member { key, name, value });
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// What a JSON string says.
+fn unescape(json: &str) -> Option<Cow<'_, [u8]>> {
+    struct Bytes;
+
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Cow<'de, [u8]>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(bytes))
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(bytes.to_vec()))
+        }
+    }
+
+    serde_json::Deserializer::from_str(json).deserialize_bytes(Bytes).ok()
+}
