@@ -1,6 +1,6 @@
 //! One request: read it, call the core, spawn, write the answer.
 
-use std::{cell::Cell, future::Future, rc::Rc};
+use std::{cell::Cell, future::Future, pin::pin, rc::Rc};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -25,7 +25,8 @@ where
     H: Clone + 'static,
     F: Future<Output = (Option<HttpRequest>, Result<(), HandlerError>)> + 'static,
 {
-    match receiver.receive(&RequestHead(&request), payload, routes).await {
+    let mut payload = pin!(payload);
+    match receiver.receive(&RequestHead(&request), payload.as_mut(), routes).await {
         Reception::Answered(response) => (convert(response), Some(request)),
         Reception::Admitted(admitted, handler) => {
             let handler = handler.clone();

@@ -1,6 +1,6 @@
 //! One request: read it, call the core, spawn, write the answer.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, pin::pin, sync::Arc};
 
 use axum::{
     body::Body,
@@ -26,7 +26,8 @@ where
     // more than once.
     let parts = Box::new(parts);
     async move {
-        match receiver.receive(&RequestHead(&parts), body.into_data_stream(), &routes).await {
+        let mut body = pin!(body.into_data_stream());
+        match receiver.receive(&RequestHead(&parts), body.as_mut(), &routes).await {
             Reception::Answered(response) => convert(response),
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();

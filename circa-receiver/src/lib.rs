@@ -30,7 +30,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `receiver` | yes | the pipeline: body reading, dedup, handler tasks, the memory store (tokio, moka) |
+//! | `receiver` | yes | the pipeline: body reading, dedup, handler tasks, the memory store (tokio) |
 //! | `redis` | no | `RedisStore`: dedup in Redis, for replicas (redis; Rust 1.88) |
 //! | `redis-cluster` | no | `redis`, and clusters |
 //! | `redis-tls` | no | `redis`, and `rediss://` (rustls) |
@@ -44,6 +44,8 @@
 mod answer;
 mod clock;
 mod error;
+#[cfg(feature = "receiver")]
+mod panic;
 mod sender;
 mod verify;
 
@@ -76,7 +78,7 @@ pub use dedup::PostgresStore;
 #[cfg(feature = "redis")]
 pub use dedup::RedisStore;
 #[cfg(feature = "receiver")]
-pub use dedup::{CompactMemoryStore, DedupStore, MemoryStore};
+pub use dedup::{DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]

@@ -3,12 +3,15 @@
 //! States per key: absent -> in progress (token, lease) -> done (retention); in progress -> absent on release or lease
 //! expiry. A store keeps them: [`MemoryStore`] in this process, `SqliteStore` in a file, your own by implementing [`DedupStore`].
 //!
-//! 1. `store`: the trait, its keys, fingerprints and tokens;
-//! 2. `claim`: the claim as a guard;
-//! 3. `in_process`, `memory`, `sqlite`, `redis`, `postgres`: the stores.
+//! 1. `key`, `fingerprint`, `token`: what a claim is about, what it covers, and what fences it;
+//! 2. `store`: the trait, its request and its answer;
+//! 3. `claims`: makes claims in a store, each call bounded in time; `claim`: a claim as a guard;
+//! 4. `memory`, `sqlite`, `redis`, `postgres`: the stores.
 
 mod claim;
-mod in_process;
+mod claims;
+mod fingerprint;
+mod key;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -19,17 +22,20 @@ mod server_clock;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+mod token;
 
-pub use in_process::InProcessStore;
-pub use memory::{CompactMemoryStore, MemoryStore};
+pub use fingerprint::Fingerprint;
+pub use key::Key;
+pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore};
-pub use store::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, Nonce, Token};
+pub use store::{ClaimAnswer, ClaimRequest, DedupStore};
+pub use token::{Nonce, Token};
 
 pub use crate::error::StoreError;
-pub(crate) use claim::{Claim, Claimed, Claims};
-pub(crate) use store::{BuildDigestHasher, Digest, KeyMap};
+pub(crate) use claim::Claim;
+pub(crate) use claims::{Claimed, Claims};

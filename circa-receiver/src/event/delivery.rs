@@ -16,8 +16,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(endpoint: &Arc<str>, event: AnyEvent) -> Self {
-        Self { endpoint: Arc::clone(endpoint), event }
+    /// An event at the endpoint with this name. The receiver makes the deliveries that handlers get; in tests you can.
+    pub fn new(endpoint: impl Into<Arc<str>>, event: AnyEvent) -> Self {
+        Self { endpoint: endpoint.into(), event }
     }
 
     /// The name of the endpoint: [`Builder::endpoint`](crate::Builder::endpoint).
@@ -35,7 +36,8 @@ impl Delivery {
         self.event.body()
     }
 
-    pub(crate) fn into_event(self) -> AnyEvent {
+    /// The event alone.
+    pub fn into_event(self) -> AnyEvent {
         self.event
     }
 }

@@ -37,4 +37,6 @@ pub use typed::{DecodeError, Event, EventData};
 
 pub use delivery::Delivery;
 #[cfg(feature = "receiver")]
+pub(crate) use drift::Drift;
+#[cfg(feature = "receiver")]
 pub(crate) use envelope::{is_event_type, parse, unreadable};

@@ -1,7 +1,8 @@
 //! What is worth knowing, one method each, so that logging and metrics are added without touching the pipeline.
 
-use std::{fmt, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
 use crate::answer::Outcome;
 use crate::answer::Rejection;
@@ -9,9 +10,10 @@ use crate::error::{BoxError, StoreError};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
 
-/// Watches a receiver. Every method does nothing by default; implement those that you need, and return quickly: they run in the delivery's path.
+/// Watches a receiver. Every method does nothing by default; implement those that you need.
 ///
-/// From a delivery that is not authentic nothing is told but the reason.
+/// They run in the path of the delivery: return quickly and do not block. A panic is caught and counted, and changes no
+/// answer. From a delivery that is not authentic nothing is told but the reason.
 pub trait Observer: Send + Sync + 'static {
     /// A delivery arrived at an endpoint.
     fn received(&self, endpoint: &str) {
@@ -31,6 +33,17 @@ pub trait Observer: Send + Sync + 'static {
     /// An event is not wanted: another mode, or no handler for its type.
     fn ignored(&self, delivery: &Delivery) {
         let _ = delivery;
+    }
+
+    /// An event is not wanted because no handler takes its type; once a type and hour.
+    fn unhandled(&self, delivery: &Delivery) {
+        let _ = delivery;
+    }
+
+    /// A documented field of an envelope is missing, or not as documented: `"created"`, `"livemode"` or `"teamId"`. The event
+    /// is handled all the same. Once a field, for as long as the receiver lives.
+    fn field_drifted(&self, delivery: &Delivery, field: &'static str) {
+        let _ = (delivery, field);
     }
 
     /// An event had been handled before. With another body under the same id it deserves a warning.
@@ -85,115 +98,69 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
-/// Which operation of the dedup store failed.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StoreOperation {
-    /// Asking for the claim.
-    Claim,
-    /// Prolonging its lease.
-    Renew,
-    /// Marking it done.
-    Complete,
-    /// Giving it up.
-    Release,
-}
-
-impl fmt::Display for StoreOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Claim => "claim",
-            Self::Renew => "renew",
-            Self::Complete => "complete",
-            Self::Release => "release",
-        })
-    }
-}
-
-/// Writes what happens to `tracing`, under the target `circa_receiver`: refusals and trouble as warnings, the rest as info and debug.
-///
-/// Nothing of a body or a secret is written, but what your own handlers put into their errors and panics is.
-#[cfg(feature = "tracing")]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TracingObserver;
-
-/// One line about an authentic delivery.
-#[cfg(feature = "tracing")]
-macro_rules! delivery_event {
-    ($level:ident, $delivery:expr, $message:literal $(, $($field:tt)+)?) => {
-        tracing::$level!(
-            target: "circa_receiver",
-            endpoint = $delivery.endpoint(),
-            event_id = $delivery.event().id(),
-            event_type = $delivery.event().event_type(),
-            $($($field)+,)?
-            $message
-        )
-    };
-}
-
-#[cfg(feature = "tracing")]
-impl Observer for TracingObserver {
+/// An observer that others hold too.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn received(&self, endpoint: &str) {
-        tracing::trace!(target: "circa_receiver", endpoint, "delivery received");
+        (**self).received(endpoint);
     }
 
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
-        let skew_seconds = if let Rejection::Stale { skew_seconds } = rejection { Some(skew_seconds) } else { None };
-        tracing::warn!(target: "circa_receiver", endpoint, reason = rejection.reason(), skew_seconds, "delivery refused");
+        (**self).rejected(endpoint, rejection);
     }
 
     fn authenticated(&self, delivery: &Delivery) {
-        let event = delivery.event();
-        let secret = event.secret().map(tracing::field::display);
-        delivery_event!(debug, delivery, "delivery authenticated", secret, webhook_id = event.webhook_id());
+        (**self).authenticated(delivery);
     }
 
     fn ignored(&self, delivery: &Delivery) {
-        delivery_event!(debug, delivery, "event ignored");
+        (**self).ignored(delivery);
+    }
+
+    fn unhandled(&self, delivery: &Delivery) {
+        (**self).unhandled(delivery);
+    }
+
+    fn field_drifted(&self, delivery: &Delivery, field: &'static str) {
+        (**self).field_drifted(delivery, field);
     }
 
     fn duplicate(&self, delivery: &Delivery, same_body: bool) {
-        if same_body {
-            delivery_event!(info, delivery, "duplicate event");
-        } else {
-            delivery_event!(warn, delivery, "duplicate event id with a different body");
-        }
+        (**self).duplicate(delivery, same_body);
     }
 
     fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {
-        delivery_event!(warn, delivery, "the run that a delivery waited for did not succeed", outcome = ?outcome, same_body);
+        (**self).waited_in_vain(delivery, outcome, same_body);
     }
 
     fn handled(&self, delivery: &Delivery, duration: Duration) {
-        delivery_event!(info, delivery, "event handled", duration = ?duration);
+        (**self).handled(delivery, duration);
     }
 
     fn failed(&self, delivery: &Delivery, error: &HandlerError, duration: Duration) {
-        delivery_event!(warn, delivery, "handler failed", error = %error, permanent = error.is_permanent(), duration = ?duration);
+        (**self).failed(delivery, error, duration);
     }
 
     fn dead_lettered(&self, delivery: &Delivery, error: &HandlerError) {
-        delivery_event!(warn, delivery, "event dead-lettered", error = %error);
+        (**self).dead_lettered(delivery, error);
     }
 
     fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {
-        delivery_event!(error, delivery, "dead-letter sink failed", error = %error);
+        (**self).dead_letter_failed(delivery, error);
     }
 
     fn unfinished(&self, delivery: &Delivery) {
-        delivery_event!(warn, delivery, "handler still running at the ack deadline");
+        (**self).unfinished(delivery);
     }
 
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
-        delivery_event!(error, delivery, "dedup store failed", operation = %operation, error = %error);
+        (**self).store_error(delivery, operation, error);
     }
 
     fn claim_lost(&self, delivery: &Delivery) {
-        delivery_event!(error, delivery, "claim passed to another holder while the handler ran");
+        (**self).claim_lost(delivery);
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {
-        tracing::warn!(target: "circa_receiver", endpoint, "{warning}");
+        (**self).config_warning(endpoint, warning);
     }
 }

@@ -1,6 +1,6 @@
 //! Checks 1 to 12 of the contract: from the head and the body to an authentic event.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -10,17 +10,16 @@ use super::body;
 use super::config::Mode;
 use super::shared::Shared;
 use crate::answer::{PayloadFault, Rejection};
-use crate::event;
-use crate::event::AnyEvent;
-use crate::event::Delivery;
-use crate::verify::{Head, HeadFields};
+use crate::event::{self, AnyEvent, Delivery};
+use crate::verify::{Head, HeadFields, Verified};
 
 impl Shared {
-    /// Checks 1 to 12 of the contract, in its order.
-    pub(crate) async fn admit<E>(
+    /// An authentic delivery, with its place among those in flight. Where there is a dead-letter sink, one whose envelope
+    /// cannot be understood is let through with its [fault](AnyEvent::fault).
+    pub(super) async fn admit<E>(
         &self,
         head: &impl Head,
-        body: impl Stream<Item = Result<Bytes, E>>,
+        body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
     ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
@@ -31,20 +30,31 @@ impl Shared {
             return Err(Rejection::UnsupportedContentEncoding);
         }
         let parsed = self.verifier.parse(fields.signed)?;
-        let place = self.place()?;
-        let deadline = arrived + self.read_deadline;
-        let body = body::read(body, fields.content_length, self.body_limit, deadline).await?;
+        let limits =
+            body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
+        let body = body::read(body, fields.content_length, limits).await?;
         let verified = self.verifier.finish(parsed, body, || self.clock.unix_seconds())?;
-        let event = event::parse(&verified.into_bytes(), self.mode != Mode::Any)?;
-        self.refuse_old(&event)?;
-        Ok((Delivery::new(&self.endpoint, event), place))
+        let place = self.place()?;
+        let event = match self.read(&verified) {
+            Err(Rejection::MalformedPayload(fault)) if self.dead_letters.is_some() => {
+                event::unreadable(&verified, fault)
+            }
+            read => read?,
+        };
+        Ok((Delivery::new(Arc::clone(&self.endpoint), event), place))
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
         if self.running.intake_stopped() {
             return Err(Rejection::ShuttingDown);
         }
-        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Rejection::Overloaded)
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Rejection::Overloaded)
+    }
+
+    fn read(&self, verified: &Verified<'_, Bytes>) -> Result<AnyEvent, Rejection> {
+        let event = event::parse(verified, self.mode != Mode::Any)?;
+        self.refuse_old(&event)?;
+        Ok(event)
     }
 
     /// Circularo's opt-in age limit, by the body's own timestamp.

@@ -1,102 +1,151 @@
-//! Reads a body from a stream of chunks, within a limit and a deadline.
+//! Reads a body from a stream of chunks, within a limit and a deadline (contract, section 1).
 //!
 //! 1. a larger `Content-Length` is refused unread;
 //! 2. the bytes read are counted, whatever was announced;
 //! 3. the deadline is for the whole body, not per chunk;
-//! 4. a stream that fails, or ends before the announced length, left the body incomplete.
+//! 4. a body that has to be waited for registers as a reader, and ends when it is evicted;
+//! 5. a stream that fails, or ends before the announced length, left the body incomplete.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::Poll,
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
+use super::readers::Readers;
 use crate::answer::Rejection;
 
 /// What is reserved at most for a body on its announced length alone; what grows beyond it has been received.
 const MAX_RESERVED: usize = 64 * 1_024;
 
-/// Reads the whole body.
-pub(crate) async fn read<E>(
-    body: impl Stream<Item = Result<Bytes, E>>,
-    content_length: Option<u64>,
-    limit: usize,
-    deadline: Instant,
-) -> Result<Bytes, Rejection> {
-    if content_length.is_some_and(|length| length > limit as u64) {
-        return Err(Rejection::PayloadTooLarge);
-    }
-    let mut body = pin!(body);
-    let mut read = Collected::Nothing;
-    while let Some(chunk) = next(body.as_mut(), deadline).await? {
-        let chunk = chunk.map_err(|_| Rejection::BodyIncomplete)?;
-        if chunk.len() > limit - read.len() {
-            return Err(Rejection::PayloadTooLarge);
-        }
-        // A stream that is always ready never lets the timer speak.
-        if !matches!(read, Collected::Nothing) && Instant::now() >= deadline {
-            return Err(Rejection::BodyReadTimeout);
-        }
-        read = read.push(chunk, content_length);
-    }
-    // Not every server tells that a sender hung up early.
-    if content_length.is_some_and(|announced| announced > read.len() as u64) {
-        return Err(Rejection::BodyIncomplete);
-    }
-    Ok(read.into_bytes())
+/// The deadline is also judged once in so many chunks of a stream that never has to be waited for.
+const CHUNKS_PER_CLOCK: usize = 64;
+
+/// What a body is read within.
+pub(super) struct Limits<'a> {
+    pub(super) bytes: usize,
+    pub(super) deadline: Instant,
+    pub(super) readers: &'a Arc<Readers>,
 }
 
-/// The next chunk. A timer is only set where it has not arrived yet: most bodies come with their heads.
-async fn next<S: Stream>(mut body: Pin<&mut S>, deadline: Instant) -> Result<Option<S::Item>, Rejection> {
-    if let Poll::Ready(chunk) = poll_fn(|cx| Poll::Ready(body.as_mut().poll_next(cx))).await {
-        return Ok(chunk);
+/// Reads the whole body.
+pub(super) async fn read<E>(
+    mut body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
+    content_length: Option<u64>,
+    limits: Limits<'_>,
+) -> Result<Bytes, Rejection> {
+    if content_length.is_some_and(|length| length > limits.bytes as u64) {
+        return Err(Rejection::PayloadTooLarge);
     }
-    let late = Box::pin(timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_next(cx))));
-    late.await.map_err(|_| Rejection::BodyReadTimeout)
+    let mut collected = Collected::new(content_length, limits.bytes);
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(collected.poll(body.as_mut(), &limits, cx))).await {
+        return read.map(|()| collected.into_bytes());
+    }
+    // Most bodies come with their heads: a timer and a place among the readers are made for the others alone.
+    let (reader, evicted) = limits.readers.register(collected.capacity());
+    let waited = async {
+        let mut evicted = pin!(evicted);
+        let mut late = pin!(sleep_until(limits.deadline));
+        poll_fn(|cx| {
+            if evicted.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Rejection::Overloaded));
+            }
+            let before = collected.capacity();
+            if let Poll::Ready(read) = collected.poll(body.as_mut(), &limits, cx) {
+                return Poll::Ready(read);
+            }
+            if collected.capacity() != before {
+                reader.hold(collected.capacity());
+            }
+            ready!(late.as_mut().poll(cx));
+            Poll::Ready(Err(Rejection::BodyReadTimeout))
+        })
+        .await
+    };
+    Box::pin(waited).await.map(|()| collected.into_bytes())
 }
 
 /// The bytes read so far: a body of one chunk is never copied.
-enum Collected {
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
+struct Collected {
+    first: Bytes,
+    /// Everything, from the second chunk on.
+    all: Vec<u8>,
+    chunks: usize,
+    announced: Option<u64>,
+    limit: usize,
 }
 
 impl Collected {
+    fn new(announced: Option<u64>, limit: usize) -> Self {
+        Self { first: Bytes::new(), all: Vec::new(), chunks: 0, announced, limit }
+    }
+
     fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(chunk) => chunk.len(),
-            Self::Many(chunks) => chunks.len(),
+        if self.chunks > 1 { self.all.len() } else { self.first.len() }
+    }
+
+    /// How many bytes of memory are held.
+    fn capacity(&self) -> usize {
+        self.first.len() + self.all.capacity()
+    }
+
+    /// Reads what is there, to the end where that is there.
+    fn poll<E>(
+        &mut self,
+        mut body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
+        limits: &Limits<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        loop {
+            match ready!(body.as_mut().poll_next(cx)) {
+                None => {
+                    // Not every server says that a sender hung up early.
+                    let is_short = self.announced.is_some_and(|announced| announced > self.len() as u64);
+                    return Poll::Ready(if is_short { Err(Rejection::BodyIncomplete) } else { Ok(()) });
+                }
+                Some(Err(_)) => return Poll::Ready(Err(Rejection::BodyIncomplete)),
+                Some(Ok(chunk)) if chunk.len() > self.limit - self.len() => {
+                    return Poll::Ready(Err(Rejection::PayloadTooLarge));
+                }
+                Some(Ok(chunk)) => self.push(chunk),
+            }
+            if self.chunks % CHUNKS_PER_CLOCK == 0 && Instant::now() >= limits.deadline {
+                return Poll::Ready(Err(Rejection::BodyReadTimeout));
+            }
         }
     }
 
-    fn push(self, chunk: Bytes, announced: Option<u64>) -> Self {
-        match self {
-            Self::Nothing => Self::One(chunk),
-            Self::One(first) => {
-                let announced = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-                let mut chunks = BytesMut::with_capacity(announced.min(MAX_RESERVED).max(first.len() + chunk.len()));
-                chunks.extend_from_slice(&first);
-                chunks.extend_from_slice(&chunk);
-                Self::Many(chunks)
-            }
-            Self::Many(mut chunks) => {
-                chunks.extend_from_slice(&chunk);
-                Self::Many(chunks)
-            }
+    fn push(&mut self, chunk: Bytes) {
+        self.chunks += 1;
+        if self.chunks == 1 {
+            self.first = chunk;
+            return;
         }
+        self.reserve(self.len() + chunk.len());
+        if self.chunks == 2 {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&chunk);
+    }
+
+    /// Makes room for so many bytes in all: twice as many as there was room for, and never more than may come.
+    fn reserve(&mut self, needed: usize) {
+        if needed <= self.all.capacity() {
+            return;
+        }
+        let announced = self.announced.and_then(|length| usize::try_from(length).ok());
+        let at_once = announced.unwrap_or(0).min(MAX_RESERVED);
+        let may_come = announced.unwrap_or(self.limit).max(needed);
+        let capacity = (2 * self.all.capacity()).max(at_once).min(may_come).max(needed);
+        self.all.reserve_exact(capacity - self.all.len());
     }
 
     fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(chunk) => chunk,
-            Self::Many(chunks) => chunks.freeze(),
-        }
+        if self.chunks > 1 { self.all.into() } else { self.first }
     }
 }

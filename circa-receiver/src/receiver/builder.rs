@@ -1,10 +1,16 @@
 //! Builds a receiver. All defaults stand here, once, each with its reason.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
 use super::config::{ConfigError, Mode, StoreFailure};
+use super::keeper::Keeper;
+use super::notices::Notices;
+use super::readers::Readers;
 use super::receive::Receiver;
 use super::running::Running;
 use super::shared::Shared;
@@ -21,7 +27,7 @@ use crate::verify::Verifier;
 const BODY_LIMIT: usize = 1_024 * 1_024;
 /// As the ack deadline: a body that takes longer could not be answered in time any more.
 const READ_DEADLINE: Duration = Duration::from_secs(10);
-/// With 1 MiB each, about 256 MiB, and somewhat more while they are being read.
+/// With 1 MiB each, at most 256 MiB.
 const MAX_IN_FLIGHT: usize = 256;
 /// Circa gives up at 15 s (Circa documentation, Webhooks); 5 s are left for the answer's way.
 const ACK_DEADLINE: Duration = Duration::from_secs(10);
@@ -33,8 +39,18 @@ const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 /// Five times a bad day of a store in the same network, and well within the ack deadline.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-/// As long as orchestrators wait between SIGTERM and SIGKILL by default.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+/// How many bodies are waited for at once; each costs a few kilobytes beside its bytes.
+const MAX_READERS: usize = 4_096;
+/// The memory that bodies take together while they are waited for.
+const MAX_READER_BYTES: usize = 128 * 1_024 * 1_024;
+/// Twice the deliveries in flight: handlers that run on beyond their answer hold no place any more.
+const MAX_RUNNING: usize = 512;
+/// A handler that runs longer is taken to hang.
+const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Of the places in flight, deliveries that only wait for another run of their event keep at most this share: a quarter.
+const WAITING_SHARE: usize = 4;
 
 /// What longer durations are cut to, so that no deadline overflows.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -60,6 +76,10 @@ pub struct Builder {
     max_in_flight: usize,
     ack_deadline: Duration,
     drain_deadline: Duration,
+    max_readers: usize,
+    max_reader_bytes: usize,
+    max_running: usize,
+    run_timeout: Duration,
     dead_letters: Option<Arc<dyn DeadLetterSink>>,
     observers: Vec<Arc<dyn Observer>>,
 }
@@ -108,6 +128,10 @@ impl Builder {
             max_in_flight: MAX_IN_FLIGHT,
             ack_deadline: ACK_DEADLINE,
             drain_deadline: DRAIN_DEADLINE,
+            max_readers: MAX_READERS,
+            max_reader_bytes: MAX_READER_BYTES,
+            max_running: MAX_RUNNING,
+            run_timeout: RUN_TIMEOUT,
             dead_letters: None,
             observers: Vec::new(),
         }
@@ -152,14 +176,10 @@ impl Builder {
     }
 
     /// Where claims are kept; a [`MemoryStore`] by default.
+    ///
+    /// To share a store with other receivers, give each an `Arc` of it.
     pub fn dedup(mut self, store: impl DedupStore) -> Self {
         self.store = Some(Arc::new(store));
-        self
-    }
-
-    /// As [`Builder::dedup`], for a store that others hold too.
-    pub fn shared_dedup(mut self, store: Arc<dyn DedupStore>) -> Self {
-        self.store = Some(store);
         self
     }
 
@@ -199,9 +219,37 @@ impl Builder {
         self
     }
 
-    /// How many requests may be in flight; 256 by default.
-    pub fn max_in_flight(mut self, requests: usize) -> Self {
-        self.max_in_flight = requests;
+    /// How many authentic deliveries may be in flight; 256 by default. Beyond it they are answered 503. Deliveries that only
+    /// wait for another run of their event keep at most a quarter of the places.
+    pub fn max_in_flight(mut self, deliveries: usize) -> Self {
+        self.max_in_flight = deliveries;
+        self
+    }
+
+    /// How many bodies may be waited for at once; 4,096 by default. Beyond it the one that has been waited for longest is
+    /// given up with a 503.
+    pub fn max_readers(mut self, bodies: usize) -> Self {
+        self.max_readers = bodies;
+        self
+    }
+
+    /// How much memory bodies may take together while they are waited for, in bytes; 128 MiB by default. Beyond it the one
+    /// that has been waited for longest is given up with a 503.
+    pub fn max_reader_bytes(mut self, bytes: usize) -> Self {
+        self.max_reader_bytes = bytes;
+        self
+    }
+
+    /// How many handlers may run at once, also beyond the answers of their deliveries; 512 by default. Further deliveries
+    /// are answered 503, before their claim.
+    pub fn max_running(mut self, handlers: usize) -> Self {
+        self.max_running = handlers;
+        self
+    }
+
+    /// How long a handler may run; 15 minutes by default. Then it is dropped, its claim released, and the run has failed.
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.run_timeout = timeout;
         self
     }
 
@@ -211,7 +259,8 @@ impl Builder {
         self
     }
 
-    /// How long [`Receiver::shutdown`] lets handlers run; 30 s by default.
+    /// How long [`Receiver::shutdown`] lets handlers run; 20 s by default. It always ends: at most
+    /// 3 s later, whatever handlers and store do.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self
@@ -238,13 +287,8 @@ impl Builder {
         self.refuse_nonsense()?;
         let verifier = self.verifier()?;
         let warnings = self.warnings();
-        for (observer, warning) in
-            self.observers.iter().flat_map(|observer| warnings.iter().map(move |warning| (observer, warning)))
-        {
-            observer.config_warning(&self.endpoint, *warning);
-        }
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
-        Ok(Receiver::from(Shared {
+        let shared = Shared {
             verifier,
             clock: self.clock,
             endpoint: self.endpoint,
@@ -254,25 +298,40 @@ impl Builder {
             read_deadline: self.read_deadline.min(self.ack_deadline),
             ack_deadline: self.ack_deadline,
             drain_deadline: self.drain_deadline.min(FOREVER),
-            in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
-            claims: Arc::new(Claims {
+            places: permits(self.max_in_flight),
+            wait_permits: permits((self.max_in_flight / WAITING_SHARE).max(1)),
+            run_permits: permits(self.max_running),
+            run_timeout: self.run_timeout.min(FOREVER),
+            readers: Arc::new(Readers::new(self.max_readers, self.max_reader_bytes)),
+            claims: Arc::new(Claims::new(
                 store,
-                timeout: self.store_timeout,
-                lease: self.lease.min(FOREVER),
-                retention: self.retention.min(FOREVER),
-            }),
+                self.store_timeout,
+                self.lease.min(FOREVER),
+                self.retention.min(FOREVER),
+            )),
+            keeper: Keeper::new(),
             store_failure: self.store_failure,
             dead_letters: self.dead_letters,
             observers: self.observers,
+            observer_panics: AtomicU64::new(0),
+            notices: Notices::default(),
             running: Arc::new(Running::default()),
             warnings,
-        }))
+        };
+        for warning in &shared.warnings {
+            shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
+        }
+        Ok(Receiver::from(shared))
     }
 
     fn refuse_nonsense(&self) -> Result<(), ConfigError> {
         let zero = [
             ("the body limit", self.body_limit == 0),
-            ("the number of requests in flight", self.max_in_flight == 0),
+            ("the number of deliveries in flight", self.max_in_flight == 0),
+            ("the number of bodies that are waited for", self.max_readers == 0),
+            ("the memory of bodies that are waited for", self.max_reader_bytes == 0),
+            ("the number of running handlers", self.max_running == 0),
+            ("the time limit of a run", self.run_timeout.is_zero()),
             ("the read deadline", self.read_deadline.is_zero()),
             ("the ack deadline", self.ack_deadline.is_zero()),
             ("the store timeout", self.store_timeout.is_zero()),
@@ -286,6 +345,9 @@ impl Builder {
         }
         if self.lease <= self.ack_deadline {
             return Err(ConfigError::Lease);
+        }
+        if self.lease < 3 * self.store_timeout.min(FOREVER) {
+            return Err(ConfigError::LeaseBelowStoreTimeout);
         }
         if self.endpoint.is_empty() {
             return Err(ConfigError::Endpoint);
@@ -317,6 +379,10 @@ impl Builder {
             Some(Tolerance::Dangerous(tolerance)) => verifier.dangerous_tolerance(tolerance),
         })
     }
+}
+
+fn permits(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
 impl std::fmt::Debug for Builder {

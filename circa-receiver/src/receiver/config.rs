@@ -68,6 +68,11 @@ pub enum ConfigError {
         "the lease must be longer than the ack deadline, or a second run starts while the first may still be answered"
     )]
     Lease,
+    /// The lease is not well above the store timeout.
+    #[error(
+        "the lease must be at least three times the store timeout: it is renewed at a third, and a renewal may take as long as the timeout"
+    )]
+    LeaseBelowStoreTimeout,
     /// A limit that lets nothing through.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),

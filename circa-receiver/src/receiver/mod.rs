@@ -1,17 +1,22 @@
 //! One delivery, from head to answer.
 //!
 //! 1. `builder`: settings and defaults; `config`: what they choose between, and what is refused;
-//! 2. `receive`: the [`Receiver`] and the order of the stages;
-//! 3. `shared`: what all clones of a receiver share;
-//! 4. `admit`: the checks from the method to the signed body; `body`: reads the body;
-//! 5. `task`: the claim, the handler, and what becomes of both;
-//! 6. `running`: the runs of this process, which duplicates and shutdown wait for.
+//! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
+//! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
+//! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
+//! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
+//! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once.
 
+mod admission;
 mod admit;
 mod body;
 mod builder;
 mod config;
+mod keeper;
+mod notices;
+mod readers;
 mod receive;
+mod run;
 mod running;
 mod shared;
 mod task;

@@ -4,8 +4,9 @@
 
 use std::{
     fmt,
-    pin::Pin,
-    sync::Arc,
+    future::ready,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -15,14 +16,12 @@ use tokio::time::Instant;
 
 use super::shared::Shared;
 use super::task::Admitted;
-use crate::answer::{Outcome, Response};
+use crate::answer::{Outcome, PayloadFault, Response};
 use crate::dedup::{Key, StoreError};
-use crate::handler::PortableHandler;
-use crate::handler::Routes;
+use crate::handler::{HandlerError, PortableHandler, Routes};
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
-use crate::verify::Head;
-use crate::verify::Secrets;
+use crate::verify::{Head, Secrets};
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///
@@ -98,42 +97,57 @@ impl Receiver {
         self.0.claims.check().await
     }
 
-    /// Stops the intake (503), lets running handlers end until the drain deadline (default 30 s), then stops the rest and releases their claims.
+    /// Stops the intake (503), lets running handlers end until the drain deadline (default 20 s), then stops the rest and
+    /// releases their claims. Ends at most 3 s after the drain deadline, whatever handlers and store do.
     pub async fn shutdown(&self) {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
     }
 
-    /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any time.
+    /// How many panics of observers were caught.
+    pub fn observer_panics(&self) -> u64 {
+        self.0.observer_panics.load(Ordering::Relaxed)
+    }
+
+    /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any
+    /// time.
     ///
-    /// Check the routes once, before the first delivery, with [`Routes::check`]; the adapters do.
+    /// The body is only borrowed: where the answer [closes the connection](Response::closes_connection), what is left of it
+    /// is to be drained, so that the answer reaches the sender. Check the routes once, before the first delivery, with
+    /// [`Routes::check`]; the adapters do.
     pub async fn receive<'r, E, H>(
         &self,
         head: &impl Head,
-        body: impl Stream<Item = Result<Bytes, E>>,
+        body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         routes: &'r Routes<H>,
     ) -> Reception<'r, H> {
         let arrived = Instant::now();
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        match shared.admit(head, body, arrived).await {
-            Err(rejection) => {
-                shared.observe(|observer| observer.rejected(&shared.endpoint, rejection));
-                Reception::Answered(Outcome::Rejected(rejection).response())
+        let (delivery, place) = match shared.admit(head, body, arrived).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return Reception::Answered(shared.reject(rejection).response()),
+        };
+        let ack_deadline = arrived + shared.ack_deadline;
+        if let Some(fault) = delivery.event().fault() {
+            let admitted = Admitted { shared: Arc::clone(shared), delivery, ack_deadline, place };
+            return Reception::Answered(bury(admitted, fault).await);
+        }
+        shared.observe(|observer| observer.authenticated(&delivery));
+        for field in shared.notices.drifted(delivery.event()).fields() {
+            shared.observe(|observer| observer.field_drifted(&delivery, field));
+        }
+        let wanted = shared.mode.wants(delivery.event().livemode());
+        let handler = routes.find(delivery.event().event_type());
+        match handler.filter(|_| wanted) {
+            Some(handler) => {
+                Reception::Admitted(Admitted { shared: Arc::clone(shared), delivery, ack_deadline, place }, handler)
             }
-            Ok((delivery, place)) => {
-                shared.observe(|observer| observer.authenticated(&delivery));
-                let wanted = shared.mode.wants(delivery.event().livemode());
-                match routes.find(delivery.event().event_type()).filter(|_| wanted) {
-                    None => {
-                        shared.observe(|observer| observer.ignored(&delivery));
-                        Reception::Answered(Outcome::Ignored.response())
-                    }
-                    Some(handler) => {
-                        let ack_deadline = arrived + shared.ack_deadline;
-                        let shared = Arc::clone(shared);
-                        Reception::Admitted(Admitted::new(shared, delivery, ack_deadline, place), handler)
-                    }
+            None => {
+                shared.observe(|observer| observer.ignored(&delivery));
+                if handler.is_none() && shared.notices.is_unhandled_due(delivery.event().event_type()) {
+                    shared.observe(|observer| observer.unhandled(&delivery));
                 }
+                Reception::Answered(Outcome::Ignored.response())
             }
         }
     }
@@ -152,7 +166,7 @@ impl Receiver {
         routes: &Routes<PortableHandler<S>>,
         state: S,
     ) -> Response {
-        match self.receive(head, Whole(Some(body.into())), routes).await {
+        match self.receive(head, pin!(Whole(Some(body.into()))), routes).await {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
@@ -176,6 +190,12 @@ impl fmt::Debug for Receiver {
             .field("endpoint", &self.0.endpoint)
             .finish_non_exhaustive()
     }
+}
+
+/// Hands an event that cannot be read to the dead-letter sink, in a task of its own, as a handler would that fails for good.
+async fn bury(admitted: Admitted, fault: PayloadFault) -> Response {
+    let (task, answer) = admitted.run(move |_| ready(Err(HandlerError::permanent(fault))));
+    answer.wait_for(tokio::spawn(task)).await
 }
 
 /// A body that is at hand, as a stream of one chunk.

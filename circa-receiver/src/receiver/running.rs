@@ -1,18 +1,25 @@
 //! The runs in this process: what a repeated delivery waits for, and what shutdown waits for.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::answer::Outcome;
-use crate::dedup::{Fingerprint, Key, KeyMap};
+use crate::dedup::{Fingerprint, Key};
+
+/// How long what was given up at the drain deadline may take to release its claims: shutdown ends whatever they do.
+const HARD_END: Duration = Duration::from_secs(3);
 
 /// All runs of one receiver.
 #[derive(Default)]
-pub(crate) struct Running {
+pub(super) struct Running {
     state: Mutex<State>,
     emptied: Notify,
     drain_ended: Notify,
@@ -24,66 +31,76 @@ struct State {
     drain_ended: bool,
     /// Deliveries that are being claimed and run.
     count: usize,
-    runs: KeyMap<Run>,
+    runs: HashMap<Key, Run>,
 }
 
 struct Run {
     fingerprint: Fingerprint,
     /// Made by the first that waits: nearly all runs have none.
     ending: Option<watch::Sender<Option<Outcome>>>,
+    /// It has ended so, and stays here until its mark is made.
+    outcome: Option<Outcome>,
+}
+
+/// A run that somebody waits for.
+pub(super) struct Found {
+    ending: watch::Receiver<Option<Outcome>>,
+    /// Whether its body is that of the waiting delivery.
+    pub(super) same_body: bool,
 }
 
 /// How a run that somebody waited for ended.
-pub(crate) enum Ending {
-    /// With this outcome; and whether its body was that of the waiting delivery.
-    Outcome(Outcome, bool),
+pub(super) enum Ending {
+    Outcome(Outcome),
     /// Its task is gone without an outcome.
     Vanished,
-    /// There is no run in this process: the claim is held elsewhere.
-    Elsewhere,
+}
+
+/// Whether a run was registered.
+pub(super) enum Entry {
+    Registered,
+    /// Another run of the key is registered.
+    AlreadyRuns,
+    IntakeStopped,
 }
 
 impl Running {
-    /// Lets a delivery in, until it is dropped or ended; `None` once the intake is stopped.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Visit> {
+    /// Lets a delivery in, until the visit is dropped; `None` once the intake is stopped.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Visit> {
         let mut state = self.lock();
         if state.intake_stopped {
             return None;
         }
         state.count += 1;
-        Some(Visit { running: Arc::clone(self), key: None })
+        Some(Visit { running: Arc::clone(self), registration: None })
     }
 
-    /// Waits for the run of a key in this process.
-    pub(crate) async fn wait_for(&self, key: &Key, fingerprint: Fingerprint) -> Ending {
-        let (mut ending, same_body) = {
-            let mut state = self.lock();
-            let Some(run) = state.runs.get_mut(key) else { return Ending::Elsewhere };
-            let ending = run.ending.get_or_insert_with(|| watch::channel(None).0).subscribe();
-            (ending, run.fingerprint == fingerprint)
-        };
-        match ending.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(outcome)) => Ending::Outcome(*outcome, same_body),
-            Ok(None) | Err(_) => Ending::Vanished,
-        }
+    /// The run of a key in this process.
+    pub(super) fn find(&self, key: &Key, fingerprint: Fingerprint) -> Option<Found> {
+        let mut state = self.lock();
+        let run = state.runs.get_mut(key)?;
+        let outcome = run.outcome;
+        let ending = run.ending.get_or_insert_with(|| watch::channel(outcome).0).subscribe();
+        Some(Found { ending, same_body: run.fingerprint == fingerprint })
     }
 
-    pub(crate) fn intake_stopped(&self) -> bool {
+    pub(super) fn intake_stopped(&self) -> bool {
         self.lock().intake_stopped
     }
 
-    /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and waits for that.
-    pub(crate) async fn drain(&self, deadline: Instant) {
+    /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and waits a little for that.
+    pub(super) async fn drain(&self, deadline: Instant) {
         self.lock().intake_stopped = true;
         if timeout_at(deadline, self.empty()).await.is_err() {
             self.lock().drain_ended = true;
             self.drain_ended.notify_waiters();
-            self.empty().await;
+            // A handler that blocks its thread cannot be given up.
+            let _ = timeout(HARD_END, self.empty()).await;
         }
     }
 
     /// Resolves when the drain deadline has passed.
-    pub(crate) async fn drain_ended(&self) {
+    pub(super) async fn drain_ended(&self) {
         let ended = self.drain_ended.notified();
         if !self.lock().drain_ended {
             ended.await;
@@ -105,50 +122,75 @@ impl Running {
     }
 }
 
+impl Found {
+    /// Waits for its end.
+    pub(super) async fn ended(mut self) -> Ending {
+        match self.ending.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(outcome)) => Ending::Outcome(*outcome),
+            Ok(None) | Err(_) => Ending::Vanished,
+        }
+    }
+}
+
 /// A delivery that is being claimed and run.
-pub(crate) struct Visit {
+pub(super) struct Visit {
     running: Arc<Running>,
-    /// Under which others wait for its run.
-    key: Option<Key>,
+    registration: Option<Registration>,
 }
 
 impl Visit {
-    /// From now on others can wait for this run. Dropped without [`Visit::end`], it vanishes for them. `false` if the intake was stopped meanwhile.
-    #[must_use]
-    pub(crate) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> bool {
+    /// Registers the run, so that others wait for it. Dropped without [`Visit::publish`], it vanishes for them.
+    pub(super) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> Entry {
         let mut state = self.running.lock();
         if state.intake_stopped {
-            return false;
+            return Entry::IntakeStopped;
         }
-        // Where dedup is off, or a lease has lapsed, a key may be running twice: the first run is the one that is waited for.
-        if !state.runs.contains_key(key) {
-            state.runs.insert(key.clone(), Run { fingerprint, ending: None });
-            self.key = Some(key.clone());
+        if state.runs.contains_key(key) {
+            return Entry::AlreadyRuns;
         }
-        true
+        state.runs.insert(key.clone(), Run { fingerprint, ending: None, outcome: None });
+        self.registration = Some(Registration { running: Arc::clone(&self.running), key: key.clone() });
+        Entry::Registered
     }
 
-    /// Tells those that wait how the run ended.
-    pub(crate) fn end(mut self, outcome: Outcome) {
-        self.leave(Some(outcome));
+    /// Tells those that wait, and those that come until it is dropped, how the run ended.
+    pub(super) fn publish(&mut self, outcome: Outcome) {
+        let Some(Registration { key, .. }) = &self.registration else { return };
+        if let Some(run) = self.running.lock().runs.get_mut(key) {
+            run.outcome = Some(outcome);
+            if let Some(ending) = &run.ending {
+                ending.send_replace(Some(outcome));
+            }
+        }
     }
 
-    fn leave(&mut self, outcome: Option<Outcome>) {
-        let Some(key) = self.key.take() else { return };
-        let run = self.running.lock().runs.remove(&key);
-        if let (Some(ending), Some(_)) = (run.and_then(|run| run.ending), outcome) {
-            ending.send_replace(outcome);
-        }
+    /// Lets the registration outlive the visit: shutdown does not wait for it.
+    pub(super) fn leave_in_background(mut self) -> Option<Registration> {
+        self.registration.take()
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.leave(None);
+        drop(self.registration.take());
         let mut state = self.running.lock();
         state.count -= 1;
         if state.count == 0 {
             self.running.emptied.notify_waiters();
         }
+    }
+}
+
+/// A registered run; gone when dropped.
+pub(super) struct Registration {
+    running: Arc<Running>,
+    key: Key,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let ended = self.running.lock().runs.remove(&self.key);
+        // Those that wait are woken, if they were not told; not under the lock.
+        drop(ended);
     }
 }

@@ -1,41 +1,84 @@
 //! What all clones of a receiver share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
 use super::config::{Mode, StoreFailure};
+use super::keeper::Keeper;
+use super::notices::Notices;
+use super::readers::Readers;
 use super::running::Running;
+use crate::answer::{Outcome, Rejection};
 use crate::clock::Clock;
-use crate::dedup::Claims;
+use crate::dedup::{Claim, Claims};
+use crate::event::Delivery;
 use crate::handler::DeadLetterSink;
 use crate::observe::ConfigWarning;
-use crate::observe::Observer;
+use crate::observe::{Observer, StoreOperation};
 use crate::verify::Verifier;
 
-pub(crate) struct Shared {
-    pub(crate) verifier: Verifier,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) endpoint: Arc<str>,
-    pub(crate) mode: Mode,
-    pub(crate) max_event_age: Option<Duration>,
-    pub(crate) body_limit: usize,
-    pub(crate) read_deadline: Duration,
-    pub(crate) ack_deadline: Duration,
-    pub(crate) drain_deadline: Duration,
-    pub(crate) in_flight: Arc<Semaphore>,
-    pub(crate) claims: Arc<Claims>,
-    pub(crate) store_failure: StoreFailure,
-    pub(crate) dead_letters: Option<Arc<dyn DeadLetterSink>>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
-    pub(crate) running: Arc<Running>,
-    pub(crate) warnings: Vec<ConfigWarning>,
+pub(super) struct Shared {
+    pub(super) verifier: Verifier,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) endpoint: Arc<str>,
+    pub(super) mode: Mode,
+    pub(super) max_event_age: Option<Duration>,
+    pub(super) body_limit: usize,
+    pub(super) read_deadline: Duration,
+    pub(super) ack_deadline: Duration,
+    pub(super) drain_deadline: Duration,
+    /// Of the authentic deliveries in flight.
+    pub(super) places: Arc<Semaphore>,
+    /// Of the deliveries that wait for another run of their event.
+    pub(super) wait_permits: Arc<Semaphore>,
+    /// Of the handlers that run.
+    pub(super) run_permits: Arc<Semaphore>,
+    pub(super) run_timeout: Duration,
+    pub(super) readers: Arc<Readers>,
+    pub(super) claims: Arc<Claims>,
+    pub(super) keeper: Keeper,
+    pub(super) store_failure: StoreFailure,
+    pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) observer_panics: AtomicU64,
+    pub(super) notices: Notices,
+    pub(super) running: Arc<Running>,
+    pub(super) warnings: Vec<ConfigWarning>,
 }
 
 impl Shared {
-    pub(crate) fn observe(&self, tell: impl Fn(&dyn Observer)) {
+    /// Tells the observers. One that panics changes nothing: the panic is counted.
+    pub(super) fn observe(&self, tell: impl Fn(&dyn Observer)) {
         for observer in &self.observers {
-            tell(&**observer);
+            if catch_unwind(AssertUnwindSafe(|| tell(&**observer))).is_err() {
+                self.observer_panics.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn reject(&self, rejection: Rejection) -> Outcome {
+        self.observe(|observer| observer.rejected(&self.endpoint, rejection));
+        Outcome::Rejected(rejection)
+    }
+
+    /// Gives a claim up.
+    pub(super) async fn release(&self, delivery: &Delivery, claim: Option<&Claim>) {
+        let Some(claim) = claim else { return };
+        let was_lost = claim.is_lost();
+        match Box::pin(claim.release()).await {
+            Ok(held) if !held && !was_lost => self.observe(|observer| observer.claim_lost(delivery)),
+            Ok(_) => {}
+            Err(error) => {
+                self.observe(|observer| observer.store_error(delivery, StoreOperation::Release, &error));
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ use sqlx::{
 use tokio::time::Instant;
 
 use super::{
-    ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token,
+    ClaimAnswer, ClaimRequest, DedupStore, Key, Nonce, StoreError, Token,
     server_clock::{ServerClock, micros},
 };
 use lending::Lent;
@@ -229,7 +229,7 @@ impl PostgresStore {
 
     async fn claim_until(&self, request: ClaimRequest<'_>, deadline: Instant) -> Result<ClaimAnswer, StoreError> {
         let key = request.key().as_bytes();
-        let (nonce, fingerprint) = (request.nonce().0.to_be_bytes(), request.fingerprint().to_bytes());
+        let (nonce, fingerprint) = (request.nonce().get().to_be_bytes(), request.fingerprint().to_bytes());
         let mut late = 0;
         for _ in 0..MOST_RACES {
             let wanted_until = self.clock.at(deadline.into_std());
@@ -241,10 +241,10 @@ impl PostgresStore {
             let clock = self.read(&row, "clock")?;
             self.clock.heard(Instant::now().into_std(), clock);
             if let Some(token) = self.read::<Option<i64>>(&row, "token")? {
-                return Ok(ClaimAnswer::Won(Token(token.unsigned_abs())));
+                return Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())));
             }
             if self.read::<Option<bool>>(&row, "held")? == Some(true) {
-                return self.held(&row);
+                return self.held(&row, request).await;
             }
             if clock > wanted_until {
                 late += 1;
@@ -258,12 +258,16 @@ impl PostgresStore {
         Ok(ClaimAnswer::InProgress { retry_after: Duration::ZERO })
     }
 
-    fn held(&self, row: &PgRow) -> Result<ClaimAnswer, StoreError> {
+    async fn held(&self, row: &PgRow, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         if self.read(row, "done")? {
             return Ok(ClaimAnswer::Done { same_body: self.read(row, "same_body")? });
         }
-        let remaining: i64 = self.read(row, "remaining")?;
-        Ok(ClaimAnswer::InProgress { retry_after: Duration::from_micros(u64::try_from(remaining).unwrap_or(0)) })
+        let (remaining, lease) = (self.read::<i64>(row, "remaining")?, micros(request.lease()));
+        if remaining > lease {
+            self.ask(&self.statements.cap, |query, _| query.bind(request.key().as_bytes()).bind(lease)).await?;
+        }
+        let remaining = Duration::from_micros(u64::try_from(remaining.min(lease)).unwrap_or(0));
+        Ok(ClaimAnswer::InProgress { retry_after: remaining })
     }
 
     fn sweep_now_and_then(&self) {
@@ -300,6 +304,11 @@ impl DedupStore for PostgresStore {
         self.change(&self.statements.release, |query, _| query.bind(key.as_bytes()).bind(signed(token))).await
     }
 
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        let nonce = nonce.get().to_be_bytes();
+        self.change(&self.statements.withdraw, |query, _| query.bind(key.as_bytes()).bind(&nonce[..])).await
+    }
+
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
         self.change(&self.statements.forget, |query, _| query.bind(key.as_bytes())).await
     }
@@ -325,5 +334,5 @@ impl fmt::Debug for PostgresStore {
 
 /// A token that the sequence never gave out is held by nobody, as 0 and below are.
 fn signed(token: Token) -> i64 {
-    i64::try_from(token.0).ok().filter(|token| *token > 0).unwrap_or(-1)
+    i64::try_from(token.get()).ok().filter(|token| *token > 0).unwrap_or(-1)
 }

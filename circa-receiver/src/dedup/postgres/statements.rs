@@ -26,6 +26,8 @@ pub(super) struct Statements {
     pub(super) renew: Arc<str>,
     pub(super) complete: Arc<str>,
     pub(super) release: Arc<str>,
+    pub(super) withdraw: Arc<str>,
+    pub(super) cap: Arc<str>,
     pub(super) forget: Arc<str>,
     pub(super) usable: Arc<str>,
     pub(super) sweep: Arc<str>,
@@ -55,6 +57,15 @@ impl Statements {
             // The row stays, held by nobody: the next token of the key is then drawn under its lock, and so is higher, whoever is slow.
             release: change(&format!(
                 "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
+            )),
+            withdraw: change(&format!(
+                "UPDATE {table} SET token = 0, ends = clock_timestamp()
+    WHERE key = $1 AND nonce = $2 AND NOT done AND token <> 0"
+            )),
+            // Where the clock was set back, an entry in progress would hold for longer than any lease.
+            cap: change(&format!(
+                "UPDATE {table} SET ends = clock_timestamp() + $2 * interval '1 microsecond'
+    WHERE key = $1 AND NOT done AND token <> 0 AND ends > clock_timestamp() + $2 * interval '1 microsecond'"
             )),
             forget: change(&format!(
                 "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
@@ -106,7 +117,8 @@ GRANT USAGE ON SEQUENCE {tokens} TO {role};
 /// Reads first, and inserts only where the key looks free: a duplicate then costs a read, and no commit.
 ///
 /// The read sees the table as it was when the statement began, the insert as it is. So there is a third answer beside "won" and "held": another
-/// claim came between, ask again. `$5` is the time by the server's clock after which nobody waits for the answer any more.
+/// claim came between, ask again. `$5` is the time by the server's clock after which nobody waits for the answer any more: it is
+/// compared once more after a wait for the row's lock.
 fn claim(table: &str, token: &str) -> String {
     format!(
         "WITH {DURABLE}, seen AS MATERIALIZED (
@@ -123,7 +135,8 @@ fn claim(table: &str, token: &str) -> String {
             ELSE {token}
         END,
         nonce = excluded.nonce, fingerprint = excluded.fingerprint, done = false, ends = excluded.ends
-    WHERE old.token = 0 OR old.ends <= clock_timestamp() OR (NOT old.done AND old.nonce = excluded.nonce)
+    WHERE {CLOCK} <= $5
+        AND (old.token = 0 OR old.ends <= clock_timestamp() OR (NOT old.done AND old.nonce = excluded.nonce))
     RETURNING token
 )
 SELECT (SELECT token FROM won) AS token, seen.held, seen.done, seen.same_body,

@@ -33,6 +33,12 @@ if value then
         local ends = tonumber(string.sub(value, 18, 33))
         if now < ends then
             if string.sub(value, 34, 49) ~= ARGV[2] then
+                if ends - now > lease then
+                    -- The clock was set back: the entry would hold for longer than any lease.
+                    local capped = string.sub(value, 1, 17) .. string.format('%016.0f', now + lease)
+                    redis.pcall('SET', KEYS[1], capped .. string.sub(value, 34), 'PX', ARGV[4])
+                    ends = now + lease
+                end
                 return { 2, ends - now, now }
             end
             token = last

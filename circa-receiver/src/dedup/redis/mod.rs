@@ -19,7 +19,7 @@ use self::{
     script::{Call, Stored},
 };
 use super::{
-    ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token,
+    ClaimAnswer, ClaimRequest, DedupStore, Key, Nonce, StoreError, Token,
     server_clock::{ServerClock, micros},
 };
 
@@ -42,6 +42,7 @@ struct Scripts {
     renew: Stored,
     complete: Stored,
     release: Stored,
+    withdraw: Stored,
     forget: Stored,
     check: Stored,
 }
@@ -89,6 +90,7 @@ impl RedisStore {
             renew: Stored::new(include_str!("renew.lua")),
             complete: Stored::new(include_str!("complete.lua")),
             release: Stored::new(include_str!("release.lua")),
+            withdraw: Stored::new(include_str!("withdraw.lua")),
             forget: Stored::new(include_str!("forget.lua")),
             check: Stored::new(include_str!("check.lua")),
         };
@@ -142,7 +144,7 @@ impl RedisStore {
         let call = self.scripts.claim.call(self.key(request.key().as_bytes()));
         let call = call
             .arg(&request.fingerprint().to_bytes()[..])
-            .arg(&request.nonce().0.to_be_bytes()[..])
+            .arg(&request.nonce().get().to_be_bytes()[..])
             .arg(lease)
             .arg(millis(request.lease()).saturating_add(MARGIN_MILLIS))
             .arg(wanted_until);
@@ -162,7 +164,7 @@ impl DedupStore for RedisStore {
         }
         match answer {
             (0, _, _) => Err(StoreError::Timeout),
-            (1, token, _) => Ok(ClaimAnswer::Won(Token(token.unsigned_abs()))),
+            (1, token, _) => Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs()))),
             (2, left, _) => Ok(ClaimAnswer::InProgress { retry_after: Duration::from_micros(left.unsigned_abs()) }),
             (3, same_body, _) => Ok(ClaimAnswer::Done { same_body: same_body == 1 }),
             (other, _, _) => Err(StoreError::Failed(format!("the claim script answered {other}").into())),
@@ -182,6 +184,11 @@ impl DedupStore for RedisStore {
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         let call = self.scripts.release.call(self.key(key.as_bytes()));
         self.run(&call.arg(digits(token)).arg(MARGIN_MILLIS)).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        let call = self.scripts.withdraw.call(self.key(key.as_bytes()));
+        self.run(&call.arg(&nonce.get().to_be_bytes()[..]).arg(MARGIN_MILLIS)).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
@@ -208,7 +215,7 @@ impl fmt::Debug for RedisStore {
 
 /// As the scripts keep it; one with more digits than any of theirs is like none.
 fn digits(token: Token) -> String {
-    format!("{:016}", token.0)
+    format!("{:016}", token.get())
 }
 
 /// Never less than [`micros`].

@@ -18,7 +18,7 @@ use self::writer::Writer;
 
 pub use self::open::SqliteOpenError;
 
-use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, StoreError, Token};
+use super::{ClaimAnswer, ClaimRequest, DedupStore, Key, Nonce, StoreError, Token};
 
 /// Claims in a SQLite file: for one machine, without a server. They outlive the process, and several processes may share the file.
 ///
@@ -93,6 +93,11 @@ impl DedupStore for SqliteStore {
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         let key = key.clone();
         self.writer.ask(move |rows| rows.release(&key, token)).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.writer.ask(move |rows| rows.withdraw(&key, nonce)).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

@@ -62,7 +62,7 @@ impl<'a> Rows<'a> {
         nonce: Nonce,
         lease: Duration,
     ) -> Result<ClaimAnswer> {
-        let nonce = nonce.0.to_be_bytes();
+        let nonce = nonce.get().to_be_bytes();
         let insert = || {
             self.write(
                 "INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT :key, :hash, :fingerprint, :holder, :ends
@@ -79,14 +79,16 @@ impl<'a> Rows<'a> {
                 Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
             }
             Some(Row { holder: Some(holder), token, .. }) if holder == nonce => {
-                self.write(
-                    "UPDATE claims SET ends = :ends WHERE token = :token",
-                    named_params! { ":ends": self.end(lease), ":token": token },
-                )?;
-                Ok(ClaimAnswer::Won(Token(token.unsigned_abs())))
+                self.set_end(token, self.end(lease))?;
+                Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())))
             }
-            Some(Row { ends, .. }) => {
-                Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.abs_diff(self.now)) })
+            Some(Row { ends, token, .. }) => {
+                // Where the clock was set back, the entry would hold for longer than any lease.
+                let capped = ends.min(self.end(lease));
+                if capped < ends {
+                    self.set_end(token, capped)?;
+                }
+                Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(capped.abs_diff(self.now)) })
             }
             None => {
                 self.write(
@@ -101,7 +103,7 @@ impl<'a> Rows<'a> {
 
     /// The claim of the row that was inserted last.
     fn won(&self) -> ClaimAnswer {
-        ClaimAnswer::Won(Token(self.connection.last_insert_rowid().unsigned_abs()))
+        ClaimAnswer::Won(Token::new(self.connection.last_insert_rowid().unsigned_abs()))
     }
 
     pub(super) fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool> {
@@ -122,6 +124,13 @@ impl<'a> Rows<'a> {
         self.write(
             "DELETE FROM claims WHERE token = :token AND key = :key AND holder IS NOT NULL",
             named_params! { ":token": number(token), ":key": key.as_bytes() },
+        )
+    }
+
+    pub(super) fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool> {
+        self.write(
+            "DELETE FROM claims WHERE hash = :hash AND key = :key AND holder = :holder",
+            named_params! { ":hash": stable_hash(key), ":key": key.as_bytes(), ":holder": nonce.get().to_be_bytes() },
         )
     }
 
@@ -160,6 +169,13 @@ impl<'a> Rows<'a> {
         Ok(self.connection.prepare_cached(statement)?.execute(parameters)? > 0)
     }
 
+    fn set_end(&self, token: i64, ends: i64) -> Result<bool> {
+        self.write(
+            "UPDATE claims SET ends = :ends WHERE token = :token",
+            named_params! { ":ends": ends, ":token": token },
+        )
+    }
+
     fn end(&self, after: Duration) -> i64 {
         self.now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
     }
@@ -172,7 +188,7 @@ fn stable_hash(key: &Key) -> i64 {
 
 /// Rows count from 1, so that a token that cannot be one finds none.
 fn number(token: Token) -> i64 {
-    i64::try_from(token.0).unwrap_or(0)
+    i64::try_from(token.get()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -194,7 +210,7 @@ mod tests {
         connection.execute_batch(SCHEMA).unwrap();
         let rows = Rows::new(&connection).unwrap();
         let (first, second) = (Key::new("circa", "first"), Key::new("circa", "second"));
-        let claim = |key| rows.claim(key, Fingerprint::from_bytes([7; 32]), Nonce(7), HOUR).unwrap();
+        let claim = |key| rows.claim(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), HOUR).unwrap();
 
         let ClaimAnswer::Won(token) = claim(&first) else { panic!("fresh") };
         assert!(rows.complete(&first, token, HOUR).unwrap());

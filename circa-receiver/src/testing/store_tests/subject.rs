@@ -222,7 +222,7 @@ pub(super) fn nonce() -> Nonce {
 
 /// A text that no other row has, nor an earlier run against the same server.
 pub(super) fn unique() -> String {
-    format!("{:032x}", Nonce::fresh().0)
+    format!("{:032x}", Nonce::fresh().get())
 }
 
 pub(super) fn key() -> Key {

@@ -107,14 +107,14 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
         }
         if FAULT == ASKS_THEN_WRITES && !self.last.lock().unwrap().contains_key(&key) {
             tokio::task::yield_now().await;
-            self.last.lock().unwrap().insert(key.clone(), Token(1));
-            return Ok(ClaimAnswer::Won(Token(1)));
+            self.last.lock().unwrap().insert(key.clone(), Token::new(1));
+            return Ok(ClaimAnswer::Won(Token::new(1)));
         }
         let answer = self.inner.claim(request).await?;
         if let ClaimAnswer::Won(token) = answer {
             self.last.lock().unwrap().insert(key, token);
             if FAULT == TOKENS_START_AGAIN && self.server.restarts.load(Ordering::SeqCst) > 0 {
-                return Ok(ClaimAnswer::Won(Token(1)));
+                return Ok(ClaimAnswer::Won(Token::new(1)));
             }
         }
         Ok(answer)

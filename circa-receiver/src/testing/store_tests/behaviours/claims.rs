@@ -88,7 +88,7 @@ pub async fn forget_removes_only_what_is_done(subject: Subject) {
 /// Nothing is known of a key that was never claimed.
 pub async fn what_was_never_claimed_is_not_held(subject: Subject) {
     let key = key();
-    let token = Token(1);
+    let token = Token::new(1);
     assert!(!subject.renew(&key, token).await, "renew");
     assert!(!subject.complete(&key, token).await, "complete");
     assert!(!subject.release(&key, token).await, "release");

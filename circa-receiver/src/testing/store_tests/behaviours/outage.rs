@@ -69,7 +69,7 @@ pub async fn calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back
 /// Contract, section 7: fencing. A server that lost its data must not give out a token again that a holder from before still has.
 pub async fn a_token_from_before_an_outage_stays_fenced(subject: Subject) {
     let key = key();
-    let mut stale = Token(0);
+    let mut stale = Token::new(0);
     for _ in 0..3 {
         stale = subject.win_briefly(&key).await;
         subject.pass(subject.lease).await;

@@ -1,0 +1,111 @@
+//! Makes claims in a store, each call bounded in time.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+use super::claim::Claim;
+use super::fingerprint::Fingerprint;
+use super::key::Key;
+use super::store::{ClaimAnswer, ClaimRequest, DedupStore};
+use super::token::{Nonce, Token};
+use crate::error::StoreError;
+use crate::panic;
+
+/// How many calls may go on in the background at once. Beyond them a claim is left to its lease.
+const MAX_BACKGROUND: usize = 1_024;
+
+/// A store, and how it is used.
+pub(crate) struct Claims {
+    store: Arc<dyn DedupStore>,
+    timeout: Duration,
+    lease: Duration,
+    retention: Duration,
+    background: Arc<Semaphore>,
+}
+
+/// What came of asking for a claim.
+pub(crate) enum Claimed {
+    Won(Claim),
+    InProgress { retry_after: Duration },
+    Done { same_body: bool },
+}
+
+impl Claims {
+    pub(crate) fn new(store: Arc<dyn DedupStore>, timeout: Duration, lease: Duration, retention: Duration) -> Self {
+        Self { store, timeout, lease, retention, background: Arc::new(Semaphore::new(MAX_BACKGROUND)) }
+    }
+
+    /// For how long a claim holds unless it is renewed.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        key: &Key,
+        fingerprint: Fingerprint,
+        nonce: Nonce,
+    ) -> Result<Claimed, StoreError> {
+        let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
+        Ok(match self.bounded(|| self.store.claim(request)).await? {
+            ClaimAnswer::Won(token) => Claimed::Won(Claim::new(Arc::clone(self), key.clone(), token)),
+            ClaimAnswer::InProgress { retry_after } => Claimed::InProgress { retry_after },
+            ClaimAnswer::Done { same_body } => Claimed::Done { same_body },
+        })
+    }
+
+    /// Withdraws in the background what a claim may have left whose answer was lost, so that the event need not wait for
+    /// its lease.
+    pub(crate) fn withdraw(self: &Arc<Self>, key: &Key, nonce: Nonce) {
+        let (claims, key) = (Arc::clone(self), key.clone());
+        self.in_background(async move {
+            // Where this fails too, the lease lapses.
+            let _ = claims.bounded(|| claims.store.withdraw(&key, nonce)).await;
+        });
+    }
+
+    pub(super) async fn renew(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        self.bounded(|| self.store.renew(key, token, self.lease)).await
+    }
+
+    pub(super) async fn complete(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        self.bounded(|| self.store.complete(key, token, self.retention)).await
+    }
+
+    pub(super) async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
+        self.bounded(|| self.store.release(key, token)).await
+    }
+
+    pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
+        self.bounded(|| self.store.forget(key)).await
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        self.bounded(|| self.store.check()).await
+    }
+
+    /// Goes on with what nobody waits for. `false` where too much goes on already, or no runtime is there any more, as at
+    /// the end of the process.
+    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
+        let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() else { return false };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        runtime.spawn(async move {
+            work.await;
+            drop(permit);
+        });
+        true
+    }
+
+    /// A store that panics has failed.
+    async fn bounded<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match tokio::time::timeout(self.timeout, panic::catch(call)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panicked)) => Err(StoreError::Failed(format!("the dedup store {panicked}").into())),
+            Err(_) => Err(StoreError::Timeout),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The operations of a store that may fail.
+
+use std::fmt;
+
+/// Which operation of the dedup store failed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoreOperation {
+    /// Asking for the claim.
+    Claim,
+    /// Prolonging its lease.
+    Renew,
+    /// Marking it done.
+    Complete,
+    /// Giving it up.
+    Release,
+}
+
+impl fmt::Display for StoreOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Complete => "complete",
+            Self::Release => "release",
+        })
+    }
+}

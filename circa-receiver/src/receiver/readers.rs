@@ -1,0 +1,130 @@
+//! The bodies that are being waited for: nobody has proved anything yet, so nobody owns a place among them (contract,
+//! section 1a).
+//!
+//! A body that is there with its head never registers. Readers share a budget of bytes and a count; when either is spent,
+//! the reader that has waited longest is evicted, never the newcomer.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+/// All readers of one receiver.
+pub(super) struct Readers {
+    max_count: usize,
+    max_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next_number: u64,
+    /// The bytes that all readers hold together.
+    bytes: usize,
+    /// By number: the first has waited longest.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+struct Waiting {
+    bytes: usize,
+    evict: oneshot::Sender<()>,
+}
+
+impl Readers {
+    pub(super) fn new(max_count: usize, max_bytes: usize) -> Self {
+        Self { max_count, max_bytes, state: Mutex::default() }
+    }
+
+    /// Registers a body that has to be waited for and holds so many bytes. The receiver resolves when it is evicted.
+    pub(super) fn register(self: &Arc<Self>, bytes: usize) -> (Reader, oneshot::Receiver<()>) {
+        let (evict, evicted) = oneshot::channel();
+        let mut state = self.lock();
+        let number = state.next_number;
+        state.next_number += 1;
+        state.bytes += bytes;
+        state.waiting.insert(number, Waiting { bytes, evict });
+        state.evict_oldest(self.max_count, self.max_bytes);
+        (Reader { readers: Arc::clone(self), number }, evicted)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Evicts until count and bytes are within their budgets.
+    fn evict_oldest(&mut self, max_count: usize, max_bytes: usize) {
+        while self.waiting.len() > max_count || self.bytes > max_bytes {
+            let Some((_, oldest)) = self.waiting.pop_first() else { return };
+            self.bytes -= oldest.bytes;
+            // Its request may have been dropped meanwhile.
+            let _ = oldest.evict.send(());
+        }
+    }
+}
+
+/// A registered body; gone when dropped.
+pub(super) struct Reader {
+    readers: Arc<Readers>,
+    number: u64,
+}
+
+impl Reader {
+    /// The body holds so many bytes now.
+    pub(super) fn hold(&self, bytes: usize) {
+        let mut state = self.readers.lock();
+        let Some(waiting) = state.waiting.get_mut(&self.number) else { return };
+        let before = std::mem::replace(&mut waiting.bytes, bytes);
+        state.bytes = state.bytes - before + bytes;
+        state.evict_oldest(self.readers.max_count, self.readers.max_bytes);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.readers.lock();
+        if let Some(waiting) = state.waiting.remove(&self.number) {
+            state.bytes -= waiting.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_evicted(evicted: &mut oneshot::Receiver<()>) -> bool {
+        evicted.try_recv() != Err(oneshot::error::TryRecvError::Empty)
+    }
+
+    /// Contract, section 1a: when count or bytes are spent, the oldest unfinished reader is evicted.
+    #[test]
+    fn the_oldest_gives_way() {
+        let readers = Arc::new(Readers::new(2, 100));
+        let (first, mut first_evicted) = readers.register(10);
+        let (second, mut second_evicted) = readers.register(10);
+        assert!(!is_evicted(&mut first_evicted));
+        let (third, mut third_evicted) = readers.register(10);
+        assert!(is_evicted(&mut first_evicted) && !is_evicted(&mut second_evicted), "too many");
+
+        third.hold(95);
+        assert!(is_evicted(&mut second_evicted) && !is_evicted(&mut third_evicted), "too many bytes");
+        third.hold(101);
+        assert!(is_evicted(&mut third_evicted), "too many bytes alone");
+
+        drop((first, second, third));
+        let state = readers.lock();
+        assert_eq!((state.waiting.len(), state.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_has_ended_leaves_its_place() {
+        let readers = Arc::new(Readers::new(1, 100));
+        drop(readers.register(100));
+        let (_reader, mut evicted) = readers.register(100);
+        assert!(!is_evicted(&mut evicted));
+    }
+}

@@ -1,0 +1,154 @@
+//! The second half of a delivery's task: the handler's run, and what becomes of its claim (contract, section 8).
+//!
+//! 1. the handler runs, its lease renewed by the keeper, within the time limit and the drain;
+//! 2. what can never be handled goes to the dead-letter sink;
+//! 3. the claim is completed or released.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep},
+};
+
+use super::running::Visit;
+use super::shared::Shared;
+use crate::answer::{Outcome, Rejection};
+use crate::dedup::Claim;
+use crate::event::Delivery;
+use crate::handler::{DeadLetter, HandlerError};
+use crate::observe::{StoreOperation, in_handler_span};
+use crate::panic;
+
+/// One run of a handler.
+pub(super) struct Run<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) delivery: &'a Delivery,
+    pub(super) claim: Option<Arc<Claim>>,
+}
+
+/// How a run ended.
+enum End {
+    Succeeded,
+    Failed(HandlerError),
+    /// It can never succeed, and the dead-letter sink has the event.
+    Buried(HandlerError),
+    /// The drain deadline passed first.
+    Drained,
+}
+
+impl Run<'_> {
+    /// Runs the handler and settles the claim.
+    pub(super) async fn execute<F>(self, handler: impl FnOnce(Delivery) -> F, visit: Visit) -> Outcome
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let started = Instant::now();
+        let end = {
+            // Until the claim is settled: a renewal in between would find it gone.
+            let _kept = self.claim.as_ref().map(|claim| self.shared.keeper.keep(self.shared, self.delivery, claim));
+            self.attempt(handler).await
+        };
+        self.settle(end, started, visit).await
+    }
+
+    /// The handler to its end, at most to the time limit or the end of the drain.
+    async fn attempt<F>(&self, handler: impl FnOnce(Delivery) -> F) -> End
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let mut handled = pin!(self.handle_or_bury(handler));
+        // Most handlers end without waiting: timers are only made for the others.
+        if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(handled.as_mut().poll(cx))).await {
+            return end;
+        }
+        // Unconstrained: a handler that uses up the task's budget must not keep the timers from being polled.
+        let late = Box::pin(unconstrained(sleep(self.shared.run_timeout)));
+        let drained = Box::pin(unconstrained(self.shared.running.drain_ended()));
+        tokio::select! {
+            biased;
+            end = handled => end,
+            () = late => {
+                let limit = self.shared.run_timeout;
+                End::Failed(HandlerError::retryable(format!("the handler ran longer than its limit of {limit:?}")))
+            }
+            () = drained => End::Drained,
+        }
+    }
+
+    /// Runs the handler; buries what it says can never be handled.
+    async fn handle_or_bury<F>(&self, handler: impl FnOnce(Delivery) -> F) -> End
+    where
+        F: Future<Output = Result<(), HandlerError>>,
+    {
+        let delivery = self.delivery.clone();
+        let returned = in_handler_span(self.delivery, panic::catch(move || handler(delivery))).await;
+        let returned = returned.unwrap_or_else(|panic| Err(HandlerError::retryable(format!("the handler {panic}"))));
+        let Err(error) = returned else { return End::Succeeded };
+        let Some(sink) = self.shared.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
+            return End::Failed(error);
+        };
+        let letter = DeadLetter { delivery: self.delivery, error: &error };
+        let buried = panic::catch(|| sink.bury(letter)).await;
+        match buried.unwrap_or_else(|panic| Err(format!("the sink {panic}").into())) {
+            Ok(()) => End::Buried(error),
+            Err(sink_error) => {
+                self.shared.observe(|observer| observer.dead_letter_failed(self.delivery, &sink_error));
+                End::Failed(error)
+            }
+        }
+    }
+
+    /// Completes or releases the claim as the run's end demands, and says what came of it.
+    async fn settle(self, end: End, started: Instant, mut visit: Visit) -> Outcome {
+        let Self { shared, delivery, .. } = self;
+        let (outcome, unmarked) = match &end {
+            End::Succeeded => (Outcome::Handled, self.complete().await),
+            End::Buried(_) => (Outcome::DeadLettered, self.complete().await),
+            End::Failed(_) => (Outcome::Failed, self.release().await),
+            End::Drained => (Outcome::Rejected(Rejection::ShuttingDown), self.release().await),
+        };
+        match end {
+            End::Succeeded => shared.observe(|observer| observer.handled(delivery, started.elapsed())),
+            End::Buried(error) => shared.observe(|observer| observer.dead_lettered(delivery, &error)),
+            End::Failed(error) => shared.observe(|observer| observer.failed(delivery, &error, started.elapsed())),
+            End::Drained => _ = shared.reject(Rejection::ShuttingDown),
+        }
+        // Only now: shutdown and waiting deliveries see what the observers and the store have seen.
+        visit.publish(outcome);
+        if let Some(claim) = unmarked {
+            let registration = visit.leave_in_background();
+            shared.claims.in_background(async move {
+                claim.complete_late().await;
+                drop(registration);
+            });
+        }
+        outcome
+    }
+
+    /// Marks the event done. A claim that could not be marked comes back: the sender is answered as if it had been, and the
+    /// mark is tried on in the background. Until it is made, or the lease ends, this run answers further deliveries here.
+    async fn complete(&self) -> Option<Arc<Claim>> {
+        let Self { shared, delivery, claim } = self;
+        let claim = claim.as_ref()?;
+        let was_lost = claim.is_lost();
+        match Box::pin(claim.complete()).await {
+            Ok(held) => {
+                if !held && !was_lost {
+                    shared.observe(|observer| observer.claim_lost(delivery));
+                }
+                None
+            }
+            Err(error) => {
+                shared.observe(|observer| observer.store_error(delivery, StoreOperation::Complete, &error));
+                Some(Arc::clone(claim))
+            }
+        }
+    }
+
+    /// Gives the claim up.
+    async fn release(&self) -> Option<Arc<Claim>> {
+        self.shared.release(self.delivery, self.claim.as_deref()).await;
+        None
+    }
+}
