@@ -1,7 +1,5 @@
 //! Contract, section 4: `Debug`, `Display`, errors, logs and traces never hold a secret, its length or hash, an expected or received MAC, or
 //! body bytes.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{fmt, time::Duration};
 
@@ -18,13 +16,9 @@ use circa_receiver::{
     testing::{CircaSigner, CircularoSigner, FakeClock, SignedRequest},
 };
 
-#[path = "support/chunks.rs"]
-mod chunks;
-#[path = "support/forbidden.rs"]
-mod forbidden;
+use circa_receiver_test_support::Chunks;
 
-use chunks::Chunks;
-use forbidden::Forbidden;
+use crate::support::forbidden::Forbidden;
 
 const NOW: i64 = 1_747_000_800;
 /// Stands in the bodies wherever an event may show nothing.

@@ -1,5 +1,4 @@
 //! The public types can be shared between threads and printed: what their users take for granted.
-#![cfg(feature = "receiver")]
 
 use std::fmt::Debug;
 

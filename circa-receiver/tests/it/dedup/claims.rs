@@ -1,8 +1,4 @@
 //! Dedup: one run per event, whatever comes at once, again, elsewhere or while the store fails: contract, section 7.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{
     sync::{
@@ -12,15 +8,15 @@ use std::{
     time::Duration,
 };
 
+use crate::support::receiving::{
+    Body, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, NOW, Request, SECRET, ScriptedStore, UNAVAILABLE, answer,
+    circa, circa_body, circularo, circularo_body, header, routes, seconds, settle,
+};
 use async_trait::async_trait;
 use circa_receiver::{
     Builder, DedupStore, HandlerError, MemoryStore, StoreFailure,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, StoreError, Token},
     testing::{CircaSigner, FakeClock},
-};
-use receiving::{
-    DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, NOW, Request, SECRET, ScriptedStore, UNAVAILABLE, answer, circa,
-    circa_body, circularo, circularo_body, header, routes, seconds, settle,
 };
 use tokio::time::Instant;
 
@@ -750,7 +746,7 @@ async fn who_waits_for_a_run_whose_task_is_gone_runs_itself() {
     let endpoint = Endpoint::new(circa(), gate.routes());
     let request = Request::circa("evt_1");
     let head = (request.method, &request.headers[..]);
-    let body = receiving::Body::whole(request.body.clone());
+    let body = Body::whole(request.body.clone());
     let circa_receiver::Reception::Admitted(admitted, handler) =
         endpoint.receiver.receive(&head, body, &endpoint.routes).await
     else {

@@ -1,5 +1,4 @@
 //! The envelope, rule by rule: what a signed body must hold to be an event, what is kept of it, and what unsigned headers may say beside it.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use circa_receiver::{
     AnyEvent, Rejection, Secret, Verifier,

@@ -1,5 +1,4 @@
 //! Typed events: every documented shape decodes into its type, what is unknown stays data, and no event becomes an event of another type.
-#![allow(clippy::unwrap_used)]
 
 use circa_receiver::{
     AnyEvent, DecodeError, Event, EventData, EventKind, Sender, Verifier,

@@ -1,18 +1,14 @@
 //! What is refused or warned of when a receiver is built, and secrets that rotate: contract, sections 3 and 4.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::time::Duration;
 
+use crate::support::receiving::{
+    Body, Endpoint, Gate, HANDLED, NOW, Notes, OTHER_SECRET, Request, SECRET, Step, UNAUTHORIZED, answer, circa,
+    circa_body, circularo, circularo_body, seconds, settle,
+};
 use circa_receiver::{
     Builder, ConfigError, ConfigWarning, Mode, Receiver, Secret, SecretError, Secrets, Sender, ToleranceError,
     testing::{CircaSigner, CircularoSigner, FakeClock},
-};
-use receiving::{
-    Body, Endpoint, Gate, HANDLED, NOW, Notes, OTHER_SECRET, Request, SECRET, Step, UNAUTHORIZED, answer, circa,
-    circa_body, circularo, circularo_body, seconds,
 };
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -268,7 +264,7 @@ async fn secrets_swapped_while_a_body_is_read_are_used_as_one_set() {
     let by_new = reading("evt_new", CircaSigner::new(secret(1)));
     let by_both = reading("evt_both", CircaSigner::new(secret(0)).and(secret(1)));
     let by_kept = reading("evt_kept", CircaSigner::new(SECRET));
-    receiving::settle().await;
+    settle().await;
     endpoint.receiver.clone().replace_secrets(new);
     for (id, signs, expected) in [("evt_1", 1, HANDLED), ("evt_2", 0, UNAUTHORIZED)] {
         let request = Request::circa(id).resigned(&CircaSigner::new(secret(signs)), NOW);

@@ -1,8 +1,4 @@
 //! A request and its task, dropped at every await: nothing is lost, nothing is stuck, nothing is handled by halves and left so.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{
     future::Future,
@@ -16,14 +12,14 @@ use std::{
     time::Duration,
 };
 
+use crate::support::receiving::{
+    Body, DUPLICATE, Endpoint, Fault, HANDLED, NOW, Request, SECRET, ScriptedStore, Step, answer, circa, circa_body,
+    routes, seconds, settle,
+};
 use async_trait::async_trait;
 use circa_receiver::{
     BoxError, DeadLetter, DeadLetterSink, HandlerError, PortableHandler, Reception, Response, Routes,
     testing::CircaSigner,
-};
-use receiving::{
-    Body, DUPLICATE, Endpoint, Fault, HANDLED, NOW, Request, SECRET, ScriptedStore, Step, answer, circa, circa_body,
-    routes, seconds, settle,
 };
 use tokio::{sync::oneshot, time::Instant};
 

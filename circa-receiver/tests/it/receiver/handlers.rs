@@ -1,8 +1,4 @@
 //! Handlers: how they end, and what the sender is told: contract, section 8.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{
     collections::VecDeque,
@@ -13,17 +9,17 @@ use std::{
     time::Duration,
 };
 
+use crate::support::receiving::{
+    Body, DEAD_LETTERED, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, IGNORED, NOW, Request, SECRET,
+    ScriptedStore, Step, UNAVAILABLE, answer, circa, circa_body, circularo, circularo_body, header, routes, seconds,
+    settle,
+};
 use async_trait::async_trait;
 use circa_receiver::{
     AnyEvent, BoxError, Builder, DeadLetter, DeadLetterSink, Event, EventData, HandlerError, Mode, Outcome,
     PortableHandler, Reception, RouteError, Routes, Sender,
     event::{DatapointPulled, DocumentSigned, WebhookTest},
     testing::CircaSigner,
-};
-use receiving::{
-    Body, DEAD_LETTERED, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, IGNORED, NOW, Request, SECRET,
-    ScriptedStore, Step, UNAVAILABLE, answer, circa, circa_body, circularo, circularo_body, header, routes, seconds,
-    settle,
 };
 use tokio::{sync::Semaphore, time::Instant};
 

@@ -1,20 +1,16 @@
 //! The order of the checks, and the answer to each failure: contract, section 1.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
+use crate::support::receiving::{
+    Body, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, IGNORED, NOW, OTHER_SECRET, Request, SECRET,
+    ScriptedStore, Step, UNAUTHORIZED, UNAVAILABLE, answer, circa, circa_body, circularo, circularo_body, header,
+    routes, seconds, settle,
+};
 use bytes::Bytes;
 use circa_receiver::{
     AnyEvent, Builder, HandlerError, Mode, Receiver, Response, Routes, Secret, Sender,
     testing::{CircaSigner, CircularoSigner, FakeClock},
-};
-use receiving::{
-    Body, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, IGNORED, NOW, OTHER_SECRET, Request, SECRET,
-    ScriptedStore, Step, UNAUTHORIZED, UNAVAILABLE, answer, circa, circa_body, circularo, circularo_body, header,
-    routes, seconds,
 };
 use tokio::time::Instant;
 
@@ -516,7 +512,7 @@ async fn a_dropped_request_gives_its_place_back() {
         let endpoint = endpoint.clone();
         async move { endpoint.deliver_with(&Request::circa("evt_1"), Body::new([Step::Stall])).await }
     });
-    receiving::settle().await;
+    settle().await;
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_2")).await), UNAVAILABLE, "taken while the body is read");
     reading.abort();
     assert!(reading.await.unwrap_err().is_cancelled());
@@ -757,12 +753,12 @@ async fn a_place_is_kept_until_the_claim_is_decided_though_the_sender_has_hung_u
     let _running = endpoint.spawn(&Request::circa("evt_1"));
     gate.arrival().await;
     let hung_up = endpoint.spawn(&Request::circa("evt_1"));
-    receiving::settle().await;
+    settle().await;
     hung_up.abort();
     let _ = hung_up.await;
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_2")).await), (503, "service unavailable"));
     gate.let_go(2);
-    receiving::settle().await;
+    settle().await;
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_2")).await), HANDLED);
 }
 

@@ -1,8 +1,4 @@
 //! Shutdown: the intake stops, what runs may end, what does not end is given back: contract, section 8.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{
     sync::{
@@ -12,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::{DedupStore, testing::CircaSigner};
-use receiving::{
+use crate::support::receiving::{
     Body, Endpoint, FAILED, Fault, Gate, HANDLED, NOW, Request, SECRET, ScriptedStore, Step, UNAUTHORIZED, UNAVAILABLE,
     answer, circa, circa_body, header, routes, seconds, settle,
 };
+use circa_receiver::{DedupStore, testing::CircaSigner};
 use tokio::{task::JoinHandle, time::Instant};
 
 fn shut_down(endpoint: &Endpoint) -> JoinHandle<Duration> {

@@ -1,8 +1,4 @@
 //! A dedup store whose answers are late, lost or odd: the event is neither stuck nor asked for without pause.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod receiving;
 
 use std::{
     sync::{
@@ -12,12 +8,14 @@ use std::{
     time::Duration,
 };
 
+use crate::support::receiving::{
+    DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, seconds, settle,
+};
 use async_trait::async_trait;
 use circa_receiver::{
     DedupStore,
     dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
 };
-use receiving::{DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, seconds};
 
 /// A store whose clock is coarse says that a lease lapses in 0 s while it still holds.
 struct Coarse(Arc<AtomicUsize>);
@@ -78,7 +76,7 @@ async fn a_lost_claim_is_told_once() {
     assert_eq!(answer(&there.deliver(&Request::circa("evt_1")).await), HANDLED);
     tokio::time::sleep(seconds(65)).await;
     gate.let_go(1);
-    receiving::settle().await;
+    settle().await;
     assert_eq!(here.notes.count("claim lost"), 1, "{:?}", here.notes.all());
 }
 

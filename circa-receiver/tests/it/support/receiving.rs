@@ -1,6 +1,5 @@
 //! What the tests of the receiver share: signed requests, bodies as streams, an observer that keeps notes, a clock that goes with
 //! tokio's, a store that fails on demand.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,6 +1,4 @@
 //! The simulated senders: they keep the documented schedule to the second, catch what broken receivers do, and find nothing wrong with ours.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     cell::RefCell,

@@ -1,5 +1,4 @@
 //! Known answers from outside: those of the senders' specification, and Wycheproof's for HMAC-SHA256.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use circa_receiver::{
     Rejection, Secret, Verified, Verifier,

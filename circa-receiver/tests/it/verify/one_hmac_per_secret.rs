@@ -1,5 +1,4 @@
 //! The body is hashed once for each secret, however many signatures a header offers: counted, so that no clock is needed.
-#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 

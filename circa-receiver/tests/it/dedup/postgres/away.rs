@@ -16,11 +16,9 @@ use circa_receiver::{
     },
 };
 
-use crate::{
-    DONE, LEASE, RETENTION, all_operations_work, handle, key, options, pool,
-    receiving::{DUPLICATE, Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa},
-    request, win,
-};
+use crate::support::receiving::{DUPLICATE, Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa};
+
+use super::{DONE, LEASE, RETENTION, all_operations_work, handle, key, options, pool, request, win};
 
 /// The store's own timeout, and some time for a busy machine.
 const BOUND: Duration = Duration::from_millis(1_200);

@@ -8,7 +8,7 @@ use circa_receiver::{
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, Token, sqlx},
 };
 
-use crate::{DONE, LEASE, RETENTION, handle, key, options, pool, request, win};
+use super::{DONE, LEASE, RETENTION, handle, key, options, pool, request, win};
 
 /// Transactions that wrote something so far, and the commits that they cost.
 fn written(server: &PostgresServer) -> u64 {
@@ -61,7 +61,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: cargo test --release --features postgres --test postgres_store measures -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release --features postgres --test it postgres::cost::measures -- --ignored --nocapture"]
 async fn measures_a_claim_beside_a_commit() {
     let server = PostgresServer::start();
     let store = PostgresStore::connect(&server.url()).unwrap();
@@ -97,7 +97,7 @@ async fn measures_a_claim_beside_a_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: cargo test --release --features postgres --test postgres_store measures -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release --features postgres --test it postgres::cost::measures -- --ignored --nocapture"]
 async fn measures_bytes_per_entry() {
     const ENTRIES: usize = 200_000;
     // Whether the disk has it or not, it is as large.

@@ -1,15 +1,8 @@
 //! The PostgreSQL store against a real server: what every store must do, and what only this one must.
-#![cfg(feature = "postgres")]
-#![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "postgres_store/away.rs"]
 mod away;
-#[path = "postgres_store/cost.rs"]
 mod cost;
-mod receiving;
-#[path = "postgres_store/schema.rs"]
 mod schema;
-#[path = "postgres_store/sweep.rs"]
 mod sweep;
 
 use std::{

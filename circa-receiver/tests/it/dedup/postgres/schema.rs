@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use circa_receiver::{DedupStore, dedup::PostgresStore};
 
-use crate::{all_operations_work, key, request, server, store};
+use super::{all_operations_work, key, request, server, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn migrates_again_and_at_once_in_a_schema_of_any_name() {
@@ -144,7 +144,7 @@ async fn prepared_statements_that_are_gone_are_prepared_again() {
     }
     server().sql(&format!("TRUNCATE {table}; ALTER TABLE {table} ALTER COLUMN token TYPE bigint"));
     all_operations_work(&store, "after numeric").await;
-    let pool = crate::pool(crate::options(server()), 1);
+    let pool = super::pool(super::options(server()), 1);
     let store = PostgresStore::new(pool.clone()).schema("prepared");
     for forgetting in ["DEALLOCATE ALL", "DISCARD ALL"] {
         all_operations_work(&store, &format!("before {forgetting}")).await;

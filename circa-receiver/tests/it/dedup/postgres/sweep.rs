@@ -10,7 +10,7 @@ use circa_receiver::{
     dedup::{ClaimAnswer, PostgresStore},
 };
 
-use crate::{DONE, handle, key, options, pool, request, server, store, win};
+use super::{DONE, handle, key, options, pool, request, server, store, win};
 
 /// Lets time pass for the keys that have this in their ids.
 fn age(schema: &str, id: &str, by: &str) {
@@ -39,7 +39,7 @@ async fn only_what_ended_long_ago_is_swept() {
         let key = key(format!("<{id}>"));
         let token = win(&store, &key, 1).await;
         if done {
-            assert!(store.complete(&key, token, crate::RETENTION).await.unwrap());
+            assert!(store.complete(&key, token, super::RETENTION).await.unwrap());
         }
         age("sweeping", &format!("<{id}>"), by);
         assert_eq!(store.sweep().await.unwrap(), u64::from(!stays), "{id}");

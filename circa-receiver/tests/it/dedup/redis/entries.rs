@@ -144,7 +144,7 @@ async fn a_done_entry_is_small() {
     assert!(size <= 200, "{size} bytes");
 }
 
-/// Prints what the documentation says: `cargo test -p circa-receiver --features redis --test redis_store -- --ignored --nocapture memory`.
+/// Prints what the documentation says: `cargo test -p circa-receiver --features redis --test it -- --ignored --nocapture memory_of_done`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn memory_of_done_entries() {

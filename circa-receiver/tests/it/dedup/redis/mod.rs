@@ -1,13 +1,7 @@
 //! The Redis store: what every store must do, on one server and on a cluster, and what only a server that can fail must.
-#![cfg(feature = "redis")]
-#![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "redis_store/entries.rs"]
 mod entries;
-#[path = "redis_store/outages.rs"]
 mod outages;
-mod receiving;
-#[path = "redis_store/refusals.rs"]
 mod refusals;
 
 use std::{

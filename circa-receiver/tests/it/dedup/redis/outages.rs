@@ -14,11 +14,9 @@ use std::{
 
 use circa_receiver::{DedupStore, RedisStore, dedup::StoreError};
 
-use super::{
-    DONE, LEASE, RETENTION, ask, claim, event, every_call,
-    receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa},
-    win,
-};
+use crate::support::receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa};
+
+use super::{DONE, LEASE, RETENTION, ask, claim, event, every_call, win};
 
 /// The scripts are known to a server by their hashes, until it is restarted or told to forget them.
 #[tokio::test]

@@ -47,7 +47,7 @@ fn claims_until_it_is_killed() {
 
 fn killed_in_the_middle(file: &Path, round: usize) -> Vec<(String, Token)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::claims_until_it_is_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "dedup::sqlite::crash::claims_until_it_is_killed", "--ignored", "--nocapture"])
         .env(CRASH_FILE, file)
         .env(CRASH_ROUND, round.to_string())
         .stdout(Stdio::piped())

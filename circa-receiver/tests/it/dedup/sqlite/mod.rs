@@ -1,8 +1,5 @@
 //! The SQLite store: what every store must do, and what only one in a file must: shared by processes, it outlives them.
-#![cfg(feature = "sqlite")]
-#![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "sqlite_store/crash.rs"]
 mod crash;
 
 use std::{

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with one input, and what must hold whatever it is. Shared with `fuzz_corpus.rs`, which replays the corpora.
+//! What the fuzz targets do with one input, and what must hold whatever it is. `tests/fuzz_corpus.rs` replays the corpora.
 
 use std::sync::{
     Arc, LazyLock,
@@ -12,8 +12,7 @@ use circa_receiver::{
     testing::{CircaSigner, CircularoSigner, FakeClock},
 };
 
-#[path = "chunks.rs"]
-mod chunks;
+use crate::Chunks;
 
 const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
@@ -98,7 +97,7 @@ pub fn delivery(input: &[u8]) {
     let runs = Arc::new(AtomicUsize::new(0));
     let routes = Routes::new().on_type("webhook.test", count).on_type("documentSigned", count);
     let response = RUNTIME.block_on(async {
-        let chunks = chunks::Chunks::of(&Bytes::copy_from_slice(body), 7);
+        let chunks = Chunks::of(&Bytes::copy_from_slice(body), 7);
         match receiver.receive(&(method, &headers[..]), chunks, &routes).await {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {

@@ -10,11 +10,13 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-pub(crate) struct Chunks(VecDeque<Bytes>);
+/// A body that is at hand, chunk by chunk.
+#[derive(Debug)]
+pub struct Chunks(VecDeque<Bytes>);
 
 impl Chunks {
     /// The body in chunks of `size` bytes, after an empty one, which a server may hand over as well.
-    pub(crate) fn of(body: &Bytes, size: usize) -> Self {
+    pub fn of(body: &Bytes, size: usize) -> Self {
         let chunks = (0..body.len()).step_by(size).map(|at| body.slice(at..body.len().min(at + size)));
         Self(std::iter::once(Bytes::new()).chain(chunks).collect())
     }

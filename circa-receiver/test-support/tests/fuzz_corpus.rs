@@ -1,14 +1,12 @@
 //! Replays the fuzz targets' corpora, so that every `cargo test` runs what the fuzzers run; finds of theirs are added as files.
-#![cfg(feature = "receiver")]
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
 
-#[path = "support/fuzz.rs"]
-mod fuzz;
+use circa_receiver_test_support::fuzz;
 
 fn replay(target: &str, run: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut replayed = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
