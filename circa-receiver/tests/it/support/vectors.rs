@@ -10,6 +10,7 @@ const CASES: &str = include_str!("../../vectors/cases.json");
 /// One case; a field or a value that is not known here fails the reading, so that no rule in the data goes unheard.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "receiver"), expect(dead_code, reason = "for a whole receiver"))]
 pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) what: String,
@@ -83,6 +84,7 @@ pub(crate) struct Repeat {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "receiver"), expect(dead_code, reason = "for a whole receiver"))]
 pub(crate) struct Expect {
     pub(crate) verdict: Verdict,
     pub(crate) reason: Option<String>,

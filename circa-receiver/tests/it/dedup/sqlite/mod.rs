@@ -1,6 +1,9 @@
 //! The SQLite store: what every store must do, and what only one in a file must: shared by processes, it outlives them.
 
 mod crash;
+mod file;
+mod queue;
+mod space;
 
 use std::{
     fs,
@@ -9,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use circa_receiver::{
@@ -166,219 +169,6 @@ async fn a_token_is_fenced_across_stores() {
     assert!(complete(&second, &key("1"), token).await);
 }
 
-/// Many processes may start at once, where there is no file yet.
-#[test]
-fn stores_that_make_the_same_file_at_once_share_it() {
-    for round in 0..10 {
-        let folder = Folder::new();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| folder.store());
-            }
-        });
-        assert_eq!(count(&folder.connection()), 0, "round {round}");
-    }
-}
-
-#[test]
-fn files_that_cannot_be_a_store_are_refused_and_left_alone() {
-    type Prepare = fn(&Folder) -> PathBuf;
-    let rows: [(&str, Prepare, &str); 8] = [
-        ("no directory", |folder| folder.0.join("absent/claims.sqlite"), "does not exist: create it"),
-        (
-            "a text",
-            |folder| {
-                fs::write(folder.file(), "a text of some length that is no database at all. ".repeat(100)).unwrap();
-                folder.file()
-            },
-            "is no SQLite database",
-        ),
-        (
-            "a short text",
-            |folder| {
-                fs::write(folder.file(), "short").unwrap();
-                folder.file()
-            },
-            "is no SQLite database",
-        ),
-        (
-            "a database of something else",
-            |folder| {
-                folder.connection().execute_batch("CREATE TABLE claims (id)").unwrap();
-                folder.file()
-            },
-            "of something else",
-        ),
-        (
-            "a database of something else, with our version",
-            |folder| {
-                folder.connection().execute_batch("CREATE TABLE claims (id); PRAGMA user_version = 1").unwrap();
-                folder.file()
-            },
-            "of something else",
-        ),
-        (
-            "another version",
-            |folder| {
-                drop(folder.store());
-                folder.connection().execute_batch("PRAGMA user_version = 2").unwrap();
-                folder.file()
-            },
-            "has schema version 2",
-        ),
-        ("a directory", |folder| folder.0.clone(), "cannot be opened"),
-        ("no name", |_| PathBuf::new(), "cannot be opened"),
-    ];
-    for (name, prepare, reason) in rows {
-        let folder = Folder::new();
-        let path = prepare(&folder);
-        let before = fs::read(&path).ok();
-        let error = SqliteStore::open(&path).expect_err(name);
-        assert!(error.to_string().contains(reason), "{name}: {error}");
-        assert_eq!(format!("{error:?}"), error.to_string(), "{name}");
-        assert_eq!(fs::read(&path).ok(), before, "{name}: the file was changed");
-    }
-}
-
-/// A path is a path: what SQLite would take for a URI or for memory is a file too.
-#[tokio::test]
-async fn a_path_is_never_a_uri() {
-    let folder = Folder::new();
-    for name in ["file:claims?mode=memory", "claims%20.sqlite", "ü 'claims'.sqlite"] {
-        let path = folder.0.join(name);
-        let store = SqliteStore::open(&path).unwrap();
-        win(&store, &key("1"), 1).await;
-        assert!(path.is_file(), "{name}");
-    }
-}
-
-/// A program that holds the file's lock makes calls fail, all in time, and not more of them wait than there is room for.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_locked_file_fails_calls_in_time_and_recovers() {
-    let folder = Folder::new();
-    let store = Arc::new(folder.store());
-    let other = folder.connection();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let started = Instant::now();
-    // One waits for the lock, the queue is full of others, and the rest is refused at once.
-    let first = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move { try_claim(&store, &key("first"), 0).await })
-    };
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let calls: Vec<_> = (1..=1_100_u128)
-        .map(|call| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let answer = tokio::time::timeout(Duration::from_secs(1), try_claim(&store, &key(call), call)).await;
-                answer.map(|answer| answer.unwrap_err().to_string())
-            })
-        })
-        .collect();
-    let mut refused = 0;
-    for call in calls {
-        // Those that wait in vain for a second are dropped, as a receiver drops them after two.
-        if let Ok(error) = call.await.unwrap() {
-            assert!(error.contains("1024 calls wait") || error.contains("locked"), "{error}");
-            refused += usize::from(error.contains("1024 calls wait"));
-        }
-    }
-    assert!((1..=1_100 - 1_024).contains(&refused), "{refused} were refused at once");
-    let error = first.await.unwrap().unwrap_err().to_string();
-    assert!(error.contains("locked"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    // The queue is empty once the thread has passed over what was dropped.
-    let check = async || loop {
-        match store.check().await {
-            Err(error) if error.to_string().contains("1024 calls wait") => tokio::task::yield_now().await,
-            answer => break answer.map_err(|error| error.to_string()),
-        }
-    };
-    assert!(check().await.unwrap_err().contains("locked"), "it says so");
-    other.execute_batch("ROLLBACK").unwrap();
-    check().await.unwrap();
-    win(&store, &key("first"), 1).await;
-    assert_eq!(count(&folder.connection()), 1, "what failed was done");
-}
-
-/// Nobody waits for them: done all the same, they would hold their events until the lease ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn calls_dropped_while_they_queue_are_not_done() {
-    let folder = Folder::new();
-    let store = Arc::new(folder.store());
-    let other = folder.connection();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let first = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move { try_claim(&store, &key("first"), 0).await })
-    };
-    // Until the thread has taken it, and waits for the lock.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    for call in 1..=50 {
-        let dropped = tokio::time::timeout(Duration::from_millis(1), try_claim(&store, &key(call), call)).await;
-        assert!(dropped.is_err(), "call {call} did not wait");
-    }
-    other.execute_batch("ROLLBACK").unwrap();
-    assert!(matches!(first.await.unwrap(), Ok(ClaimAnswer::Won(_))));
-    store.check().await.unwrap();
-    assert_eq!(count(&other), 1);
-}
-
-#[tokio::test]
-async fn a_file_that_was_removed_is_told() {
-    let folder = Folder::new();
-    let store = folder.store();
-    store.check().await.unwrap();
-    fs::remove_file(folder.file()).unwrap();
-    let error = store.check().await.unwrap_err().to_string();
-    assert!(error.contains("was removed"), "{error}");
-}
-
-/// Contract, section 7: bounded. Rows whose time is long over go, a bounded number with each group; those of late holders stay for a while.
-#[tokio::test]
-async fn rows_whose_time_is_over_are_swept_in_steps() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let other = folder.connection();
-    other
-        .execute_batch(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-             INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT CAST('old' || i AS BLOB), i, zeroblob(32), NULL, 1000 FROM n;",
-        )
-        .unwrap();
-    let late = win(&store, &key("late"), 1).await;
-    other.execute("UPDATE claims SET ends = unixepoch() * 1000 - 1000 WHERE token = ?1", [late.0 as i64]).unwrap();
-    let mut left = count(&other);
-    let started = Instant::now();
-    while left > 1 {
-        store.check().await.unwrap();
-        let now = count(&other);
-        assert!((0..=512).contains(&(left - now)), "{} at once", left - now);
-        left = now;
-        assert!(started.elapsed() < Duration::from_secs(20), "{left} are left");
-    }
-    assert!(complete(&store, &key("late"), late).await, "a late holder completes what nobody took over");
-    assert_eq!(claim(&store, &key("late"), 2).await, DONE);
-}
-
-/// Statements go by an index, however many rows there are.
-#[test]
-fn no_statement_scans_the_table() {
-    let folder = Folder::new();
-    drop(folder.store());
-    let connection = folder.connection();
-    for (statement, index) in [
-        ("SELECT token FROM claims WHERE hash = 0 AND key = x'00'", "INDEX claims_by_hash"),
-        ("DELETE FROM claims WHERE hash = 0 AND key = x'00' AND holder IS NULL AND ends > 0", "INDEX claims_by_hash"),
-        ("UPDATE claims SET ends = 0 WHERE token = 1 AND key = x'00'", "INTEGER PRIMARY KEY"),
-        ("SELECT token FROM claims WHERE ends <= 0 ORDER BY ends LIMIT 512", "COVERING INDEX claims_by_end"),
-    ] {
-        let plan: String =
-            connection.query_row(&format!("EXPLAIN QUERY PLAN {statement}"), [], |row| row.get("detail")).unwrap();
-        assert!(plan.starts_with(&format!("SEARCH claims USING {index}")), "{statement}: {plan}");
-    }
-}
-
 /// Durations that reach beyond the end of time do not overflow, and tokens that cannot be are nobody's.
 #[tokio::test]
 async fn extremes_hold() {
@@ -395,38 +185,4 @@ async fn extremes_hold() {
     assert!(store.renew(&key, token, Duration::MAX).await.unwrap());
     assert!(store.complete(&key, token, Duration::MAX).await.unwrap());
     assert_eq!(claim(&store, &key, 2).await, DONE);
-}
-
-/// As the documentation says: about 170 B an entry with an event id of 40 bytes.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_entry_takes_a_few_hundred_bytes() {
-    let entries: usize = std::env::var("CIRCA_SQLITE_ENTRIES").map_or(20_000, |entries| entries.parse().unwrap());
-    let folder = Folder::new();
-    let store = Arc::new(folder.store());
-    let started = Instant::now();
-    let tasks: Vec<_> = (0..250)
-        .map(|task| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                for entry in (task..entries).step_by(250) {
-                    // Ids of 40 bytes in no order, as senders' are.
-                    let scattered = (entry as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-                    let key = Key::new("circa", &format!("evt_{scattered:036x}"));
-                    let token = win(&store, &key, entry as u128).await;
-                    assert!(complete(&store, &key, token).await);
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let took = started.elapsed();
-    folder.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    let bytes = fs::metadata(folder.file()).unwrap().len() / entries as u64;
-    println!(
-        "{entries} entries: {bytes} B each, {:.0} claims and completes a second",
-        2.0 * entries as f64 / took.as_secs_f64()
-    );
-    assert!(bytes <= 220, "{bytes} B an entry");
 }
