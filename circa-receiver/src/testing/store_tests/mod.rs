@@ -50,6 +50,7 @@
 //! The rows use keys of their own, so that they can share a server; entries that they leave there lapse within 10 minutes.
 
 pub mod behaviours;
+mod in_time;
 mod subject;
 #[cfg(test)]
 mod tests;

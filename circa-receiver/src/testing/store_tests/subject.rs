@@ -80,7 +80,8 @@ impl Subject {
         self
     }
 
-    /// How long before a deadline the store is asked, less than half of lease and retention. Default 300 ms: a call that takes longer fails its row.
+    /// How long before a deadline the store is asked, less than half of lease and retention. Default 300 ms. A row that asks too late, because the
+    /// machine or the store was slow, begins again; it fails when it was late 20 times.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
