@@ -1,14 +1,16 @@
 //! A server that cannot be used, or not in the way it was configured: an error that says so, without the password.
 
 use circa_receiver_test_support::redis::RedisServer;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use circa_receiver::{
     DedupStore, RedisStore,
     dedup::{StoreError, Token},
 };
 
-use super::{DONE, RETENTION, ask, claim, event, every_call, place, win};
+use tokio::time::Instant;
+
+use super::{DONE, RETENTION, ask, claim, connected, event, every_call, place, store_of, win};
 
 /// An error tells what is wrong with the configuration, and never the password.
 #[tokio::test]
@@ -40,7 +42,7 @@ async fn wrong_urls_and_passwords_are_told_without_the_password() {
         }
     }
     let url = format!("redis://:right-secret@127.0.0.1:{port}");
-    let store = RedisStore::connect(&url).await.unwrap();
+    let store = connected(|| RedisStore::connect(&url)).await;
     win(&store, &event(1), 1).await;
     assert!(!format!("{store:?}").contains("secret"), "{store:?}");
 }
@@ -50,6 +52,7 @@ async fn wrong_urls_and_passwords_are_told_without_the_password() {
 async fn a_start_on_a_frozen_server_ends_in_time() {
     let server = RedisServer::start();
     server.freeze();
+    tokio::time::pause();
     let started = Instant::now();
     let error = RedisStore::connect(&server.url()).await.unwrap_err();
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
@@ -60,7 +63,7 @@ async fn a_start_on_a_frozen_server_ends_in_time() {
 #[tokio::test]
 async fn what_the_server_refuses_is_an_error_until_it_does_not() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = store_of(&server).await;
     let rows = [
         ("a full server", "OOM", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
         ("a replica", "ReadOnly", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
@@ -84,7 +87,7 @@ async fn what_the_server_refuses_is_an_error_until_it_does_not() {
 #[tokio::test]
 async fn what_is_not_the_stores_own_is_an_error() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = store_of(&server).await;
     let key = event(1);
     let rows: [(&str, &[u8]); 4] =
         [("empty", b""), ("text", b"hello"), ("digits", b"1234567890123456789"), ("a state alone", b"P")];
@@ -108,13 +111,13 @@ async fn key_prefixes_keep_stores_apart() {
     let server = RedisServer::start();
     let key = event(1);
     for prefix in ["", "a", "ab", "a:", "{a}", "ü", "circa-receiver:x"] {
-        let store = RedisStore::connect(&server.url()).await.unwrap().key_prefix(prefix);
+        let store = store_of(&server).await.key_prefix(prefix);
         let token = win(&store, &key, 1).await;
         assert!(store.complete(&key, token, RETENTION).await.unwrap(), "{prefix:?}");
         assert_eq!(claim(&store, &key, 2).await.unwrap(), DONE, "{prefix:?}");
         let place = [prefix.as_bytes(), key.as_bytes()].concat();
         assert_eq!(ask::<u32>(&server, &[b"EXISTS", &place]), 1, "{prefix:?}");
     }
-    let other = RedisStore::connect(&server.url()).await.unwrap();
+    let other = store_of(&server).await;
     win(&other, &key, 1).await;
 }
