@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use circa_receiver::{
     DedupStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, Token, sqlx},
+    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token, sqlx},
 };
 
-use super::{DONE, LEASE, RETENTION, handle, key, options, pool, request, win};
+use super::{DONE, LEASE, RETENTION, handle, key, options, patient, pool, request, win};
 
 /// Transactions that wrote something so far, and the commits that they cost.
 fn written(server: &PostgresServer) -> u64 {
@@ -18,7 +18,7 @@ fn written(server: &PostgresServer) -> u64 {
 #[tokio::test]
 async fn a_handled_event_costs_two_commits_and_a_duplicate_none() {
     let server = PostgresServer::start_with(&["autovacuum=off"]);
-    let store = PostgresStore::connect(&server.url()).unwrap();
+    let store = patient(&server);
     store.migrate().await.unwrap();
     let start = written(&server);
     for id in 0..20 {
@@ -41,7 +41,7 @@ async fn a_handled_event_costs_two_commits_and_a_duplicate_none() {
 #[tokio::test]
 async fn a_complete_writes_to_no_index() {
     let server = PostgresServer::start_with(&["autovacuum=off"]);
-    let store = PostgresStore::connect(&server.url()).unwrap();
+    let store = patient(&server);
     store.migrate().await.unwrap();
     for id in 0..1_000 {
         let key = key(id);
@@ -64,7 +64,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[ignore = "a measurement: cargo test --release --features postgres --test it postgres::cost::measures -- --ignored --nocapture"]
 async fn measures_a_claim_beside_a_commit() {
     let server = PostgresServer::start();
-    let store = PostgresStore::connect(&server.url()).unwrap();
+    let store = patient(&server);
     store.migrate().await.unwrap();
     let bare = pool(options(&server), 8);
     sqlx::raw_sql("CREATE TABLE bare (id bigint PRIMARY KEY, data bytea)").execute(&bare).await.unwrap();
@@ -102,7 +102,7 @@ async fn measures_bytes_per_entry() {
     const ENTRIES: usize = 200_000;
     // Whether the disk has it or not, it is as large.
     let server = PostgresServer::start_with(&["fsync=off"]);
-    let store = std::sync::Arc::new(PostgresStore::connect(&server.url()).unwrap());
+    let store = std::sync::Arc::new(patient(&server));
     store.migrate().await.unwrap();
     let started = Instant::now();
     let tasks: Vec<_> = (0..16)

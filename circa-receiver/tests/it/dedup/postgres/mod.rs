@@ -23,6 +23,7 @@ use circa_receiver::{
 };
 use circa_receiver_test_support::postgres::PostgresServer;
 
+const PATIENCE: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 const DONE: ClaimAnswer = ClaimAnswer::Done { same_body: true };
@@ -33,14 +34,21 @@ fn server() -> &'static PostgresServer {
     SERVER.get_or_init(|| PostgresServer::start_with(&["max_connections=300"]))
 }
 
+/// A store that waits longer than by default, for a machine that has other things to do, and has a connection for each thread that asks, and for each
+/// connection that is on its way back to the pool.
+fn patient(server: &PostgresServer) -> PostgresStore {
+    PostgresStore::connect(&server.url()).unwrap().connections(16).timeout(PATIENCE)
+}
+
 async fn store(schema: &str) -> PostgresStore {
-    let store = PostgresStore::connect(&server().url()).unwrap().schema(schema);
+    let store = patient(server()).schema(schema);
     store.migrate().await.unwrap();
     store
 }
 
 async fn subject() -> Subject {
-    Subject::new(store("behaviours").await).entries(20_000)
+    // As many calls at once as the store has connections: more would wait for one.
+    Subject::new(store("behaviours").await).entries(20_000).in_flight(8)
 }
 
 /// With a server of its own, which can be taken away.
@@ -120,7 +128,7 @@ async fn works_on_a_pool_whatever_its_settings() {
         ("enable_indexscan", "off"),
     ] {
         let pool = pool(options(server()).options([(setting, value)]), 2);
-        let store = PostgresStore::new(pool).schema("settings");
+        let store = PostgresStore::new(pool).schema("settings").timeout(PATIENCE);
         all_operations_work(&store, &format!("{setting}={value}")).await;
     }
 }
@@ -131,7 +139,7 @@ async fn races_are_decided_under_every_isolation() {
     store("isolation").await;
     for level in ["read committed", "repeatable read", "serializable"] {
         let options = options(server()).options([("default_transaction_isolation", level)]);
-        let store = Arc::new(PostgresStore::new(pool(options, 8)).schema("isolation"));
+        let store = Arc::new(PostgresStore::new(pool(options, 16)).schema("isolation").timeout(PATIENCE));
         for round in 0..30 {
             let key = key(format!("{level}, {round}"));
             let claims: Vec<_> = (0..8)
@@ -162,7 +170,8 @@ async fn an_exhausted_pool_is_an_error_in_time() {
     let taken = pool.acquire().await.unwrap();
     let started = std::time::Instant::now();
     let error = store.claim(request(&key("exhausted"), 1)).await.unwrap_err().to_string();
-    assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
+    // After 500 ms on a machine that has nothing else to do; the pool would wait for 30 s.
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(error.contains("all connections of the pool are in use"), "{error}");
     drop(taken);
     all_operations_work(&store, "exhausted").await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use circa_receiver::{DedupStore, dedup::PostgresStore};
 
-use super::{all_operations_work, key, request, server, store};
+use super::{PATIENCE, all_operations_work, key, patient, request, server, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn migrates_again_and_at_once_in_a_schema_of_any_name() {
@@ -25,8 +25,7 @@ async fn migrates_again_and_at_once_in_a_schema_of_any_name() {
         "Ünïcödé",
         longest.as_str(),
     ] {
-        let stores: Vec<_> =
-            (0..8).map(|_| Arc::new(PostgresStore::connect(&server().url()).unwrap().schema(schema))).collect();
+        let stores: Vec<_> = (0..8).map(|_| Arc::new(patient(server()).schema(schema))).collect();
         let migrations: Vec<_> = stores
             .iter()
             .map(|store| {
@@ -50,7 +49,7 @@ async fn migrates_again_and_at_once_in_a_schema_of_any_name() {
 
 #[tokio::test]
 async fn what_schema_sql_says_is_what_migrate_makes() {
-    let by_hand = PostgresStore::connect(&server().url()).unwrap().schema("by_hand");
+    let by_hand = patient(server()).schema("by_hand");
     server().sql("CREATE SCHEMA by_hand");
     server().sql(&by_hand.schema_sql());
     by_hand.check().await.unwrap();
@@ -63,7 +62,7 @@ async fn what_schema_sql_says_is_what_migrate_makes() {
 async fn a_missing_table_is_told_with_what_to_do() {
     server().sql("CREATE SCHEMA empty");
     for schema in ["empty", "no such schema"] {
-        let store = PostgresStore::connect(&server().url()).unwrap().schema(schema);
+        let store = patient(server()).schema(schema);
         let key = key("missing");
         for (operation, error) in [
             ("claim", store.claim(request(&key, 1)).await.unwrap_err()),
@@ -103,7 +102,7 @@ async fn a_role_needs_no_more_than_grants_sql_says_and_no_less() {
     let owner = store("least").await;
     server().sql("CREATE ROLE \"least role\" LOGIN");
     server().sql(&owner.grants_sql("least role"));
-    let role = || PostgresStore::connect(&server().url_as("least%20role")).unwrap().schema("least");
+    let role = || PostgresStore::connect(&server().url_as("least%20role")).unwrap().timeout(PATIENCE).schema("least");
     all_operations_work(&role(), "least").await;
     role().migrate().await.unwrap();
     let refused = role().schema("not yet there").migrate().await.unwrap_err().to_string();
