@@ -26,6 +26,8 @@ type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
 pub struct Subject {
     pub(super) store: Arc<dyn DedupStore>,
     passing: Arc<dyn Fn(Duration) -> Boxed + Send + Sync>,
+    /// It does not really sleep.
+    pub(super) moves_time: bool,
     pub(super) lease: Duration,
     pub(super) retention: Duration,
     pub(super) margin: Duration,
@@ -44,6 +46,7 @@ impl Subject {
         Self {
             store: Arc::new(store),
             passing: Arc::new(|time| Box::pin(tokio::time::sleep(time + SLACK))),
+            moves_time: false,
             lease: Duration::from_secs(1),
             retention: Duration::from_secs(2),
             margin: Duration::from_millis(300),
@@ -56,13 +59,15 @@ impl Subject {
         }
     }
 
-    /// How the store's time passes: by really sleeping unless told otherwise. A store on a [`FakeClock`](crate::testing::FakeClock) moves that.
+    /// How the store's time is moved, where it need not really pass: a store on a [`FakeClock`](crate::testing::FakeClock) moves that. It is asked for
+    /// hours in all. By default the rows really sleep.
     #[must_use]
     pub fn passing<F: Future<Output = ()> + Send + 'static>(
         mut self,
         pass: impl Fn(Duration) -> F + Send + Sync + 'static,
     ) -> Self {
         self.passing = Arc::new(move |time| Box::pin(pass(time)));
+        self.moves_time = true;
         self
     }
 
