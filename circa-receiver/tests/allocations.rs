@@ -1,3 +1,5 @@
+//! A program of its own: `allocation-counter` replaces the allocator of the whole program.
+//!
 //! Verification allocates nothing: guarded by count, which does not depend on the clock.
 #![allow(clippy::unwrap_used)]
 

@@ -1,3 +1,6 @@
+//! A program of its own: it builds an optimised program and runs it under callgrind, for minutes, which must not delay the
+//! other tests.
+//!
 //! Instructions per delivery, part by part, do not rise: guarded by count, which does not depend on the clock.
 //!
 //! Runs `benches/instructions.rs`, optimised, under callgrind, and compares with `instructions.txt`. After a change that is meant to cost more or less,

@@ -1,8 +1,4 @@
-//! A shim: what is done with an input, and what must hold, stands in `tests/support/fuzz.rs`.
+//! A shim: what is done with an input, and what must hold, stands in `circa_receiver_test_support::fuzz`.
 #![no_main]
-#![allow(dead_code)]
 
-#[path = "../../tests/support/fuzz.rs"]
-mod fuzz;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::header(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| circa_receiver_test_support::fuzz::header(input));

@@ -1,8 +1,12 @@
-//! Real servers for tests and benches: each on a free loopback port, in a folder of its own, gone when dropped.
+//! What tests and benches share: real servers, bodies in chunks, and what the fuzz targets do.
 //!
-//! A server also ends when the test's process is killed: a watching shell sees its pipe close. A server program
-//! that is not installed is a panic that says what to install.
+//! A server listens on a free loopback port, in a folder of its own, and is gone when dropped. It also ends when the
+//! test's process is killed: a watching shell sees its pipe close. A server program that is not installed is a panic
+//! that says what to install.
 
+mod chunks;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod postgres;
 pub mod redis;
 
@@ -16,6 +20,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub use chunks::Chunks;
 
 /// How long a server may take until it is ready; a loaded machine is slow, a broken server takes for ever.
 pub const READY_WITHIN: Duration = Duration::from_secs(30);

@@ -47,9 +47,14 @@
 //! # run(subject, behaviours::absent_then_in_progress_then_done);
 //! ```
 //!
+//! Beside the rows that are each about one rule, `random_traces_are_answered_as_by_the_model` compares the store with a model, call by call, and
+//! prints the shortest trace that tells them apart. `STORE_TRACES=10000` makes it 10,000 traces in place of 64.
+//!
 //! The rows use keys of their own, so that they can share a server; entries that they leave there lapse within 10 minutes.
 
 pub mod behaviours;
+mod in_time;
+mod model;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -132,6 +137,7 @@ macro_rules! store_tests {
             a_release_dropped_at_any_await_can_be_repeated,
             a_forget_dropped_at_any_await_can_be_repeated,
             a_check_dropped_at_any_await_can_be_repeated,
+            random_traces_are_answered_as_by_the_model,
         }
         $crate::store_tests! { @rows run_alone, $subject:
             of_many_threads_exactly_one_wins_each_key,

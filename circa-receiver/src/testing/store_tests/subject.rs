@@ -23,6 +23,8 @@ type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
 pub struct Subject {
     pub(super) store: Arc<dyn DedupStore>,
     passing: Arc<dyn Fn(Duration) -> Boxed + Send + Sync>,
+    /// It does not really sleep.
+    pub(super) moves_time: bool,
     pub(super) lease: Duration,
     pub(super) retention: Duration,
     pub(super) margin: Duration,
@@ -41,6 +43,7 @@ impl Subject {
         Self {
             store: Arc::new(store),
             passing: Arc::new(|time| Box::pin(tokio::time::sleep(time + SLACK))),
+            moves_time: false,
             lease: Duration::from_secs(1),
             retention: Duration::from_secs(2),
             margin: Duration::from_millis(300),
@@ -53,13 +56,15 @@ impl Subject {
         }
     }
 
-    /// How the store's time passes: by really sleeping unless told otherwise. A store on a [`FakeClock`](crate::testing::FakeClock) moves that.
+    /// How the store's time is moved, where it need not really pass: a store on a [`FakeClock`](crate::testing::FakeClock) moves that. It is asked for
+    /// hours in all. By default the rows really sleep.
     #[must_use]
     pub fn passing<F: Future<Output = ()> + Send + 'static>(
         mut self,
         pass: impl Fn(Duration) -> F + Send + Sync + 'static,
     ) -> Self {
         self.passing = Arc::new(move |time| Box::pin(pass(time)));
+        self.moves_time = true;
         self
     }
 
@@ -77,7 +82,8 @@ impl Subject {
         self
     }
 
-    /// How long before a deadline the store is asked, less than half of lease and retention. Default 300 ms: a call that takes longer fails its row.
+    /// How long before a deadline the store is asked, less than half of lease and retention. Default 300 ms. A row that asks too late, because the
+    /// machine or the store was slow, begins again; it fails when it was late 20 times.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{
     behaviours::*,
@@ -42,11 +43,21 @@ const TOKENS_START_AGAIN: Fault = 13;
 const ANSWERS_WITHOUT_SERVER: Fault = 14;
 const HANGS_WITHOUT_SERVER: Fault = 15;
 const STAYS_AWAY: Fault = 16;
+const COMPLETES_FOR_ANOTHER: Fault = 17;
+const REPEATS_FROM_MEMORY: Fault = 18;
 
 /// A memory store with a fault, whose server can be away.
+///
+/// A fault that only shows when two calls meet waits for the other call: each is found whenever its row runs, not by chance.
 struct Faulty<const FAULT: Fault> {
     inner: MemoryStore,
     last: Mutex<HashMap<Key, Token>>,
+    /// What each delivery won.
+    answers: Mutex<HashMap<u128, Token>>,
+    /// How many claims of a key have begun.
+    begun: watch::Sender<HashMap<Key, usize>>,
+    /// How many claims of a key were won.
+    won: watch::Sender<HashMap<Key, usize>>,
     entries: AtomicU64,
     locked: AtomicBool,
     server: &'static Server,
@@ -81,8 +92,21 @@ impl<const FAULT: Fault> Faulty<FAULT> {
 
     fn token(&self, key: &Key, token: Token) -> Token {
         let last = self.last.lock().unwrap().get(key).copied();
-        if FAULT == TOKENS_NOT_COMPARED { last.unwrap_or(token) } else { token }
+        match FAULT {
+            TOKENS_NOT_COMPARED | COMPLETES_FOR_ANOTHER => last.unwrap_or(token),
+            _ => token,
+        }
     }
+}
+
+fn count(claims: &watch::Sender<HashMap<Key, usize>>, key: &Key) {
+    claims.send_modify(|counts| *counts.entry(key.clone()).or_default() += 1);
+}
+
+/// Waits for the other side of a race.
+async fn reached(claims: &watch::Sender<HashMap<Key, usize>>, key: &Key, count: usize) {
+    let mut claims = claims.subscribe();
+    claims.wait_for(|counts| counts.get(key).is_some_and(|reached| *reached >= count)).await.unwrap();
 }
 
 #[async_trait]
@@ -105,14 +129,25 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
             let started = Instant::now();
             while started.elapsed() < Duration::from_nanos(500) * self.entries.load(Ordering::SeqCst) as u32 {}
         }
-        if FAULT == ASKS_THEN_WRITES && !self.last.lock().unwrap().contains_key(&key) {
-            tokio::task::yield_now().await;
-            self.last.lock().unwrap().insert(key.clone(), Token::new(1));
-            return Ok(ClaimAnswer::Won(Token::new(1)));
+        if FAULT == ASKS_THEN_WRITES {
+            let is_absent = !self.last.lock().unwrap().contains_key(&key);
+            count(&self.begun, &key);
+            if is_absent {
+                // The second claim asks before the first writes.
+                reached(&self.begun, &key, 2).await;
+                self.last.lock().unwrap().insert(key, Token::new(1));
+                return Ok(ClaimAnswer::Won(Token::new(1)));
+            }
+        }
+        let answered = self.answers.lock().unwrap().get(&nonce.get()).copied();
+        if let (REPEATS_FROM_MEMORY, Some(token)) = (FAULT, answered) {
+            return Ok(ClaimAnswer::Won(token));
         }
         let answer = self.inner.claim(request).await?;
         if let ClaimAnswer::Won(token) = answer {
-            self.last.lock().unwrap().insert(key, token);
+            self.answers.lock().unwrap().insert(nonce.get(), token);
+            self.last.lock().unwrap().insert(key.clone(), token);
+            count(&self.won, &key);
             if FAULT == TOKENS_START_AGAIN && self.server.restarts.load(Ordering::SeqCst) > 0 {
                 return Ok(ClaimAnswer::Won(Token::new(1)));
             }
@@ -134,6 +169,10 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
             RETENTION_ENDLESS => Duration::MAX,
             _ => retention,
         };
+        if FAULT == COMPLETES_FOR_ANOTHER {
+            // Late: another has taken over.
+            reached(&self.won, key, 2).await;
+        }
         self.inner.complete(&self.key(key), self.token(key, token), retention).await
     }
 
@@ -157,7 +196,8 @@ async fn subject<const FAULT: Fault>() -> Subject {
     let server: &'static Server = Box::leak(Box::default());
     let inner = MemoryStore::default().clock(clock.clone());
     let (last, entries, locked) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
-    Subject::new(Faulty::<FAULT> { inner, last, entries, locked, server })
+    let (answers, begun, won) = (Mutex::default(), watch::Sender::default(), watch::Sender::default());
+    Subject::new(Faulty::<FAULT> { inner, last, answers, begun, won, entries, locked, server })
         .passing(move |time| {
             clock.advance(time);
             ready(())
@@ -195,22 +235,24 @@ macro_rules! rows {
 }
 
 rows! {
-    TOKENS_NOT_COMPARED: a_stale_token_does_nothing, of_a_late_complete_and_a_take_over_one_succeeds;
-    BODY_NOT_KEPT: the_body_is_remembered_by_its_fingerprint, a_take_over_brings_its_own_body;
-    RENEWAL_DOES_NOTHING: a_renewed_lease_counts_from_the_renewal, what_was_never_claimed_is_not_held;
-    RETENTION_ENDLESS: a_done_event_is_remembered_for_the_retention, forget_removes_only_what_is_done;
+    TOKENS_NOT_COMPARED: a_stale_token_does_nothing, random_traces_are_answered_as_by_the_model;
+    COMPLETES_FOR_ANOTHER: of_a_late_complete_and_a_take_over_one_succeeds;
+    BODY_NOT_KEPT: the_body_is_remembered_by_its_fingerprint, a_take_over_brings_its_own_body, random_traces_are_answered_as_by_the_model;
+    RENEWAL_DOES_NOTHING: a_renewed_lease_counts_from_the_renewal, what_was_never_claimed_is_not_held, random_traces_are_answered_as_by_the_model;
+    RETENTION_ENDLESS: a_done_event_is_remembered_for_the_retention, forget_removes_only_what_is_done, random_traces_are_answered_as_by_the_model;
     LEASE_ENDLESS: a_lapsed_lease_is_taken_over_with_a_higher_token, of_many_threads_exactly_one_takes_over,
-        a_claim_dropped_at_any_await_lapses;
-    NONCE_IGNORED: the_same_delivery_may_repeat_its_claim, a_claim_dropped_at_any_await_can_be_repeated;
+        a_claim_dropped_at_any_await_lapses, random_traces_are_answered_as_by_the_model;
+    NONCE_IGNORED: the_same_delivery_may_repeat_its_claim, a_claim_dropped_at_any_await_can_be_repeated, random_traces_are_answered_as_by_the_model;
     KEYS_END_AT_NUL: no_two_keys_collide;
     KEYS_IN_ONE_CASE: no_two_keys_collide;
     ASKS_THEN_WRITES: of_many_threads_exactly_one_wins_each_key;
     LOCKED_WHEN_DROPPED: a_claim_dropped_at_any_await_can_be_repeated, a_claim_dropped_at_any_await_lapses;
     SEARCHES_ALL_IT_HAS: retained_entries_do_not_slow_the_store;
     COMPLETES_NOTHING: absent_then_in_progress_then_done, a_token_is_spent_by_complete,
-        a_complete_dropped_at_any_await_can_be_repeated;
+        a_complete_dropped_at_any_await_can_be_repeated, random_traces_are_answered_as_by_the_model;
     TOKENS_START_AGAIN: a_token_from_before_an_outage_stays_fenced;
     ANSWERS_WITHOUT_SERVER: calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back;
     HANGS_WITHOUT_SERVER: calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back;
     STAYS_AWAY: calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back;
+    REPEATS_FROM_MEMORY: random_traces_are_answered_as_by_the_model;
 }

@@ -1,8 +1,13 @@
 //! What becomes of a claim: in progress, done, released, forgotten.
 
+use std::time::Instant;
+
 use crate::dedup::{ClaimAnswer, Token};
 
-use super::super::subject::{DONE, HELD, Subject, in_progress, key, nonce, won};
+use super::super::{
+    in_time::{held_until, in_time},
+    subject::{DONE, HELD, Subject, in_progress, key, nonce, won},
+};
 
 /// The health check of a store that works succeeds.
 pub async fn a_store_that_works_says_so(subject: Subject) {
@@ -32,18 +37,22 @@ pub async fn a_released_claim_can_be_won_again(subject: Subject) {
 
 /// The nonce makes a claim whose answer was lost repeatable by the same delivery, and by no other.
 pub async fn the_same_delivery_may_repeat_its_claim(subject: Subject) {
-    let key = key();
-    let nonce = nonce();
-    let claim = async || subject.claim_briefly(&key, nonce).await.expect("the store answers a claim");
-    let first = won(claim().await);
-    subject.pass(subject.lease / 2).await;
-    let again = won(claim().await);
-    in_progress(subject.claim(&key).await);
-    // The lease counts from the repetition: its answer is the one that arrived.
-    subject.pass(subject.lease - subject.margin).await;
-    in_progress(subject.claim(&key).await);
-    assert!(subject.complete(&key, again).await, "{first:?} {again:?}");
-    assert_eq!(claim().await, DONE, "a done event is not won by repeating");
+    in_time(async || {
+        let (key, nonce) = (key(), nonce());
+        let claim = async || subject.claim_briefly(&key, nonce).await.expect("the store answers a claim");
+        let first = won(claim().await);
+        subject.pass(subject.lease / 2).await;
+        let ends = Instant::now() + subject.lease;
+        let again = won(claim().await);
+        held_until(ends, subject.claim(&key).await)?;
+        // The lease counts from the repetition: its answer is the one that arrived.
+        subject.pass(subject.lease - subject.margin).await;
+        held_until(ends, subject.claim(&key).await)?;
+        assert!(subject.complete(&key, again).await, "{first:?} {again:?}");
+        assert_eq!(claim().await, DONE, "a done event is not won by repeating");
+        Ok(())
+    })
+    .await;
 }
 
 /// Contract, section 7: same id with a different body: duplicate, and told apart.

@@ -11,6 +11,7 @@ mod outage;
 mod races;
 mod size;
 mod time;
+mod traces;
 
 pub use cancellation::{
     a_check_dropped_at_any_await_can_be_repeated, a_claim_dropped_at_any_await_can_be_repeated,
@@ -39,3 +40,4 @@ pub use time::{
     a_done_event_is_remembered_for_the_retention, a_lapsed_lease_is_taken_over_with_a_higher_token,
     a_renewed_lease_counts_from_the_renewal,
 };
+pub use traces::random_traces_are_answered_as_by_the_model;

@@ -1,0 +1,16 @@
+//! The core through its public API: one program whose modules mirror the folders of `src`. `support` holds what they share.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[cfg(feature = "receiver")]
+mod dedup;
+mod event;
+#[cfg(feature = "receiver")]
+mod receiver;
+#[cfg(feature = "receiver")]
+mod secrecy;
+mod support;
+#[cfg(feature = "receiver")]
+mod testing;
+#[cfg(feature = "receiver")]
+mod types;
+mod verify;

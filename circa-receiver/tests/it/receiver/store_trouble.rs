@@ -1,0 +1,97 @@
+//! A dedup store whose answers are late, lost or odd: the event is neither stuck nor asked for without pause.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::support::receiving::{
+    DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, seconds, settle,
+};
+use async_trait::async_trait;
+use circa_receiver::{
+    DedupStore,
+    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+};
+
+/// A store whose clock is coarse says that a lease lapses in 0 s while it still holds.
+struct Coarse(Arc<AtomicUsize>);
+
+#[async_trait]
+impl DedupStore for Coarse {
+    async fn claim(&self, _: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 5_000 {
+            return Ok(ClaimAnswer::Done { same_body: true });
+        }
+        Ok(ClaimAnswer::InProgress { retry_after: Duration::ZERO })
+    }
+    async fn renew(&self, _: &Key, _: Token, _: Duration) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn complete(&self, _: &Key, _: Token, _: Duration) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn release(&self, _: &Key, _: Token) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn forget(&self, _: &Key) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_is_not_asked_without_pause_though_it_says_to_come_back_at_once() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let endpoint = Endpoint::new(circa().dedup(Coarse(Arc::clone(&calls))), Gate::open().routes());
+    let _ = endpoint.deliver(&Request::circa("evt_1")).await;
+    assert!(calls.load(Ordering::SeqCst) < 100, "{} calls in 10 s", calls.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_whose_answer_was_lost_is_no_lost_claim() {
+    for fault in [Fault::DoneButFails, Fault::DoneButHangs] {
+        let store = ScriptedStore::memory();
+        store.script("complete", fault, 1);
+        let endpoint = Endpoint::new(circa().dedup(store), Gate::open().routes());
+        assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
+        assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), DUPLICATE);
+        assert_eq!(endpoint.notes.count("claim lost"), 0, "{fault:?}: {:?}", endpoint.notes.all());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_claim_is_told_once() {
+    let store = ScriptedStore::memory();
+    let (gate, other) = (Gate::closed(), Gate::open());
+    store.script("renew", Fault::Fail, 3);
+    let shared: Arc<dyn DedupStore> = Arc::new(store);
+    let here = Endpoint::new(circa().shared_dedup(Arc::clone(&shared)), gate.routes());
+    let there = Endpoint::new(circa().shared_dedup(shared), other.routes());
+    let _first = here.spawn(&Request::circa("evt_1"));
+    gate.arrival().await;
+    tokio::time::sleep(seconds(65)).await;
+    assert_eq!(answer(&there.deliver(&Request::circa("evt_1")).await), HANDLED);
+    tokio::time::sleep(seconds(65)).await;
+    gate.let_go(1);
+    settle().await;
+    assert_eq!(here.notes.count("claim lost"), 1, "{:?}", here.notes.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_timed_out_is_not_stuck_for_a_whole_lease() {
+    for fault in [Fault::DoneButFails, Fault::DoneButHangs] {
+        let store = ScriptedStore::memory();
+        store.script("claim", fault, 1);
+        let endpoint = Endpoint::new(circa().dedup(store), Gate::open().routes());
+        let _ = endpoint.deliver(&Request::circa("evt_1")).await;
+        tokio::time::sleep(seconds(30)).await;
+        assert_eq!(
+            answer(&endpoint.deliver(&Request::circa("evt_1")).await),
+            HANDLED,
+            "{fault:?}, the sender's first retry"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! What the crate offers for tests.
+
+mod simulator;

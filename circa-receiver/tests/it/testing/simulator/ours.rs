@@ -1,0 +1,135 @@
+//! Our receiver behind a simulated sender: nothing is lost, and everything is handled once.
+
+use std::{sync::Arc, time::Duration};
+
+use circa_receiver::{
+    AnyEvent, HandlerError, Head, PortableHandler, Receiver, Reception, Routes, Secret, Secrets,
+    testing::{Answer, CircaSimulator, CircularoSimulator, Faults, HandlerRuns, SimulatedBody, Target, TokioClock},
+};
+use http::Request;
+use tokio::time::sleep;
+
+use super::{ASSERTIONS, NEW_SECRET, NOW, PATH, SECRET, behaviour, failure};
+
+/// Ours, as an adapter runs it: the task is spawned, the answer awaited.
+struct Ours {
+    receivers: Vec<(&'static str, Receiver)>,
+    routes: Routes<PortableHandler<(HandlerRuns, &'static str)>>,
+    runs: HandlerRuns,
+}
+
+struct RequestHead<'r>(&'r http::request::Parts);
+
+impl Head for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.0.method.as_str()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+}
+
+impl Target for Ours {
+    async fn deliver(&self, request: Request<SimulatedBody>) -> Option<Answer> {
+        let (parts, body) = request.into_parts();
+        let (name, receiver) = self.receivers.iter().find(|(name, _)| parts.uri.path().ends_with(name)).unwrap();
+        let response = match receiver.receive(&RequestHead(&parts), body, &self.routes).await {
+            Reception::Answered(response) => response,
+            Reception::Admitted(admitted, handler) => {
+                let (handler, state) = (handler.clone(), (self.runs.clone(), *name));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), state));
+                answer.wait_for(tokio::spawn(task)).await
+            }
+        };
+        let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));
+        Some(Answer::new(response.status(), headers, response.body()))
+    }
+}
+
+fn ours(seed: u64, clock: TokioClock, runs: &HandlerRuns) -> Ours {
+    let handler = move |event: AnyEvent, (runs, endpoint): (HandlerRuns, &'static str)| async move {
+        let id = if endpoint == "circa" { event.id().to_owned() } else { format!("{endpoint} {}", event.id()) };
+        let run = runs.start(&id);
+        let (work, succeeds) = behaviour(seed, &id, runs.started(&id));
+        sleep(work).await;
+        if !succeeds {
+            run.fail();
+            return Err(HandlerError::retryable("not this time"));
+        }
+        run.succeed();
+        Ok(())
+    };
+    let store: Arc<dyn circa_receiver::DedupStore> = Arc::new(circa_receiver::MemoryStore::default().clock(clock));
+    let receiver = |name| {
+        let secrets = Secrets::new([Secret::new(SECRET).unwrap(), Secret::new(NEW_SECRET).unwrap()]).unwrap();
+        Receiver::circa(secrets).endpoint(name).clock(clock).shared_dedup(Arc::clone(&store)).build().unwrap()
+    };
+    let receivers = vec![("circa", receiver("circa")), ("second", receiver("second"))];
+    Ours { receivers, routes: Routes::new().fallback(handler), runs: runs.clone() }
+}
+
+/// No fault that a sender or the network makes has an event lost, handled twice, cut off half-way, or the endpoint disabled.
+#[test]
+fn ours_loses_nothing_and_handles_once_whatever_happens() {
+    let seeds = std::env::var("SEEDS").map_or(200, |seeds| seeds.parse().expect("SEEDS is a number"));
+    for seed in 0..seeds {
+        // A runtime of its own each: virtual time starts anew, and a seed means the same wherever it is repeated.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
+            let simulator = CircaSimulator::new(PATH, SECRET).clock(clock).seed(seed).faults(Faults::all()).count(12);
+            let simulator = simulator.endpoint("second", "/webhooks/second", SECRET).rotate_to(NEW_SECRET);
+            let ledger = simulator.run(ours(seed, clock, &runs), &runs).await;
+            ledger.assert_nothing_lost();
+            ledger.assert_once();
+            ledger.assert_nothing_cut_off();
+            ledger.assert_enabled();
+        });
+    }
+}
+
+/// Eleven events, each sent three times at once, are handled once each.
+#[tokio::test(start_paused = true)]
+async fn ours_handles_circularos_repeats_once() {
+    let runs = HandlerRuns::default();
+    let receiver = Receiver::circularo(Secret::new(SECRET).unwrap()).build().unwrap();
+    let handler = |event: AnyEvent, (runs, _): (HandlerRuns, &'static str)| async move {
+        let run = runs.start(event.id());
+        sleep(Duration::from_secs(1)).await;
+        run.succeed();
+        Ok(())
+    };
+    let ours =
+        Ours { receivers: vec![("circularo", receiver)], routes: Routes::new().fallback(handler), runs: runs.clone() };
+    let ledger = CircularoSimulator::new("/webhooks/circularo", SECRET).repeats(2).run(ours, &runs).await;
+    ledger.assert_nothing_lost();
+    ledger.assert_once();
+}
+
+/// An event that its handler buries is not lost, and is buried once.
+#[tokio::test(start_paused = true)]
+async fn a_buried_event_is_not_lost() {
+    let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
+    let handler = |event: AnyEvent, (runs, _): (HandlerRuns, &'static str)| async move {
+        runs.start(event.id()).bury();
+        Err(HandlerError::permanent("never"))
+    };
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).clock(clock).dead_letters(Sink).build().unwrap();
+    let routes = Routes::new().fallback(handler);
+    let ours = Ours { receivers: vec![("circa", receiver)], routes, runs: runs.clone() };
+    let simulator = CircaSimulator::new(PATH, SECRET).clock(clock).seed(1).faults(Faults::all());
+    let ledger = simulator.run(ours, &runs).await;
+    for (name, assertion) in ASSERTIONS {
+        assert_eq!(failure(|| assertion(&ledger)), None, "{name}");
+    }
+}
+
+struct Sink;
+
+#[circa_receiver::async_trait]
+impl circa_receiver::DeadLetterSink for Sink {
+    async fn bury(&self, _: circa_receiver::DeadLetter<'_>) -> Result<(), circa_receiver::BoxError> {
+        Ok(())
+    }
+}

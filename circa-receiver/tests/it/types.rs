@@ -1,0 +1,22 @@
+//! The public types can be shared between threads and printed: what their users take for granted.
+
+use std::fmt::Debug;
+
+use circa_receiver::{
+    AnyEvent, Builder, ConfigError, DecodeError, Delivery, Event, ExtractError, HandlerError, MemoryStore, Outcome,
+    PortableHandler, Receiver, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender, SystemClock, Verified,
+    Verifier,
+    dedup::{Key, StoreError},
+    event::{DatapointPulled, DocumentSigned, WebhookTest},
+};
+
+fn is_shared<T: Debug + Send + Sync + 'static>() {}
+
+#[test]
+fn public_types_are_send_sync_and_debug() {
+    is_shared::<(AnyEvent, Event<DatapointPulled>, Event<DocumentSigned>, Event<WebhookTest>, Delivery)>();
+    is_shared::<(Builder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
+    is_shared::<(Secret, Secrets, SecretId, Key)>();
+    is_shared::<(Routes<PortableHandler<()>>, PortableHandler<()>, Outcome, Response, Rejection)>();
+    is_shared::<(ConfigError, DecodeError, ExtractError, HandlerError, StoreError)>();
+}
