@@ -1,5 +1,4 @@
 //! Every fault between a sender and the receiver is named: by an app that has just that fault.
-#![allow(clippy::unwrap_used)]
 
 use actix_web::{
     App, Error, HttpMessage, HttpResponse, Route,

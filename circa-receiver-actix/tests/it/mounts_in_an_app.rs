@@ -1,5 +1,4 @@
 //! A stranger's actix app takes the receiver beside its own routes, state and middleware.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     cell::RefCell,

@@ -1,5 +1,4 @@
 //! The simulated sender over real HTTP: an axum server on a socket of its own, on the real clock.
-#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 

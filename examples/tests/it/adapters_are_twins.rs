@@ -1,5 +1,4 @@
 //! The two adapters are twins: the same files, the same names, small, and without a rule of their own.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

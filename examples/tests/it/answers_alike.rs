@@ -1,8 +1,4 @@
 //! Both reference receivers answer the same request in the same way: status, headers (all but `Date`) and body.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use support::{
+use crate::support::{
     Answer, Ended, Protocol, REFERENCES, Request, circa, event, event_of_size,
     random::{Deliveries, Random},
     read_answer, read_answer_to,

@@ -1,10 +1,6 @@
 //! Slow, failing and panicking handlers on real sockets: one list of behaviours, for the route and the layer of both frameworks.
 //!
 //! Handlers wait for the test's word, so that nothing depends on how fast the machine is.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -19,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Answer, CIRCA_SECRET, circa, event, read_answer};
 use actix_web::{
     HttpResponse, HttpServer,
     dev::{ServerHandle, Service},
@@ -28,7 +25,6 @@ use actix_web::{
 use axum::{Router, extract::State, http::StatusCode, middleware, routing::post};
 use bytes::Bytes;
 use circa_receiver::{Delivery, Observer, Receiver, Secret, event::DatapointPulled};
-use support::{Answer, CIRCA_SECRET, circa, event, read_answer};
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Semaphore, task::JoinSet};
 
 const PATH: &str = "/webhooks/circa";

@@ -1,17 +1,13 @@
 //! What strangers send does not stay in memory, and takes no more of it than the limits allow.
 //!
 //! Memory is what the kernel counts for a reference receiver's process. In a file of its own, so that it is measured while no other test judges a time.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{fs, io::Write, sync::Arc};
 
-use flate2::{Compression, write::GzEncoder};
-use support::{
+use crate::support::{
     Answer, CIRCA_SECRET, CIRCULARO_SECRET, Process, REFERENCES, Request, circa, event, event_of_size, forged,
 };
+use flate2::{Compression, write::GzEncoder};
 use tokio::{
     sync::{Mutex, Semaphore},
     task::JoinSet,

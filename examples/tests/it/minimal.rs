@@ -2,10 +2,10 @@
 
 #[test]
 fn the_minimal_receivers_are_the_readmes_code() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let minimal = [
-        ("axum-minimal", include_str!("../src/bin/axum-minimal.rs")),
-        ("actix-minimal", include_str!("../src/bin/actix-minimal.rs")),
+        ("axum-minimal", include_str!("../../src/bin/axum-minimal.rs")),
+        ("actix-minimal", include_str!("../../src/bin/actix-minimal.rs")),
     ];
     for (name, source) in minimal {
         assert!(source.lines().count() <= 30, "{name} has more than 30 lines");

@@ -1,10 +1,6 @@
 //! What crosses a socket: forged deliveries, bodies that are odd, large, cut off or late, floods, a stop, a bad start.
 //!
 //! The reference receivers run as processes. What needs a slow or failing handler runs in an app of its own: see `handlers_over_real_sockets.rs`.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{
     ffi::OsString,
@@ -12,11 +8,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use circa_receiver::testing::{CircaSigner, CircularoSigner, fixtures};
-use support::{
+use crate::support::{
     Answer, CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event, event_of_size, forged, pulled_line,
     read_answer,
 };
+use circa_receiver::testing::{CircaSigner, CircularoSigner, fixtures};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -1,12 +1,8 @@
 //! The quickstart does what it prints: the demonstration succeeds, and the line for the shell is handled.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::process::Stdio;
 
-use support::lines;
+use crate::support::lines;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},

@@ -1,12 +1,11 @@
 //! A server that stands still: deliveries are refused in time, `/healthz` says so, and all is well with the first delivery after it.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::time::Duration;
 
-use support::{Answer, Process, REFERENCES, Reference, Request, circa, event, pulled_line, sender::id, server::Server};
+use crate::support::{
+    Answer, CIRCA_SECRET, Process, REFERENCES, Reference, Request, circa, event, pulled_line, sender::id,
+    server::Server,
+};
 use tokio::{task::JoinSet, time::Instant};
 
 /// The store timeout, 2 s, and the rule's 200 ms.
@@ -53,7 +52,7 @@ async fn a_frozen_server_is_a_503_in_time(server: Server) {
 }
 
 async fn start(reference: &Reference, server: &Server) -> Process {
-    let secret = ("CIRCA_WEBHOOK_SECRET", support::CIRCA_SECRET.to_owned());
+    let secret = ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned());
     reference.start_with(&[secret, ("STORE_URL", server.url())]).await
 }
 

@@ -1,10 +1,6 @@
 //! `STORE_URL`: each of its forms works, and what is wrong with it stops the start with what to do, and without the password.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod support;
-
-use support::{
+use crate::support::{
     CIRCA_SECRET, Ended, REFERENCES, circa, event, pulled_line,
     server::{RedisCluster, Server, free_port},
 };

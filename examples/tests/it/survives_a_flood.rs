@@ -1,12 +1,8 @@
 //! A flood of forged deliveries. In a file of its own, so that it runs while no other test judges a time.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use support::{REFERENCES, circa, event, event_of_size, forged, pulled_line, read_answer};
+use crate::support::{REFERENCES, circa, event, event_of_size, forged, pulled_line, read_answer};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 const MIB: usize = 1_024 * 1_024;

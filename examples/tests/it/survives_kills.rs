@@ -1,12 +1,8 @@
 //! Receivers and servers are killed while events come in: no event is lost, and what is handled twice is what nobody can know of.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use support::{
+use crate::support::{
     random::Random,
     replicas::{Heard, Replicas, Run},
     sender::{PATIENCE, Sender, Sent, answers, assert_retryable, id, seed},

@@ -1,5 +1,4 @@
 //! The five tests that every receiver should have, for an axum app: `docs/testing-your-receiver.md` explains them.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,18 +1,14 @@
 //! Two receivers on one store: whatever comes to either of them, however often, is handled once.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::sync::Arc;
 
-use circa_receiver::{Sender as Webhooks, testing::fixtures};
-use support::{
+use crate::support::{
     circularo,
     replicas::Replicas,
     sender::{PATIENCE, Sender, answers, assert_retryable, id, seed},
     server::Server,
 };
+use circa_receiver::{Sender as Webhooks, testing::fixtures};
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, timeout},

@@ -2,19 +2,15 @@
 //!
 //! Receivers are started with the case's secrets, one process for the cases of each set of secrets. That a case was refused for the right reason is
 //! read in the receiver's log, since the answers do not tell. How a case is rewritten for a real clock is described in `support/vectors.rs`.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::Value;
-use support::{
+use crate::support::{
     Answer, Process, Protocol, REFERENCES, Reference,
     vectors::{Case, Rewriter, carried, cases, rewrite_signature},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
 
 /// Contract, section 9: "The same request gets the same status, headers and body from the axum and the actix adapter, HTTP/1.1 and HTTP/2".
 #[tokio::test(flavor = "multi_thread")]

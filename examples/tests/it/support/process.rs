@@ -15,30 +15,33 @@ use super::{CIRCA_SECRET, CIRCULARO_SECRET};
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A receiver with the environment, the routes and the output that the package's library describes.
-pub struct Reference {
-    pub name: &'static str,
-    pub binary: &'static str,
+pub(crate) struct Reference {
+    pub(crate) name: &'static str,
+    pub(crate) binary: &'static str,
 }
 
 /// Every test runs against all of them.
-pub const REFERENCES: [Reference; 2] = [
+pub(crate) const REFERENCES: [Reference; 2] = [
     Reference { name: "axum-receiver", binary: env!("CARGO_BIN_EXE_axum-receiver") },
     Reference { name: "actix-receiver", binary: env!("CARGO_BIN_EXE_actix-receiver") },
 ];
 
 impl Reference {
     /// Started with one secret for each sender.
-    pub async fn start(&self) -> Process {
+    pub(crate) async fn start(&self) -> Process {
         self.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET)]).await
     }
 
-    pub async fn start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
+    pub(crate) async fn start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
         let started = self.try_start_with(environment).await;
         started.unwrap_or_else(|before| panic!("{} did not start: {before:?}", self.name))
     }
 
     /// As [`Reference::start_with`]; where it does not start, what it said.
-    pub async fn try_start_with(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Result<Process, Vec<String>> {
+    pub(crate) async fn try_start_with(
+        &self,
+        environment: &[(&str, impl AsRef<OsStr>)],
+    ) -> Result<Process, Vec<String>> {
         let mut child = self.command(environment).spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let mut stderr = lines(child.stderr.take().unwrap());
@@ -53,7 +56,7 @@ impl Reference {
     }
 
     /// Started with an environment that it should refuse.
-    pub async fn refuse(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Ended {
+    pub(crate) async fn refuse(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Ended {
         let mut child = self.command(environment).spawn().unwrap();
         let (stdout, stderr) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         end(child, stdout, stderr).await
@@ -75,10 +78,10 @@ impl Reference {
 }
 
 /// A running reference. Killed when dropped.
-pub struct Process {
-    pub address: SocketAddr,
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
     /// What it said on standard error before it listened.
-    pub before: Vec<String>,
+    pub(crate) before: Vec<String>,
     child: Child,
     stdout: UnboundedReceiver<String>,
     stderr: UnboundedReceiver<String>,
@@ -86,25 +89,25 @@ pub struct Process {
 
 /// How a process ended, and what it said that nobody had read yet.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: Vec<String>,
-    pub stderr: Vec<String>,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<String>,
+    pub(crate) stderr: Vec<String>,
 }
 
 impl Process {
     /// The next line on standard output.
-    pub async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         next(&mut self.stdout).await.expect("standard output has ended")
     }
 
     /// Standard output and standard error from now on, for somebody who reads them all the time.
-    pub fn outputs(&mut self) -> [UnboundedReceiver<String>; 2] {
+    pub(crate) fn outputs(&mut self) -> [UnboundedReceiver<String>; 2] {
         [&mut self.stdout, &mut self.stderr].map(|output| mem::replace(output, unbounded_channel().1))
     }
 
     /// The reason in the next refusal that is logged.
-    pub async fn reason(&mut self) -> String {
+    pub(crate) async fn reason(&mut self) -> String {
         loop {
             let line = next(&mut self.stderr).await.expect("standard error has ended");
             if let Some((_, reason)) = line.split_once("reason=\"") {
@@ -113,33 +116,33 @@ impl Process {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("the process still runs")
     }
 
     /// Sends a signal by its name.
-    pub async fn signal(&self, name: &str) {
+    pub(crate) async fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.pid());
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success(), "{kill}");
     }
 
     /// `kill -9`; returns when it is gone.
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     /// Waits until the listening socket is closed, the first visible sign of a stop.
-    pub async fn stopping(&mut self) {
+    pub(crate) async fn stopping(&mut self) {
         while next(&mut self.stderr).await.expect("standard error has ended") != "stopping" {}
     }
 
     /// Waits for the end of the process.
-    pub async fn end(self) -> Ended {
+    pub(crate) async fn end(self) -> Ended {
         end(self.child, self.stdout, self.stderr).await
     }
 
     /// Tells the process to stop, and waits for it.
-    pub async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
         self.signal("TERM").await;
         self.end().await
     }
@@ -163,7 +166,7 @@ async fn next(lines: &mut UnboundedReceiver<String>) -> Option<String> {
 }
 
 /// The lines of an output, read all the time, so that the process never blocks on a full pipe.
-pub fn lines(output: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
+pub(crate) fn lines(output: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();

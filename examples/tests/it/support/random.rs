@@ -13,37 +13,37 @@ use circa_receiver::{
 use super::{CIRCA_SECRET, CIRCULARO_SECRET, Request, vectors::replace};
 
 /// Sebastiano Vigna's splitmix64.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    pub fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    pub fn one_in(&mut self, times: usize) -> bool {
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 
-    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, all: &mut [T]) {
         for at in (1..all.len()).rev() {
             all.swap(at, self.below(at + 1));
         }
@@ -60,8 +60,8 @@ impl Random {
 }
 
 /// The deliveries of one sequence, with event ids of its own.
-pub struct Deliveries {
-    pub random: Random,
+pub(crate) struct Deliveries {
+    pub(crate) random: Random,
     name: String,
     count: usize,
     fixtures: Vec<Fixture>,
@@ -80,12 +80,12 @@ struct Event {
 type Headers = Vec<(String, Vec<u8>)>;
 
 impl Deliveries {
-    pub fn new(seed: u64, name: &str) -> Self {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         let random = Random::new(seed);
         Self { random, name: name.to_owned(), count: 0, fixtures: fixtures(), recent: Vec::new() }
     }
 
-    pub fn next(&mut self) -> Request {
+    pub(crate) fn next(&mut self) -> Request {
         let event = self.event();
         let mut headers = self.signature(&event);
         self.add_event_headers(&mut headers, &event);

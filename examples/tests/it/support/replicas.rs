@@ -15,9 +15,9 @@ const STARTS: usize = 20;
 
 /// A process of a replica, from its start to its end. All runs of all replicas are numbered.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Run(usize);
+pub(crate) struct Run(usize);
 
-pub struct Replicas {
+pub(crate) struct Replicas {
     environment: Vec<(&'static str, String)>,
     /// By replica.
     running: tokio::sync::Mutex<Vec<(Run, Process)>>,
@@ -28,17 +28,17 @@ pub struct Replicas {
 
 /// What all runs said and met.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Whose handler ran for which event, in the order in which the lines came. A line is printed before the claim is completed.
-    pub lines: Vec<(Run, String)>,
+    pub(crate) lines: Vec<(Run, String)>,
     /// Which run could not mark which event done, by its log.
-    pub unmarked: BTreeSet<(Run, String)>,
-    pub killed: BTreeSet<Run>,
+    pub(crate) unmarked: BTreeSet<(Run, String)>,
+    pub(crate) killed: BTreeSet<Run>,
 }
 
 impl Heard {
     /// The runs of each event's handler, in order.
-    pub fn runs(&self) -> BTreeMap<&str, Vec<Run>> {
+    pub(crate) fn runs(&self) -> BTreeMap<&str, Vec<Run>> {
         let mut runs = BTreeMap::<_, Vec<_>>::new();
         for (run, event) in &self.lines {
             runs.entry(event.as_str()).or_default().push(*run);
@@ -49,7 +49,7 @@ impl Heard {
 
 impl Replicas {
     /// Two on the store at this URL, with this lease in seconds.
-    pub async fn start(store_url: &str, lease: u32) -> Self {
+    pub(crate) async fn start(store_url: &str, lease: u32) -> Self {
         let environment = vec![
             ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned()),
             ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET.to_owned()),
@@ -93,17 +93,17 @@ impl Replicas {
         self.listeners.lock().unwrap().push(listener);
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         REFERENCES.len()
     }
 
     /// Where a replica listens, or listened last.
-    pub fn place(&self, replica: usize) -> (Run, SocketAddr) {
+    pub(crate) fn place(&self, replica: usize) -> (Run, SocketAddr) {
         self.places.lock().unwrap()[replica]
     }
 
     /// `kill -9` of a replica, and a new one in its place.
-    pub async fn crash(&self, replica: usize) {
+    pub(crate) async fn crash(&self, replica: usize) {
         let mut running = self.running.lock().await;
         let (run, process) = running.remove(replica);
         self.heard.lock().unwrap().killed.insert(run);
@@ -115,7 +115,7 @@ impl Replicas {
     }
 
     /// Stops all, and tells what all runs said.
-    pub async fn stop(self) -> Heard {
+    pub(crate) async fn stop(self) -> Heard {
         for (run, process) in self.running.into_inner() {
             let ended = process.stop().await;
             assert_eq!(ended.code, Some(0), "{run:?}: {ended:?}");

@@ -15,13 +15,13 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(45);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Http1,
     Http2,
 }
 
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     method: String,
     path: String,
     headers: Vec<(String, Vec<u8>)>,
@@ -40,62 +40,62 @@ enum Framing {
 
 /// What came back. `Date` is left out: it is the server's, and the only header that may differ between two equal answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub fn post(path: &str) -> Self {
+    pub(crate) fn post(path: &str) -> Self {
         let (headers, body, framing) = (Vec::new(), Vec::new(), Framing::Length);
         Self { method: "POST".to_owned(), path: path.to_owned(), headers, body, framing }
     }
 
-    pub fn method(mut self, method: &str) -> Self {
+    pub(crate) fn method(mut self, method: &str) -> Self {
         self.method = method.to_owned();
         self
     }
 
-    pub fn method_name(&self) -> &str {
+    pub(crate) fn method_name(&self) -> &str {
         &self.method
     }
 
-    pub fn has_header(&self, name: &str) -> bool {
+    pub(crate) fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
-    pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
     /// The body, sent with its length; what was signed stays as it is.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
     /// Sends the body in chunks of so many bytes, over HTTP/1.1 without `Content-Length`.
-    pub fn chunked(self, bytes: usize) -> Self {
+    pub(crate) fn chunked(self, bytes: usize) -> Self {
         self.chunked_as(&[bytes])
     }
 
     /// As [`Request::chunked`], in chunks of these sizes, again and again.
-    pub fn chunked_as(mut self, sizes: &[usize]) -> Self {
+    pub(crate) fn chunked_as(mut self, sizes: &[usize]) -> Self {
         self.framing = Framing::Chunks(sizes.to_vec());
         self
     }
 
     /// Without a word about the body, which is right only for an empty one.
-    pub fn unframed(mut self) -> Self {
+    pub(crate) fn unframed(mut self) -> Self {
         assert!(self.body.is_empty());
         self.framing = Framing::Nothing;
         self
     }
 
     /// The head as HTTP/1.1.
-    pub fn head(&self) -> Vec<u8> {
+    pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: receiver\r\n", self.method, self.path).into_bytes();
         for (name, value) in &self.headers {
             head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
@@ -110,7 +110,7 @@ impl Request {
     }
 
     /// The body as HTTP/1.1 frames it.
-    pub fn framed_body(&self) -> Vec<u8> {
+    pub(crate) fn framed_body(&self) -> Vec<u8> {
         let Framing::Chunks(sizes) = &self.framing else { return self.body.clone() };
         let (mut framed, mut rest) = (Vec::new(), &self.body[..]);
         for &size in sizes.iter().cycle() {
@@ -126,7 +126,7 @@ impl Request {
     }
 
     /// Sent on a connection of its own.
-    pub async fn send_over(&self, protocol: Protocol, address: SocketAddr) -> Answer {
+    pub(crate) async fn send_over(&self, protocol: Protocol, address: SocketAddr) -> Answer {
         match protocol {
             Protocol::Http1 => self.send(address).await,
             Protocol::Http2 => self.send_http2(address).await,
@@ -134,17 +134,17 @@ impl Request {
     }
 
     /// Sent over HTTP/1.1, on a connection of its own.
-    pub async fn send(&self, address: SocketAddr) -> Answer {
+    pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
         self.try_send(address).await.expect("the server answers")
     }
 
     /// As [`Request::send`]; `None` where the connection ends without an answer.
-    pub async fn try_send(&self, address: SocketAddr) -> Option<Answer> {
+    pub(crate) async fn try_send(&self, address: SocketAddr) -> Option<Answer> {
         self.send_on(TcpStream::connect(address).await.unwrap()).await
     }
 
     /// As [`Request::try_send`]; `None` also where nobody listens.
-    pub async fn attempt(&self, address: SocketAddr) -> Option<Answer> {
+    pub(crate) async fn attempt(&self, address: SocketAddr) -> Option<Answer> {
         self.send_on(TcpStream::connect(address).await.ok()?).await
     }
 
@@ -163,7 +163,7 @@ impl Request {
     }
 
     /// Sent over HTTP/2 with prior knowledge, on a connection of its own.
-    pub async fn send_http2(&self, address: SocketAddr) -> Answer {
+    pub(crate) async fn send_http2(&self, address: SocketAddr) -> Answer {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -199,23 +199,23 @@ impl Answer {
         }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// The status, and what the receiver says that became of the delivery.
-    pub fn told(&self) -> (u16, Option<&str>) {
+    pub(crate) fn told(&self) -> (u16, Option<&str>) {
         (self.status, self.header("circa-receiver-outcome"))
     }
 }
 
 /// Reads one HTTP/1.1 answer; `None` where the connection ends before it is complete.
-pub async fn read_answer(reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
+pub(crate) async fn read_answer(reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
     read_answer_to("POST", reader).await
 }
 
 /// As [`read_answer`], to a request of this method: the answer to HEAD has no body.
-pub async fn read_answer_to(method: &str, reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
+pub(crate) async fn read_answer_to(method: &str, reader: &mut (impl AsyncRead + Unpin)) -> Option<Answer> {
     let mut read = Vec::new();
     let head = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -23,51 +23,51 @@ const AT_ONCE: usize = 32;
 /// machine it may be longer, and so the last wait is repeated.
 const DIVISOR: u32 = 5_000;
 
-pub struct Sender {
-    pub events: usize,
+pub(crate) struct Sender {
+    pub(crate) events: usize,
     /// So often each event is delivered.
-    pub times: usize,
-    pub seed: u64,
+    pub(crate) times: usize,
+    pub(crate) seed: u64,
 }
 
 /// One delivery of an event: its attempts, each with the run that answered, or did not.
 #[derive(Debug)]
-pub struct Sent {
-    pub event: String,
-    pub attempts: Vec<(Run, Option<(u16, String)>)>,
+pub(crate) struct Sent {
+    pub(crate) event: String,
+    pub(crate) attempts: Vec<(Run, Option<(u16, String)>)>,
 }
 
 impl Sent {
-    pub fn is_delivered(&self) -> bool {
+    pub(crate) fn is_delivered(&self) -> bool {
         matches!(self.attempts.last(), Some((_, Some((200..=299, _)))))
     }
 
     /// The run whose handler ran for this delivery, by its own account.
-    pub fn handled_by(&self) -> Option<Run> {
+    pub(crate) fn handled_by(&self) -> Option<Run> {
         let handled = |answer: &Option<(u16, String)>| answer.as_ref().is_some_and(|(_, outcome)| outcome == "handled");
         self.attempts.iter().find(|(_, answer)| handled(answer)).map(|(run, _)| *run)
     }
 }
 
 /// The seed: `SEED`, or another one each time. Printed, so that it can be set.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let nanos = || u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() & u128::from(u32::MAX)).unwrap();
     let seed = std::env::var("SEED").map_or_else(|_| nanos(), |seed| seed.parse().expect("SEED is a number"));
     println!("repeat with SEED={seed}");
     seed
 }
 
-pub fn id(number: usize) -> String {
+pub(crate) fn id(number: usize) -> String {
     format!("evt_{number}")
 }
 
 impl Sender {
-    pub fn deliveries(&self) -> usize {
+    pub(crate) fn deliveries(&self) -> usize {
         self.events * self.times
     }
 
     /// Sends everything until each delivery is answered 2xx; tells how many are through meanwhile.
-    pub async fn run(&self, replicas: &Arc<Replicas>, through: &watch::Sender<usize>) -> Vec<Sent> {
+    pub(crate) async fn run(&self, replicas: &Arc<Replicas>, through: &watch::Sender<usize>) -> Vec<Sent> {
         let mut order: Vec<_> = (0..self.events).flat_map(|event| std::iter::repeat_n(event, self.times)).collect();
         Random::new(self.seed).shuffle(&mut order);
         let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -103,7 +103,7 @@ async fn attempt(sent: &mut Sent, replicas: &Replicas, random: &mut Random) {
 }
 
 /// How often each answer was given, to all attempts.
-pub fn answers(sent: &[Sent]) -> BTreeMap<String, usize> {
+pub(crate) fn answers(sent: &[Sent]) -> BTreeMap<String, usize> {
     let mut answers = BTreeMap::new();
     for (_, answer) in sent.iter().flat_map(|sent| &sent.attempts) {
         let told = answer.as_ref().map_or("none".to_owned(), |(status, outcome)| format!("{status} {outcome}"));
@@ -113,7 +113,7 @@ pub fn answers(sent: &[Sent]) -> BTreeMap<String, usize> {
 }
 
 /// Whatever was not 2xx was one of these statuses, or, where `None` is among them, no answer.
-pub fn assert_retryable(sent: &[Sent], retryable: &[Option<u16>]) {
+pub(crate) fn assert_retryable(sent: &[Sent], retryable: &[Option<u16>]) {
     for sent in sent {
         let failed = sent.attempts.iter().map(|(_, answer)| answer.as_ref().map(|(status, _)| *status));
         let failed = failed.filter(|status| !matches!(status, Some(200..=299)));
@@ -122,4 +122,4 @@ pub fn assert_retryable(sent: &[Sent], retryable: &[Option<u16>]) {
 }
 
 /// How long a test may go on, generously: a hang fails it instead of blocking it.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

@@ -12,19 +12,19 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    pub fn redis() -> Self {
+    pub(crate) fn redis() -> Self {
         Self::Redis(RedisServer::start_durable())
     }
 
-    pub fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         Self::Postgres(PostgresServer::start())
     }
 
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         Self::Sqlite(Folder::new("sqlite"))
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Redis(_) => "Redis",
             Self::Postgres(_) => "PostgreSQL",
@@ -33,7 +33,7 @@ impl Server {
     }
 
     /// For `STORE_URL`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self {
             Self::Redis(server) => server.url(),
             Self::Postgres(server) => server.url(),
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// `kill -9`, and a new start with the same data.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         match self {
             Self::Redis(server) => server.restart(),
             Self::Postgres(server) => server.restart(),
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// `kill -STOP`: connections stay open, and nothing answers.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         match self {
             Self::Redis(server) => server.freeze(),
             Self::Postgres(server) => server.freeze(),
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Ends [`Server::freeze`].
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         match self {
             Self::Redis(server) => server.thaw(),
             Self::Postgres(server) => server.thaw(),

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::{CIRCA_SECRET, Protocol, Request};
 
-const CASES: &str = include_str!("../../../circa-receiver/tests/vectors/cases.json");
+const CASES: &str = include_str!("../../../../circa-receiver/tests/vectors/cases.json");
 
 /// What cannot be carried, by either protocol.
 const NOT_CARRIED: [(&str, &str); 3] = [
@@ -35,27 +35,27 @@ const NOT_OVER_HTTP2: [(&str, &str); 2] =
     [("HTP-011", "HTTP/2 has no chunked encoding"), ("HTP-012", "HTTP/2 has no chunked encoding")];
 
 #[derive(Clone)]
-pub struct Case {
-    pub id: String,
-    pub what: String,
-    pub layer: String,
-    pub sender: String,
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) what: String,
+    pub(crate) layer: String,
+    pub(crate) sender: String,
     now: i64,
-    pub secrets: Vec<Vec<u8>>,
+    pub(crate) secrets: Vec<Vec<u8>>,
     method: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
-    pub expect: Value,
+    pub(crate) expect: Value,
 }
 
 /// All cases.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
     cases.iter().map(Case::read).collect()
 }
 
 /// The deliveries that the protocol can carry, grouped by the receiver they are for: one process for each group.
-pub fn carried(cases: &[Case], protocol: Protocol) -> Vec<Vec<&Case>> {
+pub(crate) fn carried(cases: &[Case], protocol: Protocol) -> Vec<Vec<&Case>> {
     let own = if protocol == Protocol::Http1 { &[][..] } else { &NOT_OVER_HTTP2[..] };
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for case in cases.iter().filter(|case| case.is_delivery()) {
@@ -93,11 +93,11 @@ impl Case {
     }
 
     /// Whether it is about a delivery; the others are about a MAC alone, or about the start.
-    pub fn is_delivery(&self) -> bool {
+    pub(crate) fn is_delivery(&self) -> bool {
         ["signature", "event", "http"].contains(&self.layer.as_str())
     }
 
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let request = Request::post(&format!("/webhooks/{}", self.sender)).method(&self.method).body(self.body.clone());
         self.headers.iter().fold(request, |request, (name, value)| {
             if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -116,12 +116,12 @@ impl Case {
         Some(start..start + find(&self.body[start..], b"\"")?)
     }
 
-    pub fn event_id(&self) -> Option<String> {
+    pub(crate) fn event_id(&self) -> Option<String> {
         Some(String::from_utf8(self.body[self.id_range()?].to_vec()).unwrap())
     }
 
     /// What a receiver for this case is started with.
-    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let secrets = self.secrets.iter().cloned().map(OsString::from_vec);
         if self.sender == "circa" {
             assert!(self.secrets.len() <= 2, "{}: the environment takes two secrets", self.id);
@@ -171,14 +171,14 @@ fn body(case: &Value) -> Vec<u8> {
     [text("prefix"), &units[0], &units[1], text("suffix")].concat().into_bytes()
 }
 
-pub struct Rewriter {
+pub(crate) struct Rewriter {
     now: i64,
     /// Every secret of the deliveries: a sender that rotates signs with some that the receiver does not have.
     secrets: Vec<Vec<u8>>,
 }
 
 impl Rewriter {
-    pub fn new(cases: &[Case]) -> Self {
+    pub(crate) fn new(cases: &[Case]) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let mut secrets: Vec<_> =
             cases.iter().filter(|case| case.is_delivery()).flat_map(|case| case.secrets.clone()).collect();
@@ -188,7 +188,7 @@ impl Rewriter {
     }
 
     /// The case as it is sent; `used` counts the ids that this process has seen.
-    pub fn rewrite(&self, case: &Case, used: &mut BTreeMap<String, usize>) -> Case {
+    pub(crate) fn rewrite(&self, case: &Case, used: &mut BTreeMap<String, usize>) -> Case {
         let mut new = case.clone();
         if case.expect["verdict"] == "accept" {
             let range = case.id_range().unwrap();
@@ -223,7 +223,7 @@ fn macs(secret: &[u8], old: &Case, new: &Case, new_time: Option<i64>) -> Option<
     Some((mac(old.signed_at()?, &old.body), mac(new_time?, &new.body)))
 }
 
-pub fn rewrite_signature(value: &[u8], times: Option<(i64, i64)>, macs: &[(String, String)]) -> Vec<u8> {
+pub(crate) fn rewrite_signature(value: &[u8], times: Option<(i64, i64)>, macs: &[(String, String)]) -> Vec<u8> {
     let rewrite = |element: &[u8]| {
         if let Some((old, new)) = times
             && plain_time(element.trim_ascii()) == Some(old)
@@ -269,7 +269,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// With the first `old` replaced, if there is one.
-pub fn replace(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+pub(crate) fn replace(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let Some(start) = bytes.windows(old.len()).position(|window| window == old) else { return bytes.to_vec() };
     [&bytes[..start], new, &bytes[start + old.len()..]].concat()
 }
