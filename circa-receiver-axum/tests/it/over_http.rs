@@ -10,7 +10,10 @@ use circa_receiver::{
     },
 };
 use circa_receiver_axum::{AnyEvent, webhook};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 
 const PATH: &str = "/webhooks/circa";
 const SECRET: &str = "whsec_test_0123456789abcdef";
@@ -21,7 +24,7 @@ const SEEDS: u64 = 4;
 const DIVISOR: u32 = 100_000;
 
 /// Far more than any of this takes: a test that hangs fails.
-const TOO_LONG: Duration = Duration::from_secs(60);
+const TOO_LONG: Duration = Duration::from_secs(300);
 
 /// Fails on the first run of one event.
 async fn handle(State(runs): State<HandlerRuns>, event: AnyEvent) -> StatusCode {
@@ -44,10 +47,12 @@ async fn serve(runs: &HandlerRuns) -> HttpTarget {
     HttpTarget::new(&address.to_string())
 }
 
-/// An address at which nothing listens: connections to it are refused.
-async fn dead() -> HttpTarget {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    HttpTarget::new(&listener.local_addr().unwrap().to_string())
+/// An address at which nothing listens: connections to it are refused. The socket keeps others from listening there.
+fn dead() -> (TcpSocket, HttpTarget) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, HttpTarget::new(&address))
 }
 
 /// Contract, sections 7 and 8: an event is handled once, and what failed is handled when it comes again.
@@ -76,8 +81,8 @@ async fn a_dead_address_ends_in_dropped_events() {
     let runs = HandlerRuns::default();
     // So few that the endpoint is not disabled before.
     let simulator = CircaSimulator::new(PATH, SECRET).count(2).schedule_divided_by(DIVISOR);
-    let ledger =
-        timeout(TOO_LONG, simulator.run(dead().await, &runs)).await.expect("a refused connection ends at once");
+    let (_socket, dead) = dead();
+    let ledger = timeout(TOO_LONG, simulator.run(dead, &runs)).await.expect("a refused connection ends at once");
     for id in ["evt_0", "evt_1"] {
         assert!(ledger.was_dropped(id), "{id}");
         assert_eq!((ledger.attempts(id), runs.started(id)), (7, 0), "{id}");
@@ -89,5 +94,6 @@ async fn a_dead_address_ends_in_dropped_events() {
 async fn a_mounted_receiver_is_found_over_sockets() {
     let signer = CircaSigner::new(SECRET);
     assert_mounted(serve(&HandlerRuns::default()).await, PATH, &signer).await;
-    assert_eq!(check_mounted(dead().await, PATH, &signer).await, Err(MountFault::NoAnswer));
+    let (_socket, dead) = dead();
+    assert_eq!(check_mounted(dead, PATH, &signer).await, Err(MountFault::NoAnswer));
 }
