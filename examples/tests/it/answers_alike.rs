@@ -4,16 +4,16 @@ use std::{
     collections::BTreeMap,
     env,
     net::SocketAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{
-    Answer, Ended, Protocol, REFERENCES, Request, circa, event, event_of_size,
+    Answer, Ended, Protocol, REFERENCES, Request, circa, drip, event, event_of_size,
     random::{Deliveries, Random},
-    read_answer, read_answer_to,
+    read_answer_to, turn,
     vectors::{Rewriter, carried, cases},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::interval};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
 const LANES: usize = 4;
 const DELIVERIES_PER_LANE: usize = 2_500;
@@ -66,29 +66,12 @@ async fn to_large_bodies_and_floods_of_headers() {
 /// A byte now and then, until the read deadline. Takes the real ten seconds.
 #[tokio::test]
 async fn to_a_body_that_drips() {
+    let _turn = turn::unhurried().await;
     let [axum, actix] = [REFERENCES[0].start().await, REFERENCES[1].start().await];
-    let answers = tokio::join!(drip(axum.address), drip(actix.address));
-    assert_eq!(answers.0, answers.1);
-    assert_eq!(answers.0.status, 408);
+    let dripped = tokio::join!(drip(axum.address), drip(actix.address));
+    assert_eq!(dripped.0.answer, dripped.1.answer);
+    assert_eq!(dripped.0.answer.status, 408);
     assert_alike(axum.stop().await, actix.stop().await);
-}
-
-async fn drip(address: SocketAddr) -> Answer {
-    let request = circa(event("evt_1"));
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&request.head()).await.unwrap();
-    let (mut reader, mut writer) = stream.split();
-    let drip = async {
-        let mut every = interval(Duration::from_millis(500));
-        for byte in request.framed_body() {
-            every.tick().await;
-            let _ = writer.write_all(&[byte]).await;
-        }
-    };
-    tokio::select! {
-        answer = read_answer(&mut reader) => answer.expect("an answer"),
-        () = drip => panic!("the body was taken though it was late"),
-    }
 }
 
 /// What each of them is to be met at least so often among the random deliveries: else they would say little.
@@ -105,6 +88,7 @@ const MET: [(u16, Option<&str>, usize); 7] = [
 /// The environment's `SEED` repeats a run.
 #[tokio::test(flavor = "multi_thread")]
 async fn to_random_deliveries() {
+    let _turn = turn::alone().await;
     let seed = match env::var("SEED") {
         Ok(seed) => seed.parse().expect("SEED is a number"),
         Err(_) => u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),

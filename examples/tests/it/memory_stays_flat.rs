@@ -1,17 +1,14 @@
 //! What strangers send does not stay in memory, and takes no more of it than the limits allow.
 //!
-//! Memory is what the kernel counts for a reference receiver's process. In a file of its own, so that it is measured while no other test judges a time.
+//! Memory is what the kernel counts for a reference receiver's process.
 
 use std::{fs, io::Write, sync::Arc};
 
 use crate::support::{
-    Answer, CIRCA_SECRET, CIRCULARO_SECRET, Process, REFERENCES, Request, circa, event, event_of_size, forged,
+    Answer, CIRCA_SECRET, CIRCULARO_SECRET, Process, REFERENCES, Request, circa, event, event_of_size, forged, turn,
 };
 use flate2::{Compression, write::GzEncoder};
-use tokio::{
-    sync::{Mutex, Semaphore},
-    task::JoinSet,
-};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 const MIB: usize = 1_024 * 1_024;
 
@@ -23,9 +20,6 @@ const GIVES_BACK: [(&str, &str); 4] = [
     ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
 ];
-
-/// One test at a time: each is about megabytes, and needs the processors.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A figure of the process's memory, in MiB: `VmRSS` is what it has now, `VmHWM` the most that it ever had.
 fn memory(process: &Process, figure: &str) -> f64 {
@@ -53,7 +47,7 @@ async fn send_many(process: &Process, request: &Request, times: usize, at_once: 
 /// Contract, section 1, checks 5 and 6: what bodies take is bounded by the places in flight (default 256) times the body limit (default 1 MiB).
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_thousand_forged_bodies_of_1_mib() {
-    let _alone = ALONE.lock().await;
+    let _turn = turn::alone().await;
     let request = forged(&event_of_size("evt_1", MIB));
     // By the allocator's own settings the process stays within the bound; by the others, what it holds afterwards is what it held before, and 64
     // bodies never take more than 64 places of twice the limit: a body that grows is moved to a larger place.
@@ -84,7 +78,7 @@ async fn after_a_thousand_forged_bodies_of_1_mib() {
 /// Contract, section 1, check 2: "`Content-Encoding` absent or `identity`"; section 2: "The MAC is over the raw bytes as received, before any decoding".
 #[tokio::test(flavor = "multi_thread")]
 async fn after_gzip_bombs_and_floods_of_headers() {
-    let _alone = ALONE.lock().await;
+    let _turn = turn::alone().await;
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     bomb.write_all(&vec![b' '; 64 * MIB]).unwrap();
     let bomb = circa(bomb.finish().unwrap());

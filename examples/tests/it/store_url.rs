@@ -1,8 +1,11 @@
 //! `STORE_URL`: each of its forms works, and what is wrong with it stops the start with what to do, and without the password.
 
 use crate::support::{
-    CIRCA_SECRET, Ended, REFERENCES, circa, event, pulled_line,
-    server::{RedisCluster, Server, free_port},
+    CIRCA_SECRET, Ended, REFERENCES, circa, event,
+    nobody::Nobody,
+    pulled_line,
+    server::{RedisCluster, Server},
+    turn,
 };
 
 const FORMS: [&str; 4] = ["memory:", "sqlite:PATH", "redis://", "postgres://"];
@@ -17,7 +20,8 @@ fn environment(store_url: &str) -> [(&'static str, String); 2] {
 /// What one process has handled, the next one knows, where the store outlives it.
 #[tokio::test]
 async fn each_form_is_a_store() {
-    let servers = [Server::redis(), Server::postgres(), Server::sqlite()];
+    let _turn = turn::unhurried().await;
+    let servers = [Server::redis(), Server::shared_postgres(), Server::sqlite()];
     let urls = servers.iter().map(|server| (server.url(), "duplicate"));
     let cluster = RedisCluster::start();
     let others = [(cluster.urls().join(","), "duplicate"), ("memory:".to_owned(), "handled")];
@@ -37,7 +41,7 @@ async fn each_form_is_a_store() {
 
 #[tokio::test]
 async fn a_wrong_url_stops_the_start_and_says_what_to_do() {
-    let nobody = free_port();
+    let nobody = Nobody::new();
     let rediss = if cfg!(feature = "tls") { "cannot connect to Redis" } else { "needs the feature `tls`" };
     let cases = [
         ("", "none of the known schemes"),
@@ -70,7 +74,7 @@ async fn a_wrong_url_stops_the_start_and_says_what_to_do() {
     ];
     for reference in &REFERENCES {
         for (url, what) in cases {
-            let [url, what] = [url, what].map(|text| text.replace("NOBODY", &nobody.to_string()));
+            let [url, what] = [url, what].map(|text| text.replace("NOBODY", &nobody.port().to_string()));
             let ended = reference.refuse(&environment(&url)).await;
             assert_refused(&format!("{} {url:?}", reference.name), &ended, &what);
         }
@@ -80,11 +84,13 @@ async fn a_wrong_url_stops_the_start_and_says_what_to_do() {
 /// What only the server can tell.
 #[tokio::test]
 async fn a_server_that_refuses_stops_the_start() {
-    let (redis, postgres) = (Server::redis(), Server::postgres());
+    let (redis, postgres) = (Server::redis(), Server::shared_postgres());
+    let missing = format!("{}_of_nobody", postgres.url());
+    let database = missing.rsplit('/').next().unwrap();
     let cases = [
         (redis.url().replace("redis://", "redis://:hunter2@"), "Password authentication failed"),
         (postgres.url().replace("postgres@", "nobody:hunter2@"), "role \"nobody\" does not exist"),
-        (format!("{}_of_nobody", postgres.url()), "database \"postgres_of_nobody\" does not exist"),
+        (missing.clone(), &format!("database \"{database}\" does not exist")),
     ];
     for reference in &REFERENCES {
         for (url, what) in &cases {

@@ -7,18 +7,16 @@ use crate::support::{
     replicas::{Heard, Replicas, Run},
     sender::{PATIENCE, Sender, Sent, answers, assert_retryable, id, seed},
     server::Server,
+    turn,
 };
 use tokio::{
-    sync::{Mutex, watch},
+    sync::watch,
     task::spawn_blocking,
     time::{Instant, timeout},
 };
 
 /// Just above the ack deadline, so that what a killed receiver held comes free before the sender gives up.
 const LEASE: u32 = 11;
-
-/// One test at a time: each needs the processors.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[derive(Clone, Copy, PartialEq)]
 enum Strike {
@@ -30,7 +28,7 @@ use Strike::{Receiver as R, Server as S};
 
 /// Contract, section 7: "in progress -> absent on release or lease expiry"; "Done only after the handler succeeded"; section 8: "Success: 200 `handled`".
 async fn nothing_is_lost_on(server: Server, strikes: &[Strike]) {
-    let _alone = ALONE.lock().await;
+    let _turn = turn::alone().await;
     let sender = Sender { events: 5_000, times: 3, seed: seed() };
     let (name, started) = (server.name(), Instant::now());
     let replicas = Arc::new(Replicas::start(&server.url(), LEASE).await);

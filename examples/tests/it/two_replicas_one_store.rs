@@ -7,22 +7,20 @@ use crate::support::{
     replicas::Replicas,
     sender::{PATIENCE, Sender, answers, assert_retryable, id, seed},
     server::Server,
+    turn,
 };
 use circa_receiver::{Sender as Webhooks, testing::fixtures};
 use tokio::{
-    sync::{Mutex, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 
 /// The default; nobody dies here.
 const LEASE: u32 = 60;
 
-/// One test at a time: each needs the processors.
-static ALONE: Mutex<()> = Mutex::const_new(());
-
 /// Contract, section 7: "`claim` is one atomic operation in the store"; "Done only after the handler succeeded"; "Same event again: done -> 200 `duplicate`".
 async fn each_event_is_handled_once_on(server: Server) {
-    let _alone = ALONE.lock().await;
+    let _turn = turn::alone().await;
     let sender = Sender { events: 5_000, times: 3, seed: seed() };
     let started = Instant::now();
     let replicas = Arc::new(Replicas::start(&server.url(), LEASE).await);
@@ -48,7 +46,7 @@ async fn redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres() {
-    each_event_is_handled_once_on(Server::postgres()).await;
+    each_event_is_handled_once_on(Server::shared_postgres()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,8 +57,8 @@ async fn sqlite() {
 /// The other sender's events are in the same store: what one replica has handled is a duplicate to the other.
 #[tokio::test]
 async fn both_senders_share_the_store() {
-    let _alone = ALONE.lock().await;
-    for server in [Server::redis(), Server::postgres(), Server::sqlite()] {
+    let _turn = turn::unhurried().await;
+    for server in [Server::redis(), Server::shared_postgres(), Server::sqlite()] {
         let replicas = Replicas::start(&server.url(), LEASE).await;
         let mut handled = 0;
         for fixture in fixtures().iter().filter(|fixture| fixture.sender() == Webhooks::CIRCULARO) {

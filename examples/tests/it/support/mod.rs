@@ -1,15 +1,21 @@
 //! What the black-box tests share: reference receivers as processes, and requests over real sockets.
 
+mod drip;
+pub(crate) mod nobody;
 mod process;
 pub(crate) mod random;
 pub(crate) mod replicas;
 mod request;
 pub(crate) mod sender;
 pub(crate) mod server;
+mod slowness;
+pub(crate) mod turn;
 pub(crate) mod vectors;
 
+pub(crate) use drip::{READ_DEADLINE, drip};
 pub(crate) use process::{Ended, Process, REFERENCES, Reference, lines};
 pub(crate) use request::{Answer, Protocol, Request, read_answer, read_answer_to};
+pub(crate) use slowness::slowest_answer_during;
 
 use circa_receiver::testing::{CircaSigner, CircularoSigner, fixtures};
 

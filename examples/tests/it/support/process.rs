@@ -12,7 +12,7 @@ use tokio::{
 use super::{CIRCA_SECRET, CIRCULARO_SECRET};
 
 /// Longer than a reference may drain: a hang fails the test instead of blocking it.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A receiver with the environment, the routes and the output that the package's library describes.
 pub(crate) struct Reference {

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Longer than any deadline of a receiver: a hang fails the test instead of blocking it.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Protocol {

@@ -1,12 +1,21 @@
 //! What the dedup stores are kept in: real servers, and a file.
 
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+pub(crate) use circa_receiver_test_support::redis::RedisCluster;
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
-pub(crate) use circa_receiver_test_support::{free_port, redis::RedisCluster};
 
 pub(crate) enum Server {
     /// Every write is on the disk before it is answered.
     Redis(RedisServer),
     Postgres(PostgresServer),
+    /// A database of its own on a server that others use too.
+    SharedPostgres {
+        url: String,
+    },
     /// Not a server: a file, which all processes open.
     Sqlite(Folder),
 }
@@ -20,6 +29,17 @@ impl Server {
         Self::Postgres(PostgresServer::start())
     }
 
+    /// As [`Server::postgres`], for tests that leave the server alone: to make one takes seconds.
+    pub(crate) fn shared_postgres() -> Self {
+        static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let database = format!("events_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        SERVER.sql(&format!("CREATE DATABASE {database}"));
+        let url = SERVER.url();
+        let server = url.strip_suffix("postgres").expect("the URL ends with the database");
+        Self::SharedPostgres { url: format!("{server}{database}") }
+    }
+
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite(Folder::new("sqlite"))
     }
@@ -27,7 +47,7 @@ impl Server {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Redis(_) => "Redis",
-            Self::Postgres(_) => "PostgreSQL",
+            Self::Postgres(_) | Self::SharedPostgres { .. } => "PostgreSQL",
             Self::Sqlite(_) => "SQLite",
         }
     }
@@ -37,6 +57,7 @@ impl Server {
         match self {
             Self::Redis(server) => server.url(),
             Self::Postgres(server) => server.url(),
+            Self::SharedPostgres { url } => url.clone(),
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("claims.sqlite").display()),
         }
     }
@@ -46,6 +67,7 @@ impl Server {
         match self {
             Self::Redis(server) => server.restart(),
             Self::Postgres(server) => server.restart(),
+            Self::SharedPostgres { .. } => panic!("others use the server too"),
             Self::Sqlite(_) => panic!("a file has no process"),
         }
     }
@@ -55,6 +77,7 @@ impl Server {
         match self {
             Self::Redis(server) => server.freeze(),
             Self::Postgres(server) => server.freeze(),
+            Self::SharedPostgres { .. } => panic!("others use the server too"),
             Self::Sqlite(_) => panic!("a file has no process"),
         }
     }
@@ -64,6 +87,7 @@ impl Server {
         match self {
             Self::Redis(server) => server.thaw(),
             Self::Postgres(server) => server.thaw(),
+            Self::SharedPostgres { .. } => panic!("others use the server too"),
             Self::Sqlite(_) => panic!("a file has no process"),
         }
     }
