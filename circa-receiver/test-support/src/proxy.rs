@@ -79,7 +79,7 @@ impl Proxy {
             let (port, upstreams) = (free_port(), upstreams.to_vec());
             let site = Site { folder: folder.path().to_owned(), port, upstreams, marker: marker(&folder, 0) };
             fs::write(site.configuration(), (program.configure)(&site)).unwrap();
-            let group = Group::start(&mut (program.command)(&site), &folder.path().join("log"), program.install);
+            let group = Group::start(&mut (program.command)(&site), folder.path(), program.install);
             let mut proxy = Self { group, program, site, reloads: 0, folder };
             // Another process may have taken the port that was free.
             if proxy.becomes_ready() {
@@ -177,11 +177,12 @@ struct Group {
 }
 
 impl Group {
-    fn start(command: &mut Command, log: &Path, install: &str) -> Self {
-        let process = Process::start(command.process_group(0), log, install);
-        // It kills the group when its standard input ends.
+    fn start(command: &mut Command, folder: &Path, install: &str) -> Self {
+        let process = Process::start(command.process_group(0), &folder.join("log"), install);
+        // It kills the group, and removes the folder, when its standard input ends.
         let watcher = Command::new("sh")
-            .args(["-c", "read -r _; kill -s KILL -- \"-$0\"", &process.pid().to_string()])
+            .args(["-c", "read -r _; kill -s KILL -- \"-$0\"; rm -rf \"$1\"", &process.pid().to_string()])
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
