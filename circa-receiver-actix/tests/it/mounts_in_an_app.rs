@@ -197,7 +197,8 @@ impl DedupStore for SlowStore {
     }
 }
 
-/// The handler runs though the sender was answered before the event was claimed; the sender's next attempt is a duplicate.
+/// The handler runs though the sender was answered before the event was claimed; the sender's next
+/// attempt is a duplicate.
 #[actix_web::test]
 async fn a_claim_slower_than_the_ack_deadline_still_ends_in_the_handler() {
     tokio::time::pause();

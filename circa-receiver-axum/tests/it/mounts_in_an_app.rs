@@ -181,7 +181,8 @@ impl DedupStore for SlowStore {
     }
 }
 
-/// The handler runs though the sender was answered before the event was claimed; the sender's next attempt is a duplicate.
+/// The handler runs though the sender was answered before the event was claimed; the sender's next
+/// attempt is a duplicate.
 #[tokio::test(start_paused = true)]
 async fn a_claim_slower_than_the_ack_deadline_still_ends_in_the_handler() {
     let log = Log::default();

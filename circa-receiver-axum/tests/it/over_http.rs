@@ -47,7 +47,8 @@ async fn serve(runs: &HandlerRuns) -> HttpTarget {
     HttpTarget::new(&address.to_string())
 }
 
-/// An address at which nothing listens: connections to it are refused. The socket keeps others from listening there.
+/// An address at which nothing listens: connections to it are refused. The socket keeps others from
+/// listening there.
 fn dead() -> (TcpSocket, HttpTarget) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -55,7 +56,8 @@ fn dead() -> (TcpSocket, HttpTarget) {
     (socket, HttpTarget::new(&address))
 }
 
-/// Contract, sections 7 and 8: an event is handled once, and what failed is handled when it comes again.
+/// Contract, sections 7 and 8: an event is handled once, and what failed is handled when it comes
+/// again.
 #[tokio::test]
 async fn nothing_is_lost_or_handled_twice_over_sockets() {
     let mut retries = 0;

@@ -1,4 +1,5 @@
-//! HAProxy with a `backend` of several servers: round-robin, three retries, the last one at another server, and a check whether the port is open.
+//! HAProxy with a `backend` of several servers: round-robin, three retries, the last one at another
+//! server, and a check whether the port is open.
 
 use super::proxy::{MARKER_STATUS, Program, Proxy, Site, command};
 

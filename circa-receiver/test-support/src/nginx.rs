@@ -1,4 +1,5 @@
-//! nginx with an `upstream` of several servers: round-robin, and a server that fails is left out for 10 s (`max_fails=1 fail_timeout=10s`, its defaults).
+//! nginx with an `upstream` of several servers: round-robin, and a server that fails is left out for 10
+//! s (`max_fails=1 fail_timeout=10s`, its defaults).
 
 use super::proxy::{MARKER_STATUS, Program, Proxy, Site, command};
 

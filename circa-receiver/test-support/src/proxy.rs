@@ -1,7 +1,9 @@
-//! What the reverse proxies share: start in the foreground, readiness, reload, and the end of all worker processes.
+//! What the reverse proxies share: start in the foreground, readiness, reload, and the end of all
+//! worker processes.
 //!
-//! The configurations are what a user writes who follows the proxy's own manual: two or more upstream servers, the default balancing, failures found
-//! by the requests themselves. Only places differ: a loopback port, and a folder of its own for files.
+//! The configurations are what a user writes who follows the proxy's own manual: two or more upstream
+//! servers, the default balancing, failures found by the requests themselves. Only places differ: a
+//! loopback port, and a folder of its own for files.
 
 use std::{
     fs,
@@ -16,7 +18,8 @@ use std::{
 
 use super::{Folder, Process, free_port, wait_until};
 
-/// The status of the page by which a configuration is recognised. No proxy and no receiver answers it otherwise.
+/// The status of the page by which a configuration is recognised. No proxy and no receiver answers it
+/// otherwise.
 pub(crate) const MARKER_STATUS: u16 = 410;
 
 /// How long a proxy may take to end by itself before it is killed.
@@ -100,9 +103,11 @@ impl Proxy {
         self.group.process.pid()
     }
 
-    /// Passes requests to these ports from now on, as in a rolling deployment: connections that are open are served to their end.
+    /// Passes requests to these ports from now on, as in a rolling deployment: connections that are open
+    /// are served to their end.
     ///
-    /// Returns when the new configuration has answered once. An old worker may take a last connection a moment later.
+    /// Returns when the new configuration has answered once. An old worker may take a last connection a
+    /// moment later.
     ///
     /// # Panics
     ///
@@ -161,7 +166,8 @@ fn status(port: u16, path: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// A command for a program of the `PATH`, or of the folders of system programs, which a user's `PATH` need not have.
+/// A command for a program of the `PATH`, or of the folders of system programs, which a user's `PATH`
+/// need not have.
 pub(crate) fn command(program: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
@@ -169,7 +175,8 @@ pub(crate) fn command(program: &str) -> Command {
     Command::new(files.find(|file| file.is_file()).unwrap_or_else(|| PathBuf::from(program)))
 }
 
-/// A process and its children, in a process group of their own: all end when it is dropped, or when this process ends without dropping it.
+/// A process and its children, in a process group of their own: all end when it is dropped, or when
+/// this process ends without dropping it.
 #[derive(Debug)]
 struct Group {
     process: Process,
@@ -194,7 +201,8 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // A proxy that ends by itself waits for its workers, so that none is left as a zombie. It may wait for open connections too: not for long.
+        // A proxy that ends by itself waits for its workers, so that none is left as a zombie. It may wait for
+        // open connections too: not for long.
         if self.process.is_alive() {
             self.process.signal("TERM");
         }

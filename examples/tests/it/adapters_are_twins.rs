@@ -32,7 +32,8 @@ fn sources(adapter: &str) -> Vec<Source> {
     sources
 }
 
-/// The lines that are neither blank nor a comment, without a comment at their end. The sources have neither block comments nor `//` in a text.
+/// The lines that are neither blank nor a comment, without a comment at their end. The sources have
+/// neither block comments nor `//` in a text.
 fn code(text: &str) -> Vec<String> {
     assert!(!text.contains("/*"), "a block comment would be counted as code");
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());

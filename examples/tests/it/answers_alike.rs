@@ -1,4 +1,5 @@
-//! Both reference receivers answer the same request in the same way: status, headers (all but `Date`) and body.
+//! Both reference receivers answer the same request in the same way: status, headers (all but `Date`)
+//! and body.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,8 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 const LANES: usize = 4;
 const DELIVERIES_PER_LANE: usize = 2_500;
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the actix adapter, HTTP/1.1 and HTTP/2".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
+/// actix adapter, HTTP/1.1 and HTTP/2".
 #[tokio::test(flavor = "multi_thread")]
 async fn to_the_vectors() {
     let cases = cases();
@@ -43,7 +45,8 @@ async fn to_the_vectors() {
     }
 }
 
-/// A server's own refusals may differ by the contract. Today's do not, and this tells when that changes.
+/// A server's own refusals may differ by the contract. Today's do not, and this tells when that
+/// changes.
 #[tokio::test]
 async fn to_large_bodies_and_floods_of_headers() {
     let many = (0..1_000).fold(circa(event("evt_1")), |request, n| request.header(&format!("X-{n}"), "x"));
@@ -74,7 +77,8 @@ async fn to_a_body_that_drips() {
     assert_alike(axum.stop().await, actix.stop().await);
 }
 
-/// What each of them is to be met at least so often among the random deliveries: else they would say little.
+/// What each of them is to be met at least so often among the random deliveries: else they would say
+/// little.
 const MET: [(u16, Option<&str>, usize); 7] = [
     (200, Some("handled"), 1_000),
     (200, Some("duplicate"), 100),
@@ -176,7 +180,8 @@ impl Line {
         stream.set_nodelay(true).unwrap();
         cuts.sort();
         for piece in [&bytes[..cuts[0]], &bytes[cuts[0]..cuts[1]], &bytes[cuts[1]..]] {
-            // The server may have refused and closed before it has read everything: the answer counts, not the write.
+            // The server may have refused and closed before it has read everything: the answer counts, not the
+            // write.
             let _ = stream.write_all(piece).await;
             tokio::task::yield_now().await;
         }

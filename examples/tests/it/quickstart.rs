@@ -1,4 +1,5 @@
-//! The quickstart does what it prints: the demonstration succeeds, and the line for the shell is handled.
+//! The quickstart does what it prints: the demonstration succeeds, and the line for the shell is
+//! handled.
 
 use std::process::Stdio;
 

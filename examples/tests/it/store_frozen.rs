@@ -1,4 +1,5 @@
-//! A server that stands still: deliveries are refused in time, `/healthz` says so, and all is well with the first delivery after it.
+//! A server that stands still: deliveries are refused in time, `/healthz` says so, and all is well with
+//! the first delivery after it.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const WITHIN: Duration = Duration::from_millis(2_200);
 /// Deliveries at once while the server is frozen.
 const AT_ONCE: usize = 8;
 
-/// Contract, section 7: "Store does not answer within its timeout (default 2 s) or fails: 503 `store_unavailable`".
+/// Contract, section 7: "Store does not answer within its timeout (default 2 s) or fails: 503
+/// `store_unavailable`".
 async fn a_frozen_server_is_a_503_in_time(server: Server) {
     let _turn = turn::unhurried().await;
     for reference in &REFERENCES {

@@ -1,7 +1,9 @@
-//! The cases of the core's vectors, sent to the reference receivers over real sockets, by HTTP/1.1 and by HTTP/2.
+//! The cases of the core's vectors, sent to the reference receivers over real sockets, by HTTP/1.1 and
+//! by HTTP/2.
 //!
-//! Receivers are started with the case's secrets, one process for the cases of each set of secrets. That a case was refused for the right reason is
-//! read in the receiver's log, since the answers do not tell. How a case is rewritten for a real clock is described in `support/vectors.rs`.
+//! Receivers are started with the case's secrets, one process for the cases of each set of secrets.
+//! That a case was refused for the right reason is read in the receiver's log, since the answers do not
+//! tell. How a case is rewritten for a real clock is described in `support/vectors.rs`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,8 @@ use crate::support::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the actix adapter, HTTP/1.1 and HTTP/2".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
+/// actix adapter, HTTP/1.1 and HTTP/2".
 #[tokio::test(flavor = "multi_thread")]
 async fn the_vectors_hold_over_http1() {
     for reference in &REFERENCES {
@@ -100,7 +103,8 @@ fn expected_reason(expected: &Value, reason: &str) -> bool {
     }
 }
 
-/// Contract, section 1: "No answer ever repeats parser text, an internal error or anything of the request."
+/// Contract, section 1: "No answer ever repeats parser text, an internal error or anything of the
+/// request."
 fn assert_tells_nothing(answer: &Answer, name: &str) {
     let bodies = ["unauthorized", "method not allowed", "unsupported media type", "payload too large", "bad request"];
     assert!(bodies.contains(&answer.body.as_str()), "{name}");

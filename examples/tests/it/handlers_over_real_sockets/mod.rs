@@ -1,4 +1,5 @@
-//! Slow, failing and panicking handlers on real sockets: one list of behaviours, for the route and the layer of both frameworks.
+//! Slow, failing and panicking handlers on real sockets: one list of behaviours, for the route and the
+//! layer of both frameworks.
 //!
 //! Handlers wait for the test's word, so that nothing depends on how fast the machine is.
 
@@ -18,7 +19,8 @@ use crate::support::{Answer, Request, circa, event, read_answer, turn};
 /// Nearly the longest that is allowed, for a hundred deliveries on a busy machine.
 const ACK_DEADLINE: Duration = Duration::from_secs(14);
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the actix adapter".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
+/// actix adapter".
 async fn alike_on_every_mount(behaviour: impl AsyncFn(&Mount) -> Vec<Answer>) {
     let _turn = turn::unhurried().await;
     let mut first = None;
@@ -29,7 +31,8 @@ async fn alike_on_every_mount(behaviour: impl AsyncFn(&Mount) -> Vec<Answer>) {
     }
 }
 
-/// Contract, section 8: "A handler runs in its own task: neither a sender that hangs up nor a dropped request future stops it half-way."
+/// Contract, section 8: "A handler runs in its own task: neither a sender that hangs up nor a dropped
+/// request future stops it half-way."
 #[tokio::test]
 async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
     alike_on_every_mount(async |mount| {
@@ -39,14 +42,16 @@ async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&[request.head(), request.framed_body()].concat()).await.unwrap();
         wait(&gate.0.started).await;
-        // The sender waits 300 ms for its answer, in vain, and hangs up, hard: a reset, which the server sees at once.
+        // The sender waits 300 ms for its answer, in vain, and hangs up, hard: a reset, which the server sees
+        // at once.
         let patience = timeout(Duration::from_millis(300), read_answer(&mut stream)).await;
         assert!(patience.is_err(), "{}: no answer before the handler has ended: {patience:?}", mount.name);
         stream.set_zero_linger().unwrap();
         drop(stream);
         wait(&gate.0.gone).await;
 
-        // While the first run goes on, the retry waits for it; it neither runs the handler again nor is refused.
+        // While the first run goes on, the retry waits for it; it neither runs the handler again nor is
+        // refused.
         let retry = tokio::spawn(async move { circa(event("evt_1")).send(address).await });
         wait_for(2, &gate.0.authenticated).await;
         gate.0.leave.add_permits(1);
@@ -59,7 +64,8 @@ async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
     .await;
 }
 
-/// Contract, section 7: "In progress -> wait for it, at most until the ack deadline, and give its answer".
+/// Contract, section 7: "In progress -> wait for it, at most until the ack deadline, and give its
+/// answer".
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_identical_deliveries_wait_for_one_slow_run() {
     alike_on_every_mount(async |mount| {
@@ -83,8 +89,8 @@ async fn a_hundred_identical_deliveries_wait_for_one_slow_run() {
     .await;
 }
 
-/// Contract, section 8: "Retryable error: 500, released. Panic: caught, 500, released, the server lives. Permanent error [...] where no sink is
-/// configured: 500 and released".
+/// Contract, section 8: "Retryable error: 500, released. Panic: caught, 500, released, the server
+/// lives. Permanent error [...] where no sink is configured: 500 and released".
 #[tokio::test]
 async fn a_handler_whose_first_run_fails_runs_again_and_is_then_done() {
     let first_runs: [(&str, FirstRun); 3] =
@@ -107,8 +113,8 @@ async fn a_handler_whose_first_run_fails_runs_again_and_is_then_done() {
     }
 }
 
-/// Contract, section 8: "Ack deadline passed: 503 with `Retry-After: 30`; the task runs on [...]; when it succeeds the claim is completed, and the
-/// sender's next attempt is answered `duplicate`."
+/// Contract, section 8: "Ack deadline passed: 503 with `Retry-After: 30`; the task runs on [...]; when
+/// it succeeds the claim is completed, and the sender's next attempt is answered `duplicate`."
 #[tokio::test]
 async fn a_handler_beyond_the_ack_deadline_runs_on() {
     alike_on_every_mount(async |mount| {
@@ -134,7 +140,8 @@ async fn a_handler_beyond_the_ack_deadline_runs_on() {
     .await;
 }
 
-/// Contract, section 8: "Shutdown: stop intake with 503, let running handlers end until the drain deadline".
+/// Contract, section 8: "Shutdown: stop intake with 503, let running handlers end until the drain
+/// deadline".
 #[tokio::test]
 async fn shutdown_waits_for_the_running_handlers_and_refuses_the_rest() {
     alike_on_every_mount(async |mount| {
@@ -163,7 +170,8 @@ async fn shutdown_waits_for_the_running_handlers_and_refuses_the_rest() {
     .await;
 }
 
-/// The sender's attempts until one is answered before the ack deadline, which is so short here that a busy machine may miss it.
+/// The sender's attempts until one is answered before the ack deadline, which is so short here that a
+/// busy machine may miss it.
 async fn until_not_late(request: &Request, address: SocketAddr) -> Answer {
     loop {
         let answer = request.send(address).await;

@@ -7,7 +7,8 @@ use circa_receiver::testing::CircaSigner;
 use super::{CIRCA, now, signed_at};
 use crate::support::{Answer, CIRCA_SECRET, REFERENCES, Request, circa, event, forged, pulled_line};
 
-/// Contract, section 1: "All 401 answers are byte-identical: same status, headers and body (`unauthorized`), with no reason."
+/// Contract, section 1: "All 401 answers are byte-identical: same status, headers and body
+/// (`unauthorized`), with no reason."
 #[tokio::test]
 async fn what_is_not_authentic_is_told_nothing_and_runs_nothing() {
     for reference in &REFERENCES {

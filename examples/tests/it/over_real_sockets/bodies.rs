@@ -33,7 +33,8 @@ async fn bodies_of_any_framing_and_size_are_handled() {
     }
 }
 
-/// Contract, section 1, check 6: "body within the limit (default 1 MiB), counted in bytes read; a larger `Content-Length` is refused unread".
+/// Contract, section 1, check 6: "body within the limit (default 1 MiB), counted in bytes read; a
+/// larger `Content-Length` is refused unread".
 #[tokio::test]
 async fn bodies_over_the_limit_are_refused() {
     for reference in &REFERENCES {
@@ -62,7 +63,8 @@ async fn bodies_over_the_limit_are_refused() {
     }
 }
 
-/// Contract, section 1, check 8: "body arrived complete". Whether an answer still gets out after the sender has hung up is the server's affair.
+/// Contract, section 1, check 8: "body arrived complete". Whether an answer still gets out after the
+/// sender has hung up is the server's affair.
 #[tokio::test]
 async fn truncated_bodies_run_nothing() {
     for reference in &REFERENCES {
@@ -89,7 +91,8 @@ async fn truncated_bodies_run_nothing() {
     }
 }
 
-/// Contract, section 1, check 7: "whole body within the read deadline (default 10 s in all, not per chunk)". Takes the real ten seconds.
+/// Contract, section 1, check 7: "whole body within the read deadline (default 10 s in all, not per
+/// chunk)". Takes the real ten seconds.
 #[tokio::test]
 async fn a_stalled_body_is_answered_408_at_the_read_deadline() {
     let _turn = turn::unhurried().await;

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 use super::CIRCA;
 use crate::support::{CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event, pulled_line};
 
-/// Contract, section 1, check 3: "two or more field lines"; HTTP/2 may send one header as several fields.
+/// Contract, section 1, check 3: "two or more field lines"; HTTP/2 may send one header as several
+/// fields.
 #[tokio::test]
 async fn deliveries_over_http2() {
     for reference in &REFERENCES {
@@ -50,7 +51,8 @@ async fn a_hundred_identical_deliveries_at_once_run_the_handler_once() {
     }
 }
 
-/// Exactly one JSON line for each run of a handler and nothing else; events with odd data, or none, are run like others.
+/// Exactly one JSON line for each run of a handler and nothing else; events with odd data, or none, are
+/// run like others.
 #[tokio::test]
 async fn standard_output_holds_one_json_line_for_each_run() {
     for reference in &REFERENCES {

@@ -55,13 +55,15 @@ async fn a_bad_start_says_what_to_do_in_one_line() {
     }
 }
 
-/// Contract, section 8: "Shutdown: stop intake with 503, let running handlers end until the drain deadline".
+/// Contract, section 8: "Shutdown: stop intake with 503, let running handlers end until the drain
+/// deadline".
 #[tokio::test]
 async fn a_signal_drains_and_ends_with_0() {
     for reference in &REFERENCES {
         for name in ["TERM", "INT"] {
             let mut process = reference.start().await;
-            // Three open connections: one idle after an answer, one that never said a word, one half-way through its body.
+            // Three open connections: one idle after an answer, one that never said a word, one half-way through
+            // its body.
             let mut idle = TcpStream::connect(process.address).await.unwrap();
             let first = circa(event("evt_1"));
             idle.write_all(&[first.head(), first.framed_body()].concat()).await.unwrap();
@@ -88,7 +90,8 @@ async fn a_signal_drains_and_ends_with_0() {
                 "{} {name}: {ended:?}",
                 reference.name
             );
-            // Idle connections do not hold up the end. Where they do, the process closes them at its deadline, and says so.
+            // Idle connections do not hold up the end. Where they do, the process closes them at its deadline, and
+            // says so.
             assert!(
                 ended.stderr.iter().all(|line| !line.contains("still open")),
                 "{} {name}: {ended:?}",

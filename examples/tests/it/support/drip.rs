@@ -1,4 +1,5 @@
-//! A sender that sends a byte now and then, so that only the receiver's read deadline ends the delivery.
+//! A sender that sends a byte now and then, so that only the receiver's read deadline ends the
+//! delivery.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,5 @@
-//! A reference receiver as a process: started on a free port, watched by its output, stopped by its pid.
+//! A reference receiver as a process: started on a free port, watched by its output, stopped by its
+//! pid.
 
 use std::{ffi::OsStr, mem, net::SocketAddr, process::Stdio, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Requests, byte by byte: HTTP/1.1 written by hand, so that framing is under control, and HTTP/2 with prior knowledge.
+//! Requests, byte by byte: HTTP/1.1 written by hand, so that framing is under control, and HTTP/2 with
+//! prior knowledge.
 
 use std::{future::pending, net::SocketAddr, time::Duration};
 
@@ -38,7 +39,8 @@ enum Framing {
     Nothing,
 }
 
-/// What came back. `Date` is left out: it is the server's, and the only header that may differ between two equal answers.
+/// What came back. `Date` is left out: it is the server's, and the only header that may differ between
+/// two equal answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

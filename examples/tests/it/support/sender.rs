@@ -1,4 +1,5 @@
-//! A sender with many events: each is delivered several times, in random order, to replicas at random, and sent again as Circa does, in a shorter time.
+//! A sender with many events: each is delivered several times, in random order, to replicas at random,
+//! and sent again as Circa does, in a shorter time.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use circa_receiver::testing::RETRY_DELAYS;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -15,13 +16,18 @@ use super::{
     replicas::{Replicas, Run},
 };
 
-/// First attempts under way at a time; as many later ones come on top, as with Circa. Without a bound a schedule that is so much shorter would send
-/// more retries after an outage than a busy machine can ever answer.
+/// First attempts under way at a time; as many later ones come on top, as with Circa. Without a bound a
+/// schedule that is so much shorter would send more retries after an outage than a busy machine can
+/// ever answer.
 const AT_ONCE: usize = 32;
 
-/// Of Circa's 31 hours 22 s remain: two leases of 11 s, and six attempts in the first 5 s. How long a server takes to come back cannot be divided: on a busy
-/// machine it may be longer, and so the last wait is repeated.
+/// Of Circa's 31 hours 22 s remain: two leases of 11 s, and six attempts in the first 5 s. How long a
+/// server takes to come back cannot be divided: on a busy machine it may be longer, and so the last
+/// wait is repeated.
 const DIVISOR: u32 = 5_000;
+
+/// Longer than a server or a receiver takes to come back: a hang fails the test instead of blocking it.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct Sender {
     pub(crate) events: usize,
@@ -67,7 +73,20 @@ impl Sender {
     }
 
     /// Sends everything until each delivery is answered 2xx; tells how many are through meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// Where none comes through for [`PATIENCE`]. How long all take is the machine's affair.
     pub(crate) async fn run(&self, replicas: &Arc<Replicas>, through: &watch::Sender<usize>) -> Vec<Sent> {
+        let mut progress = through.subscribe();
+        let stuck = async { while timeout(PATIENCE, progress.changed()).await.is_ok() {} };
+        tokio::select! {
+            sent = self.send_all(replicas, through) => sent,
+            () = stuck => panic!("none of {} came through for {PATIENCE:?}: {} are", self.deliveries(), *through.borrow()),
+        }
+    }
+
+    async fn send_all(&self, replicas: &Arc<Replicas>, through: &watch::Sender<usize>) -> Vec<Sent> {
         let mut order: Vec<_> = (0..self.events).flat_map(|event| std::iter::repeat_n(event, self.times)).collect();
         Random::new(self.seed).shuffle(&mut order);
         let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -120,6 +139,3 @@ pub(crate) fn assert_retryable(sent: &[Sent], retryable: &[Option<u16>]) {
         failed.for_each(|status| assert!(retryable.contains(&status), "{status:?}: {sent:?}"));
     }
 }
-
-/// How long a test may go on, generously: a hang fails it instead of blocking it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

@@ -1,4 +1,5 @@
-//! How slow the machine is while a time is judged: a deadline is kept by the receiver, but seen through a scheduler that other processes keep busy.
+//! How slow the machine is while a time is judged: a deadline is kept by the receiver, but seen through
+//! a scheduler that other processes keep busy.
 
 use std::{
     cell::Cell,
@@ -14,7 +15,8 @@ use super::Request;
 /// Between two probes, so that they are no load themselves.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What the work comes to, and the longest time that the receiver took meanwhile for an answer that waits for nothing: a 404 on a new connection.
+/// What the work comes to, and the longest time that the receiver took meanwhile for an answer that
+/// waits for nothing: a 404 on a new connection.
 ///
 /// A probe is under way nearly always, so that a stall anywhere in the work is seen by one.
 pub(crate) async fn slowest_answer_during<T>(address: SocketAddr, work: impl Future<Output = T>) -> (T, Duration) {
