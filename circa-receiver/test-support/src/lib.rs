@@ -4,11 +4,18 @@
 //! test's process is killed: a watching shell sees its pipe close. A server program that is not installed is a panic
 //! that says what to install.
 
+pub mod apache;
+pub mod caddy;
 mod chunks;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+pub mod haproxy;
+pub mod nginx;
 pub mod postgres;
+mod proxy;
 pub mod redis;
+
+pub use proxy::Proxy;
 
 use std::{
     fs,
