@@ -79,7 +79,9 @@ impl Pipeline {
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         let receiver = Receiver::circa(secret()).dedup(MemoryStore::with_capacity(capacity)).build().unwrap();
         let pipeline = Self { runtime, receiver, routes: Routes::new().on(handler), sent: Cell::new(0) };
-        (0..capacity / 1_000).for_each(|_| drop(pipeline.accept(1_000)));
+        for _ in 0..capacity / 1_000 {
+            pipeline.accept(1_000);
+        }
         pipeline
     }
 
