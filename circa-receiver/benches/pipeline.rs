@@ -1,26 +1,111 @@
-//! Parsing, and the whole pipeline in memory, beside verification's floor and a direct typed parse: `cargo bench -p circa-receiver --bench pipeline`.
+//! The whole default receiver in memory, with many remembered ids and under floods: `cargo bench -p circa-receiver --bench pipeline`.
 //!
-//! Exits non-zero where a promised ratio or allocation count is missed.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::incompatible_msrv)]
+//! Fails where a goal of `docs/performance.md` is missed.
+#![allow(missing_docs, clippy::unwrap_used)]
 
-mod measure;
+use std::{
+    cell::Cell,
+    hint::black_box,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use std::{process::ExitCode, time::Duration};
-
-use measure::{parsing, pipeline, promise::judge};
-
-/// Of one table at one size.
-const BUDGET: Duration = Duration::from_secs(2);
+use circa_receiver::{Event, HandlerError, PortableHandler, Receiver, Routes, event::DatapointPulled};
+use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, MemoryStore, Table, calls, now, secret};
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    let mut promises = Vec::new();
-    let tables =
-        [parsing::run(&[300, 4_096, 65_536], BUDGET), pipeline::run(300, BUDGET), pipeline::run(4_096, BUDGET)];
-    for (table, promised) in tables {
-        table.print();
-        promises.extend(promised);
+    let mut figures = Figures::new("pipeline", env!("CARGO_TARGET_TMPDIR"), 200, 4.0);
+    let mut table = Table::new(&["the receiver in memory", "measured"]);
+    remembered(&mut figures, &mut table);
+    refused(&mut figures, &mut table);
+    forged(&mut figures, &mut table);
+    table.print()
+}
+
+/// Both stores are full: each fresh id takes the place of the oldest, so that their number stays the same.
+fn remembered(figures: &mut Figures, table: &mut Table) {
+    let (few, many) = (Pipeline::full(1_000), Pipeline::full(1_000_000));
+    let ratio = figures.ratio("remembered", |events| few.accept(events), |events| many.accept(events));
+    let cell = table.cell(ratio, Some(Goal::AtLeast(0.8)));
+    table.row("throughput at 300 B with 1,000,000 remembered ids, to that with 1,000", &[cell]);
+}
+
+/// Headers that are refused before the hash.
+fn refused(figures: &mut Figures, table: &mut Table) {
+    let pipeline = Pipeline::full(1_000);
+    let v1 = |times: usize, v1: &str| format!("t={}{}", now(), v1.repeat(times));
+    let cases = [
+        ("60 KB of spaces", " ".repeat(60_000)),
+        ("60 KB around a good form", " ".repeat(30_000) + &v1(1, BOGUS) + &" ".repeat(30_000) + "x"),
+        ("5,000 v1", v1(5_000, BOGUS)),
+        ("8 v1 of 63 digits", v1(8, &BOGUS[..67])),
+        ("1,024 bytes, malformed at the end", format!("{:x<1023},", v1(8, BOGUS) + ",x=")),
+    ];
+    for (name, signature) in cases {
+        let delivery = Delivery { signature, ..Delivery::filled(300) };
+        let refuse = |times| pipeline.refuse(&delivery, times);
+        let ratio = figures.ratio(name, refuse, |events| pipeline.accept(events));
+        let cell = table.cell(ratio, Some(Goal::AtMost(0.5)));
+        table.row(&format!("time to refuse a header, {name}, to that of an accepted delivery of 300 B"), &[cell]);
     }
-    // At 4 KiB nothing is promised: most of it is decoding the ids.
-    promises.retain(|promise| !promise.what.starts_with("pipeline at 4 KiB"));
-    judge(&promises)
+}
+
+/// Headers that are well-formed and match nothing.
+fn forged(figures: &mut Figures, table: &mut Table) {
+    let pipeline = Pipeline::full(1_000);
+    let signature = format!("t={}{}", now(), BOGUS.repeat(8));
+    let delivery = Delivery { signature, ..Delivery::filled(1 << 20) };
+    let ratio = figures.ratio("forged", |times| pipeline.refuse(&delivery, times), calls(delivery.hmac()));
+    let cell = table.cell(ratio, Some(Goal::AtMost(1.05)));
+    table.row("time to refuse 1 MiB under eight forged v1, to that of one bare HMAC", &[cell]);
+}
+
+/// The receiver with one typed handler, on a runtime of one thread.
+struct Pipeline {
+    runtime: Runtime,
+    receiver: Receiver,
+    routes: Routes<PortableHandler<()>>,
+    sent: Cell<u64>,
+}
+
+impl Pipeline {
+    /// It remembers so many events, and has received so many.
+    fn full(capacity: u64) -> Self {
+        let handler = async |event: Event<DatapointPulled>, (): ()| -> Result<(), HandlerError> {
+            black_box(event.data());
+            Ok(())
+        };
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let receiver = Receiver::circa(secret()).dedup(MemoryStore::with_capacity(capacity)).build().unwrap();
+        let pipeline = Self { runtime, receiver, routes: Routes::new().on(handler), sent: Cell::new(0) };
+        for _ in 0..capacity / 1_000 {
+            pipeline.accept(1_000);
+        }
+        pipeline
+    }
+
+    /// The time to handle so many fresh events of 300 B.
+    fn accept(&self, events: u64) -> Duration {
+        let first = self.sent.replace(self.sent.get() + events);
+        let deliveries: Vec<Delivery> = (first..first + events).map(|number| Delivery::pulled(number, 300)).collect();
+        self.receive(&deliveries, "handled")
+    }
+
+    /// The time to refuse a delivery so often.
+    fn refuse(&self, delivery: &Delivery, times: u64) -> Duration {
+        self.receive((0..times).map(|_| delivery), "unauthorized")
+    }
+
+    fn receive<'a>(&self, deliveries: impl IntoIterator<Item = &'a Delivery>, answer: &str) -> Duration {
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            for delivery in deliveries {
+                let head = ("POST", &delivery.headers()[..]);
+                let response = self.receiver.handle(&head, delivery.body.clone(), &self.routes, ()).await;
+                assert_eq!(response.body(), answer);
+            }
+        });
+        start.elapsed()
+    }
 }

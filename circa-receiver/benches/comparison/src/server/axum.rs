@@ -13,23 +13,21 @@ use axum::{
 use circa_receiver_axum::{Event, event::DatapointPulled, webhook};
 
 use crate::{
-    Candidate, PATH,
+    PATH,
     careful::Careful,
     count, handle,
+    least::{Least, OUTCOME},
     naive::Naive,
-    rungs::{Rungs, Taken},
 };
 
-pub fn serve(candidate: Candidate, port: u16, secret: &str) -> std::io::Result<()> {
+pub fn serve(candidate: &str, port: u16) -> std::io::Result<()> {
     let route = match candidate {
-        Candidate::Bare => post(bare),
-        Candidate::Naive => post(naive).with_state(Arc::new(Naive::new(secret))),
-        Candidate::Careful => post(careful).with_state(Arc::new(Careful::new(secret))),
-        Candidate::UpTo(rung) => post(up_to).with_state(Arc::new(Rungs::new(rung, secret))),
-        Candidate::Ours | Candidate::OursByDefault => {
-            let receiver = crate::receiver(candidate, secret);
-            webhook(receiver).on(ours).into_route()
-        }
+        "bare" => post(bare),
+        "answer" => post(answer).with_state(Arc::new(Least::new())),
+        "naive" => post(naive).with_state(Arc::new(Naive::new())),
+        "careful" => post(careful).with_state(Arc::new(Careful::new())),
+        "circa-receiver" => webhook(crate::receiver()).on(ours).into_route(),
+        other => panic!("no candidate is called {other}"),
     };
     let app = Router::new().route(PATH, route).route("/count", get(async || count()));
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -45,34 +43,33 @@ async fn bare(body: Bytes) -> StatusCode {
 
 async fn naive(State(naive): State<Arc<Naive>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signature = headers.get("circa-signature").and_then(|value| value.to_str().ok());
-    StatusCode::from_u16(naive.receive(signature, &body)).expect("the statuses are HTTP's")
+    status(naive.receive(signature, &body))
 }
 
 async fn careful(State(careful): State<Arc<Careful>>, request: Request) -> StatusCode {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST };
     let signature = parts.headers.get("circa-signature").and_then(|value| value.to_str().ok());
-    StatusCode::from_u16(careful.receive(signature, &body)).expect("the statuses are HTTP's")
+    status(careful.receive(signature, &body))
 }
 
-async fn up_to(State(rungs): State<Arc<Rungs>>, request: Request) -> Response {
+async fn answer(State(least): State<Arc<Least>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, 1 << 20).await else { return StatusCode::BAD_REQUEST.into_response() };
     let signature = parts.headers.get("circa-signature").map(|value| value.as_bytes());
-    match rungs.take(signature, &body) {
-        Taken::Answer(status) => return StatusCode::from_u16(status).expect("the statuses are HTTP's").into_response(),
-        Taken::Body => handle(&body),
-        Taken::Event(event) => handle(&event),
-        Taken::Task(event) => tokio::spawn(async move { handle(&event) }).await.expect("no handler panics"),
-    }
-    if rungs.tells() {
-        let outcome = HeaderName::from_static("circa-receiver-outcome");
-        ([(outcome, "handled")], "handled").into_response()
-    } else {
-        StatusCode::OK.into_response()
+    match least.take(signature, &body) {
+        Err(other) => status(other).into_response(),
+        Ok(data) => {
+            tokio::spawn(async move { handle(&data) }).await.expect("no handler panics");
+            ([(HeaderName::from_static(OUTCOME), "handled")], "handled").into_response()
+        }
     }
 }
 
 async fn ours(Event(event): Event<DatapointPulled>) {
     handle(event.data());
+}
+
+fn status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).expect("the statuses are HTTP's")
 }

@@ -3,7 +3,6 @@
 local file = assert(io.open(os.getenv("REQUESTS"), "rb"))
 local length = tonumber(os.getenv("LENGTH"))
 file:setvbuf("full", 1048576)
-wrapped = 0
 
 if os.getenv("STATIC") then
   local head, body = file:read(length):match("^(.-)\r\n\r\n(.*)$")
@@ -13,7 +12,7 @@ else
   function request()
     local made = file:read(length)
     if not made then
-      wrapped = wrapped + 1
+      -- From the start again: the server handles none of these twice, and its count tells.
       file:seek("set", 0)
       made = file:read(length)
     end
@@ -21,15 +20,8 @@ else
   end
 end
 
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
-
-function done(summary, latency)
-  local cycles = 0
-  for _, thread in ipairs(threads) do cycles = cycles + thread:get("wrapped") end
+function done(summary)
   local errors = summary.errors
-  io.write(string.format(
-    "RESULT %d %d %d %d %d %d\n",
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout, cycles))
+  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  io.write(string.format("RESULT %d %d %d\n", summary.requests, summary.duration, failed))
 end

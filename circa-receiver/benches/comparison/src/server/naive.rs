@@ -7,6 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use circa_receiver_bench_support::SECRET;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,8 +44,8 @@ pub struct Naive {
 }
 
 impl Naive {
-    pub fn new(secret: &str) -> Self {
-        Self { secret: secret.to_owned(), seen: Mutex::default() }
+    pub fn new() -> Self {
+        Self { secret: SECRET.to_owned(), seen: Mutex::default() }
     }
 
     /// Handles one delivery; gives the status.

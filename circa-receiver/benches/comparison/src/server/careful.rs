@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use circa_receiver_bench_support::SECRET;
 use hmac::{Hmac, KeyInit, Mac};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Deserialize;
@@ -27,8 +28,8 @@ pub struct Careful {
 }
 
 impl Careful {
-    pub fn new(secret: &str) -> Self {
-        let key = Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
+    pub fn new() -> Self {
+        let key = Hmac::new_from_slice(SECRET.as_bytes()).expect("a key of any length will do");
         let seen = Cache::builder()
             .max_capacity(100_000)
             .time_to_live(Duration::from_secs(72 * 3_600))

@@ -1,0 +1,12 @@
+//! What the benches share: figures measured by criterion, tables with goals, signed deliveries.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // It runs in benches alone.
+
+mod delivery;
+mod figures;
+mod table;
+
+/// The store that the default receiver has.
+pub use circa_receiver::CompactMemoryStore as MemoryStore;
+pub use delivery::{BOGUS, Delivery, SECRET, now, secret};
+pub use figures::{Figures, calls, median};
+pub use table::{Goal, Table, rounded};
