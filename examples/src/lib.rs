@@ -22,8 +22,8 @@ mod store;
 struct Readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/testing-your-receiver.md")]
-struct TestingYourReceiver;
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
 
 use std::{
     env,
