@@ -16,14 +16,38 @@
 
 mod store;
 
-// The code of README.md is compiled and run with the doctests of this crate, the one that depends on both adapters.
+// The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that depends on both adapters.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/testing-your-receiver.md")]
-struct TestingYourReceiver;
+#[doc = include_str!("../../docs/handlers.md")]
+struct Handlers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/stores.md")]
+struct Stores;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/production.md")]
+struct Production;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/answers.md")]
+struct Answers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/troubleshooting.md")]
+struct Troubleshooting;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/contract.md")]
+struct Contract;
 
 use std::{
     env,
@@ -91,7 +115,7 @@ impl Receivers {
         }
         let (lease, store) = (lease()?, store::from_env().await?);
         let build = |builder: Builder| -> Result<Receiver, ConfigError> {
-            let builder = builder.shared_dedup(Arc::clone(&store)).observer(TracingObserver);
+            let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
             lease.into_iter().fold(builder, Builder::lease).build()
         };
         Ok(Self {

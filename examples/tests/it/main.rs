@@ -11,6 +11,7 @@ mod support;
 mod adapters_are_twins;
 mod answers_alike;
 mod behind_proxies;
+mod documentation;
 mod handlers_over_real_sockets;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;

@@ -1,5 +1,4 @@
-//! The five tests that every receiver should have, for an axum app: `docs/testing-your-receiver.md`
-//! explains them.
+//! The five tests that every receiver should have, for an axum app: `docs/testing.md` explains them.
 
 use std::{
     sync::{Arc, Mutex},

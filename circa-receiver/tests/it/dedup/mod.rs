@@ -17,7 +17,7 @@ mod memory {
     }
 
     mod compact {
-        use circa_receiver::CompactMemoryStore as Store;
+        use circa_receiver::MemoryStore as Store;
 
         include!("memory.rs");
     }

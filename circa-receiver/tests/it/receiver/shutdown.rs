@@ -116,8 +116,8 @@ async fn what_has_not_ended_by_the_drain_deadline_is_stopped_and_released() {
     let (gate, other_gate) = (Gate::closed(), Gate::open());
     let store: Arc<dyn DedupStore> = Arc::new(ScriptedStore::memory());
     let start = Instant::now();
-    let here = Endpoint::new(circa().shared_dedup(Arc::clone(&store)), gate.routes());
-    let there = Endpoint::new(circa().shared_dedup(store), other_gate.routes());
+    let here = Endpoint::new(circa().dedup(Arc::clone(&store)), gate.routes());
+    let there = Endpoint::new(circa().dedup(store), other_gate.routes());
     let running = here.spawn(&Request::circa("evt_1"));
     gate.arrival().await;
     let took = shut_down(&here).await.unwrap();
@@ -169,8 +169,8 @@ async fn what_is_still_on_its_way_to_the_handler_does_not_start() {
     let store = ScriptedStore::memory();
     store.script("claim", Fault::Yield, 1);
     let shared: Arc<dyn DedupStore> = Arc::new(store.clone());
-    let here = Endpoint::new(circa().shared_dedup(Arc::clone(&shared)), gate.routes());
-    let there = Endpoint::new(circa().shared_dedup(shared), gate.routes());
+    let here = Endpoint::new(circa().dedup(Arc::clone(&shared)), gate.routes());
+    let there = Endpoint::new(circa().dedup(shared), gate.routes());
     let on_its_way = here.spawn(&Request::circa("evt_1"));
     while store.calls("claim") == 0 {
         tokio::task::yield_now().await;
@@ -265,8 +265,8 @@ async fn a_shutdown_that_is_dropped_has_stopped_the_intake() {
 async fn who_waits_for_a_claim_held_elsewhere_is_answered_503_at_the_drain_deadline() {
     let store: Arc<dyn DedupStore> = Arc::new(ScriptedStore::memory());
     let (gate, start) = (Gate::closed(), Instant::now());
-    let there = Endpoint::new(circa().shared_dedup(Arc::clone(&store)), gate.routes());
-    let here = circa().shared_dedup(store).drain_deadline(Duration::from_millis(100));
+    let there = Endpoint::new(circa().dedup(Arc::clone(&store)), gate.routes());
+    let here = circa().dedup(store).drain_deadline(Duration::from_millis(100));
     let here = Endpoint::new(here, Gate::open().routes());
     let _held = there.spawn(&Request::circa("evt_1"));
     gate.arrival().await;

@@ -68,8 +68,8 @@ async fn a_lost_claim_is_told_once() {
     let (gate, other) = (Gate::closed(), Gate::open());
     store.script("renew", Fault::Fail, 3);
     let shared: Arc<dyn DedupStore> = Arc::new(store);
-    let here = Endpoint::new(circa().shared_dedup(Arc::clone(&shared)), gate.routes());
-    let there = Endpoint::new(circa().shared_dedup(shared), other.routes());
+    let here = Endpoint::new(circa().dedup(Arc::clone(&shared)), gate.routes());
+    let there = Endpoint::new(circa().dedup(shared), other.routes());
     let _first = here.spawn(&Request::circa("evt_1"));
     gate.arrival().await;
     tokio::time::sleep(seconds(65)).await;

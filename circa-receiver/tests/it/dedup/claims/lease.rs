@@ -109,7 +109,7 @@ async fn a_claim_that_was_lost_is_not_released() {
     store.script("renew", Fault::Fail, usize::MAX);
     let start = Instant::now();
     let shared: Arc<dyn DedupStore> = Arc::new(store.clone());
-    let here = Endpoint::new(circa().shared_dedup(Arc::clone(&shared)), {
+    let here = Endpoint::new(circa().dedup(Arc::clone(&shared)), {
         let gate = gate.clone();
         routes(move |_| {
             let gate = gate.clone();
@@ -119,7 +119,7 @@ async fn a_claim_that_was_lost_is_not_released() {
             }
         })
     });
-    let there = Endpoint::new(circa().shared_dedup(shared), other_gate.routes());
+    let there = Endpoint::new(circa().dedup(shared), other_gate.routes());
     let _first = here.spawn(&Request::circa("evt_1"));
     gate.arrival().await;
     tokio::time::sleep(seconds(61)).await;

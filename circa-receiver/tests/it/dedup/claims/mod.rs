@@ -18,7 +18,7 @@ const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 /// Two receivers, as in two processes, on one store.
 fn two_processes(store: &ScriptedStore, first: &Gate, second: &Gate) -> [Endpoint; 2] {
     let store: Arc<dyn DedupStore> = Arc::new(store.clone());
-    [first, second].map(|gate| Endpoint::new(circa().shared_dedup(Arc::clone(&store)), gate.routes()))
+    [first, second].map(|gate| Endpoint::new(circa().dedup(Arc::clone(&store)), gate.routes()))
 }
 
 fn with_store(builder: Builder, gate: &Gate) -> (Endpoint, ScriptedStore) {

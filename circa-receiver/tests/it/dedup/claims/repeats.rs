@@ -80,7 +80,7 @@ async fn endpoints_on_one_store_do_not_share_events() {
         ("a, bc again", Some("a"), "bc", DUPLICATE),
     ];
     for (name, endpoint, id, expected) in cases {
-        let builder = circa().shared_dedup(Arc::clone(&store));
+        let builder = circa().dedup(Arc::clone(&store));
         let builder = match endpoint {
             Some(endpoint) => builder.endpoint(endpoint),
             None => builder,

@@ -63,7 +63,7 @@ fn ours(seed: u64, clock: TokioClock, runs: &HandlerRuns) -> Ours {
     let store: Arc<dyn circa_receiver::DedupStore> = Arc::new(circa_receiver::MemoryStore::default().clock(clock));
     let receiver = |name| {
         let secrets = Secrets::new([Secret::new(SECRET).unwrap(), Secret::new(NEW_SECRET).unwrap()]).unwrap();
-        Receiver::circa(secrets).endpoint(name).clock(clock).shared_dedup(Arc::clone(&store)).build().unwrap()
+        Receiver::circa(secrets).endpoint(name).clock(clock).dedup(Arc::clone(&store)).build().unwrap()
     };
     let receivers = vec![("circa", receiver("circa")), ("second", receiver("second"))];
     Ours { receivers, routes: Routes::new().fallback(handler), runs: runs.clone() }
