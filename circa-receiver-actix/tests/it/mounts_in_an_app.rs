@@ -19,7 +19,7 @@ use actix_web::{
 use async_trait::async_trait;
 use circa_receiver::{
     DedupStore, MemoryStore,
-    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     testing::{CircaSigner, fixtures},
 };
 use circa_receiver_actix::{
@@ -190,6 +190,10 @@ impl DedupStore for SlowStore {
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         self.0.release(key, token).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        self.0.withdraw(key, nonce).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

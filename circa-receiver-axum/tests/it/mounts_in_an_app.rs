@@ -17,7 +17,7 @@ use axum::{
 use bytes::Bytes;
 use circa_receiver::{
     DedupStore, MemoryStore,
-    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     testing::{CircaSigner, SignedRequest, fixtures},
 };
 use circa_receiver_axum::{
@@ -174,6 +174,10 @@ impl DedupStore for SlowStore {
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         self.0.release(key, token).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        self.0.withdraw(key, nonce).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

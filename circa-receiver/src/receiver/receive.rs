@@ -111,19 +111,19 @@ impl Receiver {
     /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any
     /// time.
     ///
-    /// The body is only borrowed: where the answer [closes the connection](Response::closes_connection), what is left of it
-    /// is to be drained, so that the answer reaches the sender. Check the routes once, before the first delivery, with
+    /// Where the answer [closes the connection](Response::closes_connection), what is left of the body is to be drained, so
+    /// that the answer reaches the sender: keep the stream, and hand over a pinned reference to it. Check the routes once, before the first delivery, with
     /// [`Routes::check`]; the adapters do.
     pub async fn receive<'r, E, H>(
         &self,
         head: &impl Head,
-        body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
+        body: impl Stream<Item = Result<Bytes, E>>,
         routes: &'r Routes<H>,
     ) -> Reception<'r, H> {
         let arrived = Instant::now();
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        let (delivery, place) = match shared.admit(head, body, arrived).await {
+        let (delivery, place) = match shared.admit(head, pin!(body), arrived).await {
             Ok(admitted) => admitted,
             Err(rejection) => return Reception::Answered(shared.reject(rejection).response()),
         };
@@ -166,7 +166,7 @@ impl Receiver {
         routes: &Routes<PortableHandler<S>>,
         state: S,
     ) -> Response {
-        match self.receive(head, pin!(Whole(Some(body.into()))), routes).await {
+        match self.receive(head, Whole(Some(body.into())), routes).await {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::clock::{Clock, ClockError};
@@ -40,6 +40,17 @@ impl FakeClock {
     pub fn set(&self, unix_seconds: i64) {
         self.0.unix_seconds.store(unix_seconds, Ordering::SeqCst);
     }
+}
+
+/// A point in time from unix seconds, as [`Verifier::verify`](crate::Verifier::verify) takes it; also before 1970.
+///
+/// # Panics
+///
+/// Where the platform cannot express it.
+pub fn unix_time(seconds: i64) -> SystemTime {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    time.expect("the platform can express the time")
 }
 
 impl Clock for FakeClock {

@@ -14,7 +14,7 @@ pub mod store_tests;
 #[cfg(feature = "receiver")]
 mod tokio_clock;
 
-pub use clock::FakeClock;
+pub use clock::{FakeClock, unix_time};
 pub use fixtures::{Fixture, fixtures};
 #[cfg(feature = "receiver")]
 pub use mounted::{MountFault, ProbeSigner, assert_mounted, check_mounted};

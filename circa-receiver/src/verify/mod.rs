@@ -24,7 +24,5 @@ pub use verifier::{ToleranceError, Verifier};
 pub(crate) use head::Field;
 #[cfg(feature = "receiver")]
 pub(crate) use head::HeadFields;
-#[cfg(test)]
-pub(crate) use head::UnsignedFields;
 #[cfg(feature = "testing")]
 pub(crate) use sign::MacKey;

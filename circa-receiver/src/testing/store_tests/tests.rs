@@ -20,7 +20,7 @@ use super::{
     run,
     subject::{Subject, nonce},
 };
-use crate::dedup::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, MemoryStore, StoreError, Token};
+use crate::dedup::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, MemoryStore, Nonce, StoreError, Token};
 use crate::testing::FakeClock;
 
 /// What a [`Faulty`] store does wrong. Numbers, so that a subject can be a plain function.
@@ -179,6 +179,11 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         self.reach().await?;
         self.inner.release(&self.key(key), self.token(key, token)).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        self.reach().await?;
+        self.inner.withdraw(&self.key(key), nonce).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

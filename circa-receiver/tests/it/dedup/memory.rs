@@ -1,9 +1,9 @@
-// What every store must do, and what only a bounded one in memory must. `Store` is the one under test.
+//! The memory store: what every store must do, and what only a bounded one in memory must.
 
 use std::time::Duration;
 
 use circa_receiver::{
-    Clock, ClockError, DedupStore,
+    Clock, ClockError, DedupStore, MemoryStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
     testing::{FakeClock, store_tests::Subject},
 };
@@ -13,7 +13,7 @@ const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 
 async fn memory() -> Subject {
     let clock = FakeClock::at(1_747_000_800);
-    Subject::new(Store::with_capacity(250_000).clock(clock.clone()))
+    Subject::new(MemoryStore::with_capacity(250_000).clock(clock.clone()))
         .passing(move |time| {
             clock.advance(time);
             std::future::ready(())
@@ -25,12 +25,12 @@ async fn memory() -> Subject {
 
 circa_receiver::store_tests!(memory);
 
-async fn claim(store: &Store, key: &Key, nonce: u128) -> ClaimAnswer {
+async fn claim(store: &MemoryStore, key: &Key, nonce: u128) -> ClaimAnswer {
     let request = ClaimRequest::new(key, Fingerprint::from_bytes([1; 32]), Nonce::new(nonce), LEASE, RETENTION);
     store.claim(request).await.unwrap()
 }
 
-async fn win(store: &Store, key: &Key, nonce: u128) -> Token {
+async fn win(store: &MemoryStore, key: &Key, nonce: u128) -> Token {
     let ClaimAnswer::Won(token) = claim(store, key, nonce).await else { panic!("{key:?} was not won") };
     token
 }
@@ -44,7 +44,7 @@ fn is_done(answer: ClaimAnswer) -> bool {
 }
 
 /// How many claims the store holds in progress, as its `Debug` tells.
-fn in_progress(store: &Store) -> usize {
+fn in_progress(store: &MemoryStore) -> usize {
     let text = format!("{store:?}");
     let (_, count) = text.split_once("in_progress: ").unwrap();
     count.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
@@ -53,7 +53,7 @@ fn in_progress(store: &Store) -> usize {
 /// Contract, section 7: when full it evicts the oldest done entry, counted.
 #[tokio::test]
 async fn when_full_done_entries_are_evicted_and_counted() {
-    let store = Store::with_capacity(100).clock(FakeClock::at(0));
+    let store = MemoryStore::with_capacity(100).clock(FakeClock::at(0));
     for (nonce, key) in keys("done", 100) {
         let token = win(&store, &key, nonce).await;
         assert!(store.complete(&key, token, RETENTION).await.unwrap());
@@ -77,7 +77,7 @@ async fn when_full_done_entries_are_evicted_and_counted() {
 #[tokio::test]
 async fn the_newest_done_entry_is_never_evicted() {
     for capacity in [0, 1, 2, 10] {
-        let store = Store::with_capacity(capacity).clock(FakeClock::at(0));
+        let store = MemoryStore::with_capacity(capacity).clock(FakeClock::at(0));
         for (nonce, key) in keys("newest", 2_000) {
             let token = win(&store, &key, nonce).await;
             assert!(store.complete(&key, token, RETENTION).await.unwrap());
@@ -93,7 +93,7 @@ async fn the_newest_done_entry_is_never_evicted() {
 /// Contract, section 7: it never drops a claim in progress.
 #[tokio::test]
 async fn a_claim_in_progress_is_never_evicted() {
-    let store = Store::with_capacity(10).clock(FakeClock::at(0));
+    let store = MemoryStore::with_capacity(10).clock(FakeClock::at(0));
     let mut held = Vec::new();
     for (nonce, key) in keys("held", 5_000) {
         held.push((win(&store, &key, nonce).await, key));
@@ -113,7 +113,7 @@ async fn a_claim_in_progress_is_never_evicted() {
 #[tokio::test]
 async fn lapsed_claims_are_swept() {
     let clock = FakeClock::at(0);
-    let store = Store::default().clock(clock.clone());
+    let store = MemoryStore::default().clock(clock.clone());
     for (nonce, key) in keys("lapsing", 200_000) {
         win(&store, &key, nonce).await;
     }
@@ -132,7 +132,7 @@ async fn lapsed_claims_are_swept() {
 #[tokio::test]
 async fn a_swept_claim_is_fenced() {
     let clock = FakeClock::at(0);
-    let store = Store::default().clock(clock.clone());
+    let store = MemoryStore::default().clock(clock.clone());
     let key = Key::new("swept", "1");
     let token = win(&store, &key, u128::MAX).await;
     clock.advance(LEASE);
@@ -148,7 +148,7 @@ async fn a_swept_claim_is_fenced() {
 #[tokio::test]
 async fn the_wall_clock_does_not_move_leases_or_retention() {
     let clock = FakeClock::at(1_747_000_800);
-    let store = Store::default().clock(clock.clone());
+    let store = MemoryStore::default().clock(clock.clone());
     let (held, done) = (Key::new("held", "1"), Key::new("done", "1"));
     win(&store, &held, 1).await;
     let token = win(&store, &done, 2).await;
@@ -175,9 +175,10 @@ async fn endless_leases_and_retentions_hold() {
         }
     }
 
-    let store = Store::default().clock(Late);
+    let store = MemoryStore::default().clock(Late);
     let key = Key::new("endless", "1");
-    let request = ClaimRequest::new(&key, Fingerprint::from_bytes([1; 32]), Nonce::new(1), Duration::MAX, Duration::MAX);
+    let request =
+        ClaimRequest::new(&key, Fingerprint::from_bytes([1; 32]), Nonce::new(1), Duration::MAX, Duration::MAX);
     let ClaimAnswer::Won(token) = store.claim(request).await.unwrap() else { panic!("not won") };
     assert!(store.renew(&key, token, Duration::MAX).await.unwrap());
     assert!(store.complete(&key, token, Duration::MAX).await.unwrap());
@@ -188,7 +189,7 @@ async fn endless_leases_and_retentions_hold() {
 #[tokio::test]
 async fn completing_again_prolongs_the_retention() {
     let clock = FakeClock::at(0);
-    let store = Store::default().clock(clock.clone());
+    let store = MemoryStore::default().clock(clock.clone());
     let key = Key::new("again", "1");
     for round in 0..3 {
         let token = win(&store, &key, round).await;

@@ -3,7 +3,7 @@
 use circa_receiver::{
     AnyEvent, DecodeError, Event, EventData, EventKind, Sender, Verifier,
     event::{DatapointPulled, DocumentEvent, DocumentSigned, SignRequest, WebhookTest},
-    testing::{CircaSigner, Fixture, fixtures},
+    testing::{CircaSigner, Fixture, fixtures, unix_time},
 };
 
 const SECRET: &str = "whsec_test_0123456789abcdef";
@@ -14,11 +14,15 @@ fn circa(body: impl Into<String>) -> AnyEvent {
     let signature = CircaSigner::new(SECRET).sign(NOW, body.as_bytes());
     let verifier = Verifier::circa(circa_receiver::Secret::new(SECRET).unwrap());
     let headers = [("circa-signature", signature.as_bytes())];
-    verifier.verify(headers, body.into_bytes(), NOW).unwrap().event().unwrap()
+    verifier.verify(headers, body.into_bytes(), unix_time(NOW)).unwrap().event().unwrap()
 }
 
 fn circularo(body: impl Into<String>) -> AnyEvent {
-    Verifier::dangerous_circularo_unsigned().verify([], body.into().into_bytes(), NOW).unwrap().event().unwrap()
+    Verifier::dangerous_circularo_unsigned()
+        .verify([], body.into().into_bytes(), unix_time(NOW))
+        .unwrap()
+        .event()
+        .unwrap()
 }
 
 fn event(fixture: &Fixture) -> AnyEvent {

@@ -14,7 +14,7 @@ use crate::support::receiving::{
 use async_trait::async_trait;
 use circa_receiver::{
     DedupStore,
-    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
 };
 
 /// A store whose clock is coarse says that a lease lapses in 0 s while it still holds.
@@ -37,6 +37,10 @@ impl DedupStore for Coarse {
     async fn release(&self, _: &Key, _: Token) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn withdraw(&self, _: &Key, _: Nonce) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn forget(&self, _: &Key) -> Result<bool, StoreError> {
         Ok(false)
     }

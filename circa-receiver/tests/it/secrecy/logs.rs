@@ -9,7 +9,7 @@ use std::{
 use circa_receiver::{
     BoxError, Builder, DeadLetter, DeadLetterSink, DedupStore, Event, HandlerError, PortableHandler, Receiver, Routes,
     Secret, StoreFailure, TracingObserver,
-    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     event::{DatapointPulled, DocumentSigned},
     testing::{CircaSigner, CircularoSigner, FakeClock},
 };
@@ -58,6 +58,10 @@ impl DedupStore for Store {
     }
 
     async fn release(&self, _: &Key, _: Token) -> Result<bool, StoreError> {
+        self.end(false)
+    }
+
+    async fn withdraw(&self, _: &Key, _: Nonce) -> Result<bool, StoreError> {
         self.end(false)
     }
 

@@ -16,7 +16,7 @@ use circa_receiver::{
         DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
         WebhookTest,
     },
-    testing::{CircaSigner, CircularoSigner, FakeClock, SignedRequest},
+    testing::{CircaSigner, CircularoSigner, FakeClock, SignedRequest, unix_time},
 };
 
 use circa_receiver_test_support::Chunks;
@@ -94,14 +94,14 @@ fn circa_verifier() -> Verifier {
 fn circa_event(body: &str) -> AnyEvent {
     let signature = CircaSigner::new(circa_secret()).sign(NOW, body.as_bytes());
     let headers = [("circa-signature", signature.as_bytes())];
-    circa_verifier().verify(headers, body.to_owned(), NOW).unwrap().event().unwrap()
+    circa_verifier().verify(headers, body.to_owned(), unix_time(NOW)).unwrap().event().unwrap()
 }
 
 fn circularo_event(body: &str) -> AnyEvent {
     let signature = CircularoSigner::new(circularo_secret()).sign(body.as_bytes());
     let verifier = Verifier::circularo(Secret::new(circularo_secret()).unwrap());
     let headers = [("x-circularo-signature", signature.as_bytes())];
-    verifier.verify(headers, body.to_owned(), NOW).unwrap().event().unwrap()
+    verifier.verify(headers, body.to_owned(), unix_time(NOW)).unwrap().event().unwrap()
 }
 
 /// Everything that was printed, with its name.
@@ -206,14 +206,19 @@ fn verified_deliveries_and_refusals() {
     let mut printed = Printed::default();
     let verify = |signature: &str, now| {
         let headers = [("circa-signature", signature.as_bytes())];
-        circa_verifier().verify(headers, body.clone(), now).map(|verified| format!("{verified:?} {verified:#?}"))
+        circa_verifier()
+            .verify(headers, body.clone(), unix_time(now))
+            .map(|verified| format!("{verified:?} {verified:#?}"))
     };
     printed.both("Verified", &verify(&right, NOW).unwrap());
     printed.both("a mismatch", &verify(&forged, NOW).unwrap_err());
     printed.both("stale", &verify(&right, NOW + 1_000).unwrap_err());
     printed.both("malformed", &verify(&right[..right.len() - 1], NOW).unwrap_err());
     let headers = [("circa-signature", right.as_bytes())];
-    printed.debug("Verified of bytes", &circa_verifier().verify(headers, Bytes::from(body.clone()), NOW).unwrap());
+    printed.debug(
+        "Verified of bytes",
+        &circa_verifier().verify(headers, Bytes::from(body.clone()), unix_time(NOW)).unwrap(),
+    );
     printed.debug("the answer", &Outcome::Rejected(Rejection::SignatureMismatch).response());
     printed.assert_free_of(&forbidden(&[body]));
 }

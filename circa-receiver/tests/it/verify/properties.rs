@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use circa_receiver::{
     AnyEvent, Rejection, Secret, Secrets, Verifier,
-    testing::{CircaSigner, CircularoSigner},
+    testing::{CircaSigner, CircularoSigner, unix_time},
 };
 use proptest::{
     collection::vec,
@@ -26,11 +26,11 @@ fn timeless(secret: Secret) -> Verifier {
 }
 
 fn verify_circa(verifier: &Verifier, header: &[u8], body: &[u8], now: i64) -> Result<Option<i64>, Rejection> {
-    verifier.verify([("Circa-Signature", header)], body, now).map(|verified| verified.signed_at())
+    verifier.verify([("Circa-Signature", header)], body, unix_time(now)).map(|verified| verified.signed_at())
 }
 
 fn verify_circularo(verifier: &Verifier, header: &[u8], body: &[u8]) -> Result<(), Rejection> {
-    verifier.verify([("X-Circularo-Signature", header)], body, NOW).map(drop)
+    verifier.verify([("X-Circularo-Signature", header)], body, unix_time(NOW)).map(drop)
 }
 
 /// One bit of `bytes` changed.
@@ -270,7 +270,7 @@ proptest! {
         ] {
             let headers = others.iter().map(|(name, value)| (*name, &value[..]));
             let headers = headers.chain([(verifier.sender().signature_header(), signature)]);
-            let Ok(verified) = verifier.verify(headers, body.clone(), now) else { continue };
+            let Ok(verified) = verifier.verify(headers, body.clone(), unix_time(now)) else { continue };
             if let Ok(event) = verified.event() {
                 use_every_accessor(&event);
             }

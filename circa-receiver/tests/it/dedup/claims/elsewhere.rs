@@ -127,6 +127,10 @@ impl DedupStore for Asked {
         Ok(false)
     }
 
+    async fn withdraw(&self, _: &Key, _: Nonce) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn forget(&self, _: &Key) -> Result<bool, StoreError> {
         Ok(false)
     }

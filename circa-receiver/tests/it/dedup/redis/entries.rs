@@ -47,7 +47,10 @@ async fn a_token_from_a_later_clock_is_not_repeated() {
         let mut last = Token::new(later);
         for round in 0..5 {
             let token = win(&store, &key, round).await;
-            assert!(token > last && token.get() < later + 100, "event {number}, round {round}: {token:?} after {last:?}");
+            assert!(
+                token > last && token.get() < later + 100,
+                "event {number}, round {round}: {token:?} after {last:?}"
+            );
             last = token;
             if round % 2 == 0 {
                 assert!(store.release(&key, token).await.unwrap(), "event {number}, round {round}");

@@ -23,7 +23,7 @@ async fn rows_whose_time_is_over_are_swept_in_steps() {
         )
         .unwrap();
     let late = win(&store, &key("late"), 1).await;
-    other.execute("UPDATE claims SET ends = unixepoch() * 1000 - 1000 WHERE token = ?1", [late.0 as i64]).unwrap();
+    other.execute("UPDATE claims SET ends = unixepoch() * 1000 - 1000 WHERE token = ?1", [late.get() as i64]).unwrap();
     let mut left = count(&other);
     let started = Instant::now();
     while left > 1 {

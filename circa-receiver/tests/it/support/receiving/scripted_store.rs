@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use circa_receiver::{
     DedupStore, MemoryStore,
-    dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+    dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     testing::TokioClock,
 };
 
@@ -115,6 +115,10 @@ impl DedupStore for ScriptedStore {
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         self.call("release", self.inner.release(key, token)).await
+    }
+
+    async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+        self.call("withdraw", self.inner.withdraw(key, nonce)).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

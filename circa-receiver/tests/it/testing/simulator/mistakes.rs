@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use circa_receiver::{
     Rejection, Secret, Verifier,
-    testing::{Answer, CircaSimulator, Faults, HandlerRuns, Ledger, SimulatedBody, Target, TokioClock},
+    testing::{Answer, CircaSimulator, Faults, HandlerRuns, Ledger, SimulatedBody, Target, TokioClock, unix_time},
 };
 use futures_core::Stream;
 use http::Request;
@@ -64,7 +64,7 @@ impl Simple {
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         // Only the signature: a receiver of this kind does not compare the unsigned headers.
         let signature = headers.filter(|(name, _)| *name == "circa-signature");
-        let event = match self.verifier.verify(signature, body, self.clock.unix_seconds().unwrap()) {
+        let event = match self.verifier.verify(signature, body, unix_time(self.clock.unix_seconds().unwrap())) {
             Ok(verified) => verified.event().unwrap(),
             Err(Rejection::Stale { .. }) if self.mistake == Mistake::TreatsAStaleRetryAsFatal => return 200,
             Err(_) => return 401,
