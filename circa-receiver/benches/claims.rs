@@ -34,8 +34,10 @@ type Store = Arc<dyn DedupStore>;
 
 fn main() -> ExitCode {
     let (redis, postgres, folder) = (RedisServer::start(), PostgresServer::start(), Folder::new("claims"));
-    println!("{}PostgreSQL {}", redis.cli(&["INFO", "server"]), postgres.sql("SHOW server_version"));
-    println!("SQLite {}; files in {}", rusqlite::version(), folder.path().display());
+    let info = redis.cli(&["INFO", "server"]);
+    let version = info.lines().find(|line| line.starts_with("redis_version")).unwrap().trim();
+    println!("{version}; PostgreSQL {}; SQLite {}", postgres.sql("SHOW server_version"), rusqlite::version());
+    println!("files in {}", folder.path().display());
     let mut bench = Bench {
         runtime: Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
         figures: Figures::new("claims", env!("CARGO_TARGET_TMPDIR"), 20, 2.0),

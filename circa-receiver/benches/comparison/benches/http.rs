@@ -114,6 +114,12 @@ impl Load {
     }
 }
 
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 fn request(delivery: &Delivery) -> Vec<u8> {
     let mut request = b"POST /webhooks/circa HTTP/1.1\r\n".to_vec();
     for (name, value) in delivery.headers() {

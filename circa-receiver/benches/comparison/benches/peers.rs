@@ -5,8 +5,7 @@
 
 use std::{hint::black_box, process::ExitCode, time::Duration};
 
-use circa_receiver::{Clock, SystemClock, Verifier};
-use circa_receiver_bench_support::{Delivery, Figures, Goal, SECRET, Table, calls, now, secret};
+use circa_receiver_bench_support::{Delivery, Figures, Goal, SECRET, Table, calls, now};
 use http::HeaderMap;
 use octoevents::WebhookSecret;
 
@@ -19,19 +18,15 @@ type Verify<'a> = Box<dyn Fn() -> bool + 'a>;
 
 fn main() -> ExitCode {
     let mut figures = Figures::new("peers", env!("CARGO_TARGET_TMPDIR"), 100, 2.0);
-    let verifier = Verifier::circa(secret());
     let mut table = Table::new(&["time, as a multiple of circa-receiver's", "200 B", "300 B", "4 KiB", "1 MiB"]);
     let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
     for (size, bytes) in SIZES {
         let delivery = &Delivery::filled(bytes);
-        let ours = || {
-            let now = SystemClock.unix_seconds().expect("the clock stands after 1970");
-            verifier.verify(black_box(delivery.headers()), &delivery.body[..], now).is_ok()
-        };
+        let ours = delivery.verification();
         let peers = same_format(delivery).into_iter().chain(standard_webhooks(delivery)).chain([octoevents(delivery)]);
         for (at, (name, verify)) in peers.enumerate() {
             assert!(ours() && verify(), "{name} refuses what is authentic");
-            let ratio = figures.ratio(&format!("{name}, {size}"), calls(&verify), calls(ours));
+            let ratio = figures.ratio(&format!("{name}, {size}"), calls(&verify), calls(&ours));
             let judged = bytes <= JUDGED && name != OCTOEVENTS;
             let cell = table.cell(ratio, judged.then_some(Goal::AtLeast(1.0)));
             match rows.get_mut(at) {
@@ -85,11 +80,8 @@ fn standard_webhooks(delivery: &Delivery) -> [(&'static str, Verify<'_>); 2] {
 
 fn headers(prefix: &str, signature: &str) -> HeaderMap {
     let pairs = [("id", "msg_1"), ("timestamp", &now().to_string()), ("signature", signature)];
-    let header = |(name, value): (&str, &str)| {
-        let name: http::HeaderName = format!("{prefix}-{name}").parse().expect("a header name");
-        (name, value.parse().expect("a header value"))
-    };
-    pairs.into_iter().map(header).collect()
+    let name = |name| format!("{prefix}-{name}").parse::<http::HeaderName>().expect("a header name");
+    pairs.into_iter().map(|(part, value)| (name(part), value.parse().expect("a header value"))).collect()
 }
 
 const OCTOEVENTS: &str = "octoevents (no signed time)";
