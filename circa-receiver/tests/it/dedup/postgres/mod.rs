@@ -15,11 +15,11 @@ use circa_receiver::{
     dedup::{
         ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, StoreError, Token,
         sqlx::{
-            PgPool,
+            self, AssertSqlSafe, PgPool,
             postgres::{PgConnectOptions, PgPoolOptions},
         },
     },
-    testing::store_tests::Subject,
+    testing::store_tests::{self, Subject},
 };
 use circa_receiver_test_support::postgres::PostgresServer;
 
@@ -67,6 +67,23 @@ async fn alone() -> Subject {
 }
 
 circa_receiver::store_tests!(subject, outage = alone);
+
+/// Time passes for all rows at once, past the store.
+async fn with_time_that_moves() -> Subject {
+    let store = store("moving").await;
+    let pool = pool(options(server()), 1);
+    let pass = move |time: Duration| {
+        let sql = format!("UPDATE moving.circa_receiver_claims SET ends = ends - interval '{} s'", time.as_secs());
+        let pool = pool.clone();
+        async move { _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap() }
+    };
+    Subject::new(store).passing(pass)
+}
+
+#[test]
+fn random_traces_in_moving_time_are_answered_as_by_the_model() {
+    store_tests::run(with_time_that_moves, store_tests::behaviours::random_traces_are_answered_as_by_the_model);
+}
 
 fn key(id: impl std::fmt::Display) -> Key {
     Key::new("postgres store", &format!("{id}"))

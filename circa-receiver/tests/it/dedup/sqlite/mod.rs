@@ -9,7 +9,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use std::{
 use circa_receiver::{
     DedupStore, SqliteStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, StoreError, Token},
-    testing::store_tests::Subject,
+    testing::store_tests::{self, Subject},
 };
 use rusqlite::Connection;
 
@@ -64,6 +64,22 @@ async fn subject() -> Subject {
 }
 
 circa_receiver::store_tests!(subject);
+
+/// Time passes for all rows at once, past the store.
+async fn with_time_that_moves() -> Subject {
+    let folder = Folder::new();
+    let (store, rows) = (folder.store(), Mutex::new(folder.connection()));
+    let pass = move |time: Duration| {
+        rows.lock().unwrap().execute("UPDATE claims SET ends = ends - ?1", [time.as_millis() as i64]).unwrap();
+        std::future::ready(())
+    };
+    Subject::new(store).passing(pass).keep(folder)
+}
+
+#[test]
+fn random_traces_in_moving_time_are_answered_as_by_the_model() {
+    store_tests::run(with_time_that_moves, store_tests::behaviours::random_traces_are_answered_as_by_the_model);
+}
 
 async fn try_claim(store: &SqliteStore, key: &Key, nonce: u128) -> Result<ClaimAnswer, StoreError> {
     store.claim(ClaimRequest::new(key, Fingerprint::from_bytes([1; 32]), Nonce::new(nonce), LEASE, RETENTION)).await
