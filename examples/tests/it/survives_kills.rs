@@ -1,12 +1,12 @@
 //! Receivers and servers are killed while events come in: no event is lost, and what is handled twice
 //! is what nobody can know of.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::support::{
     random::Random,
-    replicas::{Heard, Replicas, Run},
-    sender::{Sender, Sent, answers, assert_retryable, id, seed},
+    replicas::Replicas,
+    sender::{Sender, answers, assert_repeated_for_a_reason, assert_retryable, seed},
     server::Server,
     turn,
 };
@@ -48,11 +48,7 @@ async fn nothing_is_lost_on(server: Server, strikes: &[Strike]) {
     let receivers = strikes.iter().filter(|strike| **strike == R).count();
     assert_eq!(heard.killed.len(), receivers, "{name}: as many were killed as should have been");
     assert_retryable(&sent, &[None, Some(503)]);
-    let runs = heard.runs();
-    for event in (0..sender.events).map(id) {
-        assert!(runs.contains_key(event.as_str()), "{name}: {event} is lost");
-    }
-    assert_repeated_for_a_reason(name, &heard, &sent);
+    assert_repeated_for_a_reason(name, sender.events, &heard, &sent);
 }
 
 /// Strikes at even distances while the deliveries go through.
@@ -82,21 +78,6 @@ async fn strike(
         }
     }
     server
-}
-
-/// All runs of an event's handler but the last were ended before the event was marked done: their
-/// process was killed, and had told nobody that it was handled; or it lives, and says in its log that
-/// the store could not be told (contract, section 7: "retry briefly, then 200 with an error counter").
-fn assert_repeated_for_a_reason(name: &str, heard: &Heard, sent: &[Sent]) {
-    let told: BTreeSet<(Run, &str)> =
-        sent.iter().filter_map(|sent| Some((sent.handled_by()?, sent.event.as_str()))).collect();
-    for (event, runs) in heard.runs() {
-        for run in &runs[..runs.len() - 1] {
-            let cut_off = heard.killed.contains(run) && !told.contains(&(*run, event));
-            let unmarked = heard.unmarked.contains(&(*run, event.to_owned()));
-            assert!(cut_off || unmarked, "{name}: {event} was done by {run:?}, and handled again: {runs:?}");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::support::{
     circularo,
     replicas::Replicas,
-    sender::{Sender, answers, assert_retryable, id, seed},
+    sender::{Sender, answers, assert_repeated_for_a_reason, assert_retryable, seed},
     server::Server,
     turn,
 };
@@ -25,16 +25,16 @@ async fn each_event_is_handled_once_on(server: Server) {
     let (through, _) = watch::channel(0);
     let sent = sender.run(&replicas, &through).await;
     let heard = Arc::into_inner(replicas).unwrap().stop().await;
-    println!("{} in {:.1?}: {:?}", server.name(), started.elapsed(), answers(&sent));
+    let (name, unmarked) = (server.name(), heard.unmarked.len());
+    println!("{name} in {:.1?}: {:?}, {unmarked} not marked done", started.elapsed(), answers(&sent));
 
     assert_retryable(&sent, &[Some(503)]);
+    // Once, but where a machine is so busy that the store does not answer within its timeout: the
+    // event is then handled again, and its first run has said so.
+    assert!(heard.killed.is_empty());
+    assert_repeated_for_a_reason(name, sender.events, &heard, &sent);
     let runs = heard.runs();
-    for event in (0..sender.events).map(id) {
-        let runs = runs.get(event.as_str());
-        assert_eq!(runs.map(Vec::len), Some(1), "{event} on {}: handled by {runs:?}", server.name());
-    }
-    assert_eq!(heard.lines.len(), sender.events, "{}: {:?}", server.name(), heard.unmarked);
-    assert!(runs.values().any(|by| by[0] != heard.lines[0].0), "{}: both have handled some", server.name());
+    assert!(runs.values().any(|by| by[0] != heard.lines[0].0), "{name}: both have handled some");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,11 @@
 //! A sender with many events: each is delivered several times, in random order, to replicas at random,
 //! and sent again as Circa does, in a shorter time.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use circa_receiver::testing::RETRY_DELAYS;
 use tokio::{
@@ -13,7 +17,7 @@ use tokio::{
 use super::{
     circa, event,
     random::Random,
-    replicas::{Replicas, Run},
+    replicas::{Heard, Replicas, Run},
 };
 
 /// First attempts under way at a time; as many later ones come on top, as with Circa. Without a bound a
@@ -138,4 +142,23 @@ pub(crate) fn assert_retryable(sent: &[Sent], retryable: &[Option<u16>]) {
         let failed = failed.filter(|status| !matches!(status, Some(200..=299)));
         failed.for_each(|status| assert!(retryable.contains(&status), "{status:?}: {sent:?}"));
     }
+}
+
+/// Every event was handled. All runs of its handler but the last were ended before the event was
+/// marked done: their process was killed, and had told nobody that it was handled; or it lives, and
+/// says in its log that the store could not be told (contract, section 7: "retry briefly, then 200
+/// with an error counter").
+pub(crate) fn assert_repeated_for_a_reason(name: &str, events: usize, heard: &Heard, sent: &[Sent]) {
+    let told: BTreeSet<(Run, &str)> =
+        sent.iter().filter_map(|sent| Some((sent.handled_by()?, sent.event.as_str()))).collect();
+    let all = heard.runs();
+    for event in (0..events).map(id) {
+        let runs = all.get(event.as_str()).unwrap_or_else(|| panic!("{name}: {event} is lost"));
+        for run in &runs[..runs.len() - 1] {
+            let cut_off = heard.killed.contains(run) && !told.contains(&(*run, &event));
+            let unmarked = heard.unmarked.contains(&(*run, event.clone()));
+            assert!(cut_off || unmarked, "{name}: {event} was done by {run:?}, and handled again: {runs:?}");
+        }
+    }
+    assert_eq!(all.len(), events, "{name}: handled was what nobody has sent: {:?}", all.keys());
 }
