@@ -183,7 +183,7 @@ fn calls(store: &Store, completed: bool) -> Call {
 }
 
 async fn claim(store: &dyn DedupStore, key: &Key) -> Token {
-    let request = ClaimRequest::new(key, Fingerprint::from_bytes([7; 32]), Nonce(7), LEASE, RETENTION);
+    let request = ClaimRequest::new(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), LEASE, RETENTION);
     match store.claim(request).await.unwrap() {
         ClaimAnswer::Won(token) => token,
         other => panic!("{key:?} is fresh: {other:?}"),

@@ -10,6 +10,7 @@ use circa_receiver::{
     AnyEvent, DedupStore, Event, HandlerError, Receiver, Routes, Verified, Verifier,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce},
     event::DatapointPulled,
+    testing::unix_time,
 };
 use circa_receiver_bench_support::{Delivery, MemoryStore, secret};
 
@@ -56,7 +57,7 @@ fn header(times: usize) {
     let (verifier, mut delivery) = (Verifier::circa(secret()), delivery(1));
     delivery.signature += ",malformed";
     for _ in 0..times {
-        let verified = verifier.verify(black_box(delivery.headers()), &delivery.body[..], delivery.signed_at);
+        let verified = verifier.verify(black_box(delivery.headers()), &delivery.body[..], unix_time(delivery.signed_at));
         assert!(black_box(verified).is_err());
     }
 }
@@ -80,7 +81,7 @@ fn each(times: usize, run: impl Fn(Verified<'_, Bytes>)) {
     let (verifier, delivery) = (Verifier::circa(secret()), delivery(1));
     for _ in 0..times {
         let (headers, body) = (black_box(&delivery).headers(), delivery.body.clone());
-        run(verifier.verify(headers, body, delivery.signed_at).unwrap());
+        run(verifier.verify(headers, body, unix_time(delivery.signed_at)).unwrap());
     }
 }
 
@@ -92,7 +93,7 @@ fn claim(times: usize) {
     runtime().block_on(async {
         for (number, key) in (0..).zip(&keys[..times]) {
             let fingerprint = Fingerprint::from_bytes([7; 32]);
-            let request = ClaimRequest::new(key, fingerprint, Nonce(number), lease, retention);
+            let request = ClaimRequest::new(key, fingerprint, Nonce::new(number), lease, retention);
             let ClaimAnswer::Won(token) = store.claim(request).await.unwrap() else { panic!("the event is fresh") };
             assert!(store.complete(key, token, retention).await.unwrap());
         }
