@@ -57,7 +57,8 @@ fn header(times: usize) {
     let (verifier, mut delivery) = (Verifier::circa(secret()), delivery(1));
     delivery.signature += ",malformed";
     for _ in 0..times {
-        let verified = verifier.verify(black_box(delivery.headers()), &delivery.body[..], unix_time(delivery.signed_at));
+        let verified =
+            verifier.verify(black_box(delivery.headers()), &delivery.body[..], unix_time(delivery.signed_at));
         assert!(black_box(verified).is_err());
     }
 }

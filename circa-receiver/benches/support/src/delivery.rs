@@ -73,9 +73,7 @@ impl Delivery {
     /// Verification by this crate, the clock read each time: whether the delivery is authentic.
     pub fn verification(&self) -> impl Fn() -> bool {
         let verifier = Verifier::circa(secret());
-        move || {
-            verifier.verify(black_box(self.headers()), &self.body[..], SystemTime::now()).is_ok()
-        }
+        move || verifier.verify(black_box(self.headers()), &self.body[..], SystemTime::now()).is_ok()
     }
 
     /// The HMAC of body and time by the library alone, its key prepared: what no verification can leave out.
