@@ -141,7 +141,7 @@ impl Server {
         #[cfg(feature = "http2")]
         if self.h2c {
             let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            let http1 = builder.http1();
+            let mut http1 = builder.http1();
             http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEAD_BYTES);
             tokio::spawn(async move {
                 let served = builder.serve_connection(TokioIo::new(stream), service);
