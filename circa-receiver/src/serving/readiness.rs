@@ -53,8 +53,15 @@ impl Readiness {
     }
 
     /// Whether deliveries should come here. The dedup stores are asked at most once a second.
-    pub async fn is_ready(&self) -> bool {
-        !self.0.is_stopping.load(Ordering::Acquire) && self.stores_answer().await
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words for whoever reads the health check.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        if self.0.is_stopping.load(Ordering::Acquire) {
+            return Err("stopping");
+        }
+        if self.stores_answer().await { Ok(()) } else { Err("the dedup store does not answer") }
     }
 
     /// The answer to a health check with this method: 200 `ok`, or 503; 405 unless it is GET or HEAD.
@@ -62,11 +69,11 @@ impl Readiness {
         if !matches!(method, "GET" | "HEAD") {
             return with_header(405, ("allow", "GET, HEAD"), "method not allowed");
         }
-        let is_fine = match probe {
-            Probe::Live => true,
-            Probe::Ready => self.is_ready().await,
+        let checked = match probe {
+            Probe::Live => Ok(()),
+            Probe::Ready => self.check().await,
         };
-        if is_fine { plain(200, "ok") } else { plain(503, "service unavailable") }
+        checked.map_or_else(|why| plain(503, why), |()| plain(200, "ok"))
     }
 
     async fn stores_answer(&self) -> bool {
