@@ -54,6 +54,8 @@ pub mod event;
 
 #[cfg(feature = "receiver")]
 pub mod dedup;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
