@@ -180,7 +180,9 @@ async fn each_check_comes_before_all_later_ones(
         let alone = std::iter::once(vec![]);
         let in_pairs = later.iter().map(|flaw| vec![*flaw]);
         for others in alone.chain(in_pairs).chain([later.clone()]) {
-            let flaws: Vec<Flaw> = std::iter::once(*first).chain(others).collect();
+            let mut flaws: Vec<Flaw> = std::iter::once(*first).chain(others).collect();
+            // While the slow body is waited for, a store that is away would refuse the delivery that holds the place.
+            flaws.retain(|flaw| *first != Slow || *flaw != Store);
             let endpoint = endpoint(builder(), &flaws);
             let (request, body) = request(&flaws);
             let response = deliver(&endpoint, &flaws, request, body).await;

@@ -53,6 +53,7 @@ async fn a_dropped_request_gives_its_place_back() {
         HANDLED,
         "nobody owns a place before the MAC"
     );
+    gate.arrival().await;
     reading.abort();
     assert!(reading.await.unwrap_err().is_cancelled());
 
