@@ -20,7 +20,10 @@ use actix_web::{
     rt,
     web::Bytes,
 };
-use circa_receiver::{Drain, Drainable, HandlerError, Head, Receiver, Reception, Routes};
+use circa_receiver::{
+    HandlerError, Receiver, Routes,
+    adapter::{Drain, Drainable, Head, Reception},
+};
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
 pub(crate) async fn serve<H, F>(

@@ -26,7 +26,7 @@ use super::{DONE, LEASE, PATIENCE, RETENTION, all_operations_work, handle, key, 
 const BOUND: Duration = Duration::from_secs(2);
 
 async fn store_of(server: &PostgresServer) -> Arc<PostgresStore> {
-    let store = PostgresStore::connect(&server.url()).unwrap();
+    let store = PostgresStore::connect_lazy(&server.url()).unwrap();
     store.migrate().await.unwrap();
     Arc::new(store)
 }
@@ -169,9 +169,9 @@ async fn a_delivery_to_a_frozen_store_is_503_in_time_and_the_next_is_handled() {
     let gate = Gate::open();
     // Claims are repeated until 2 s before the ack deadline: here for half a second.
     let builder =
-        circa().dedup(PostgresStore::connect(&server.url()).unwrap()).ack_deadline(Duration::from_millis(2_500));
+        circa().dedup(PostgresStore::connect_lazy(&server.url()).unwrap()).ack_deadline(Duration::from_millis(2_500));
     let endpoint = Endpoint::new(builder, gate.routes());
-    PostgresStore::connect(&server.url()).unwrap().migrate().await.unwrap();
+    PostgresStore::connect_lazy(&server.url()).unwrap().migrate().await.unwrap();
     for round in 0..2 {
         let before = endpoint.deliver(&Request::circa(&format!("evt_before_{round}"))).await;
         assert_eq!(answer(&before), HANDLED, "{:?}", endpoint.notes.all());
