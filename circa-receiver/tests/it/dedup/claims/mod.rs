@@ -3,7 +3,9 @@
 mod at_once;
 mod elsewhere;
 mod lease;
+mod nonces;
 mod repeats;
+mod settling;
 mod store_failure;
 
 use std::{sync::Arc, time::Duration};
