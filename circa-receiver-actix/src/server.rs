@@ -137,7 +137,9 @@ impl Server {
             let _ = SockRef::from(&accepting).shutdown(Shutdown::Both);
             pending().await
         };
-        self.lifecycle.run(accept, close, handle.stop(true)).await
+        // In a block: `stop` stops when it is called, not when it is awaited.
+        let end = async { handle.stop(true).await };
+        self.lifecycle.run(accept, close, end).await
     }
 
     fn probe(&self, probe: Probe) -> Route {
