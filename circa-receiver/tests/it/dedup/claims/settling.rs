@@ -1,6 +1,6 @@
 //! How a claim is settled: the tries of "done", a release that is dropped, and whom a run answers.
 
-use circa_receiver::{HandlerError, Reception, StoreFailure};
+use circa_receiver::{HandlerError, StoreFailure, adapter::Reception};
 
 use super::with_store;
 use crate::support::receiving::{

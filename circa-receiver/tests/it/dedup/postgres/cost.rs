@@ -149,7 +149,7 @@ async fn measures_bytes_per_entry() {
 async fn measures_handled_events_a_second() {
     let server = PostgresServer::start();
     for in_flight in [4, 16, 64] {
-        let store = Arc::new(PostgresStore::connect(&server.url()).unwrap().timeout(Duration::from_secs(20)));
+        let store = Arc::new(PostgresStore::connect_lazy(&server.url()).unwrap().timeout(Duration::from_secs(20)));
         store.migrate().await.unwrap();
         let until = Instant::now() + Duration::from_secs(5);
         let tasks: Vec<_> = (0..in_flight)
