@@ -1,4 +1,4 @@
-//! The rows can fail: each fault that a store may have is found by the row that is about it.
+//! Shows that the rows can fail: for each fault that a store may have, the row about it fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -52,11 +52,12 @@ const LEASES_NOT_CAPPED: Fault = 22;
 
 /// A memory store with a fault, whose server can be away.
 ///
-/// A fault that only shows when two calls meet waits for the other call: each is found whenever its row runs, not by chance.
+/// A fault that shows only when two calls meet waits for the other call, so that its row finds it in
+/// every run.
 struct Faulty<const FAULT: Fault> {
     inner: MemoryStore,
     last: Mutex<HashMap<Key, Token>>,
-    /// What each delivery won.
+    /// The token that each delivery won.
     answers: Mutex<HashMap<u128, Token>>,
     /// The longest lease that was asked for.
     longest: Mutex<HashMap<Key, Duration>>,

@@ -1,4 +1,5 @@
-//! The file: what cannot be a store is refused and left alone, and what is one may be opened by many at once.
+//! The file: what cannot be a store is refused and left alone, and what is one may be opened by many at
+//! once.
 
 use std::{fs, path::PathBuf};
 
