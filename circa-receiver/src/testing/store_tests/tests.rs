@@ -97,6 +97,19 @@ impl<const FAULT: Fault> Faulty<FAULT> {
         }
     }
 
+    /// A claim that asks first and writes then: two that come at once both win.
+    async fn write_after_both_asked(&self, key: &Key) -> Option<ClaimAnswer> {
+        let is_absent = !self.last.lock().unwrap().contains_key(key);
+        count(&self.begun, key);
+        if !is_absent {
+            return None;
+        }
+        // The second claim asks before the first writes.
+        reached(&self.begun, key, 2).await;
+        self.last.lock().unwrap().insert(key.clone(), Token::new(1));
+        Some(ClaimAnswer::Won(Token::new(1)))
+    }
+
     /// The longest lease that was asked for of this key, for a store that caps no lease.
     fn longest(&self, key: &Key, lease: Duration) -> Duration {
         let mut longest = self.longest.lock().unwrap();
@@ -144,15 +157,9 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
             let started = Instant::now();
             while started.elapsed() < Duration::from_nanos(500) * self.entries.load(Ordering::SeqCst) as u32 {}
         }
-        if FAULT == ASKS_THEN_WRITES {
-            let is_absent = !self.last.lock().unwrap().contains_key(&key);
-            count(&self.begun, &key);
-            if is_absent {
-                // The second claim asks before the first writes.
-                reached(&self.begun, &key, 2).await;
-                self.last.lock().unwrap().insert(key, Token::new(1));
-                return Ok(ClaimAnswer::Won(Token::new(1)));
-            }
+        let early = if FAULT == ASKS_THEN_WRITES { self.write_after_both_asked(&key).await } else { None };
+        if let Some(won) = early {
+            return Ok(won);
         }
         let answered = self.answers.lock().unwrap().get(&nonce.get()).copied();
         if let (REPEATS_FROM_MEMORY, Some(token)) = (FAULT, answered) {
