@@ -1,4 +1,5 @@
-//! How a statement is asked: on a connection of the pool, within the timeout, and again where the connection was broken.
+//! How a statement is asked: on a connection of the pool, within the timeout, and again where the
+//! connection was broken.
 
 use std::{
     future::Future,
@@ -29,11 +30,12 @@ pub(super) type Asked = Query<'static, Postgres, PgArguments>;
 impl PostgresStore {
     /// The answer to a statement.
     ///
-    /// Where the connection was broken the statement runs again on another one, as often as the pool may have broken ones, as
-    /// after a restart of the server: a test of each connection beforehand would cost every call a round trip. So a statement
-    /// may be committed twice. A claim is repeatable by its nonce, a renewal and a `complete` by their token (`bind` is given
-    /// `true` when the call is repeated); a `release`, `withdraw` or `forget` that was committed answers `false` the second
-    /// time, which changes nothing for its caller.
+    /// Where the connection was broken the statement runs again on another one, as often as the pool may
+    /// have broken ones, as after a restart of the server: a test of each connection beforehand would cost
+    /// every call a round trip. So a statement may be committed twice. A claim is repeatable by its nonce,
+    /// a renewal and a `complete` by their token (`bind` is given `true` when the call is repeated); a
+    /// `release`, `withdraw` or `forget` that was committed answers `false` the second time, which changes
+    /// nothing for its caller.
     pub(super) async fn ask(
         &self,
         purpose: Purpose,

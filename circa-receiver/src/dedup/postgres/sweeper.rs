@@ -1,8 +1,9 @@
 //! Removes the rows that have ended, a part of the table at a time.
 //!
-//! The sweep walks the table page by page, without an index on the end of a row: every renewal and every `complete` would
-//! have to change that index. With the pages of a step and the claims between two steps below, about 25 rows are read per
-//! claim, and rows that have ended take about 4 % more space at most.
+//! The sweep walks the table page by page, without an index on the end of a row: every renewal and
+//! every `complete` would have to change that index. With the pages of a step and the claims between
+//! two steps below, about 25 rows are read per claim, and rows that have ended take about 4 % more
+//! space at most.
 
 use std::{
     sync::{
@@ -25,7 +26,8 @@ const CLAIMS: u64 = 1_000;
 /// ...or with the first claim after this time.
 const PAUSE: Duration = Duration::from_secs(300);
 
-/// What one statement reads (4 MiB) and deletes at most, so that it holds its locks for some milliseconds.
+/// What one statement reads (4 MiB) and deletes at most, so that it holds its locks for some
+/// milliseconds.
 const PAGES: i64 = 512;
 const ROWS: i64 = 1_000;
 

@@ -1,18 +1,21 @@
--- Claims a key: won if it is absent, released, its lease has lapsed, or the same delivery holds it already.
+-- Claims a key: won if it is absent, released, its lease has lapsed, or the same delivery holds it
+-- already.
 --
--- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), how long the key lives (milliseconds), the
--- server's time until which the caller waits (microseconds). Answers {state, value, now}: 0 too late, 1 won (token),
--- 2 in progress (microseconds left), 3 done (whether with the same body).
+-- ARGV: fingerprint (32 bytes), nonce (16 bytes), lease (microseconds), how long the key lives
+-- (milliseconds), the server's time until which the caller waits (microseconds). Answers {state,
+-- value, now}: 0 too late, 1 won (token), 2 in progress (microseconds left), 3 done (whether with the
+-- same body).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local lease, limit = tonumber(ARGV[3]), tonumber(ARGV[5])
--- A server that was frozen reads claims whose callers have given up: made, they would block their events for a lease.
+-- A server that was frozen reads claims whose callers have given up: made, they would block their
+-- events for a lease.
 local late = now > limit
 local function held(token)
     return string.format('P%016.0f%016.0f', token, now + lease) .. ARGV[2] .. ARGV[1]
 end
--- Most events are new, and need one command less so. An error is ignored here: a server that takes no writes can still
--- answer that an event is done.
+-- Most events are new, and need one command less so. An error is ignored here: a server that takes no
+-- writes can still answer that an event is done.
 local set = not late and redis.pcall('SET', KEYS[1], held(now), 'NX', 'PX', ARGV[4])
 if set and set.ok then
     return { 1, now, now }

@@ -1,7 +1,9 @@
-//! The connection to Redis: one that all calls share, made when it is needed, and replaced after an error.
+//! The connection to Redis: one that all calls share, made when it is needed, and replaced after an
+//! error.
 //!
-//! Not the connection manager of `redis`: it keeps a connection whose server no longer answers until the TCP timeout, up to
-//! a quarter of an hour, and it does not reconnect after a login that failed once.
+//! Not the connection manager of `redis`: it keeps a connection whose server no longer answers until
+//! the TCP timeout, up to a quarter of an hour, and it does not reconnect after a login that failed
+//! once.
 
 use std::{
     fmt,
@@ -29,8 +31,8 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(250);
 #[cfg(feature = "redis-cluster")]
 const CLUSTER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The connection to a cluster reconnects to single nodes by itself, and works with the nodes that answer: it is replaced
-/// only when no node has answered for so long.
+/// The connection to a cluster reconnects to single nodes by itself, and works with the nodes that
+/// answer: it is replaced only when no node has answered for so long.
 #[cfg(feature = "redis-cluster")]
 const CLUSTER_SILENCE: Duration = Duration::from_secs(2);
 
@@ -50,7 +52,8 @@ enum Target {
     Cluster(Vec<ConnectionInfo>),
 }
 
-/// A connection and its number, so that a late error of an old connection does not replace its successor.
+/// A connection and its number, so that a late error of an old connection does not replace its
+/// successor.
 #[derive(Clone)]
 pub(super) struct Numbered {
     number: u64,
@@ -111,8 +114,8 @@ impl Link {
         Ok(numbered)
     }
 
-    /// Replaces the connection after an error that another connection may not have. Calls that wait on it still get their
-    /// answers.
+    /// Replaces the connection after an error that another connection may not have. Calls that wait on it
+    /// still get their answers.
     pub(super) fn replace_after(&self, error: &RedisError, failed: &Numbered) {
         let server_is_fine = match error.kind() {
             ErrorKind::Server(kind) => !matches!(
@@ -261,8 +264,8 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Settings with which a connection to a node that no longer answers fails after a second, where the system supports it, and
-/// not after a quarter of an hour.
+/// Settings with which a connection to a node that no longer answers fails after a second, where the
+/// system supports it, and not after a quarter of an hour.
 #[cfg(feature = "redis-cluster")]
 fn with_short_timeout() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);

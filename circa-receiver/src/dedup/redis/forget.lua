@@ -1,4 +1,5 @@
--- Forgets a key that is done; its token stays for a while, so that the next one is higher. ARGV: margin (milliseconds).
+-- Forgets a key that is done; its token stays for a while, so that the next one is higher. ARGV:
+-- margin (milliseconds).
 local value = redis.call('GET', KEYS[1])
 if not value or string.sub(value, 1, 1) ~= 'D' then
     return 0

@@ -1,7 +1,7 @@
 //! The store in Redis: shared by all replicas of a receiver, on one server or a cluster.
 //!
-//! One string per event, at one key, which expires by itself. Every operation is one script on that key, by the server's
-//! clock.
+//! One string per event, at one key, which expires by itself. Every operation is one script on that
+//! key, by the server's clock.
 //!
 //! 1. `connection`: the connection that all calls share;
 //! 2. `script`: runs a script by its hash. The scripts are the `.lua` files.
@@ -31,8 +31,8 @@ use crate::error::StoreError;
 const KEY_PREFIX: &str = "circa-receiver:";
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// How long a key outlives the end of its claim, so that the next token is higher even where the server's clock was set back
-/// meanwhile.
+/// How long a key outlives the end of its claim, so that the next token is higher even where the
+/// server's clock was set back meanwhile.
 const MARGIN_MILLIS: u64 = 600_000;
 
 #[doc = include_str!("store.md")]
@@ -54,18 +54,19 @@ struct Scripts {
 }
 
 impl RedisStore {
-    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://` with the feature
-    /// `redis-tls`.
+    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://`
+    /// with the feature `redis-tls`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the URL cannot be read, or the server cannot be reached within 400 ms, refuses the login or takes
-    /// no writes. The message says which, and never has the password.
+    /// [`StoreError`] where the URL cannot be read, or the server cannot be reached within 400 ms, refuses
+    /// the login or takes no writes. The message says which, and never has the password.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::start(Link::single(url, RESPONSE_TIMEOUT)?).await
     }
 
-    /// A store on a cluster, given the URLs of some of its nodes; the others are found. All have the same user and password.
+    /// A store on a cluster, given the URLs of some of its nodes; the others are found. All have the same
+    /// user and password.
     ///
     /// # Errors
     ///
@@ -76,15 +77,17 @@ impl RedisStore {
         Self::start(Link::cluster(&urls, RESPONSE_TIMEOUT)?).await
     }
 
-    /// The prefix of every key: `circa-receiver:` by default. Stores with different prefixes have no events in common.
+    /// The prefix of every key: `circa-receiver:` by default. Stores with different prefixes have no events
+    /// in common.
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = prefix.as_bytes().to_vec();
         self
     }
 
-    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect first may take 250 ms
-    /// more, 500 ms on a cluster. Keep the sum below the receiver's store timeout of 2 s.
+    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect
+    /// first may take 250 ms more, 500 ms on a cluster. Keep the sum below the receiver's store timeout of
+    /// 2 s.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.link = self.link.response_timeout(timeout);
@@ -112,7 +115,8 @@ impl RedisStore {
         [&self.key_prefix, key].concat()
     }
 
-    /// Runs a call that may be repeated: once more where the connection was closed, as after a restart of the server.
+    /// Runs a call that may be repeated: once more where the connection was closed, as after a restart of
+    /// the server.
     async fn run<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
         self.bounded(async {
             match self.attempt(call).await {
@@ -203,8 +207,8 @@ impl DedupStore for RedisStore {
         self.run_once(&call.arg(MARGIN_MILLIS)).await
     }
 
-    /// Writes a key that expires after 1 s, on a cluster to one of its nodes: fails on a replica, on a full server, and for a
-    /// user without the rights.
+    /// Writes a key that expires after 1 s, on a cluster to one of its nodes: fails on a replica, on a full
+    /// server, and for a user without the rights.
     async fn check(&self) -> Result<(), StoreError> {
         let now = self.run(&self.scripts.check.call(self.key(b"check"))).await?;
         self.clock.heard(Instant::now(), now);

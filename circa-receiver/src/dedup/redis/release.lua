@@ -1,4 +1,5 @@
--- Gives the claim up; its token stays for a while, so that the next one is higher. ARGV: token (16 digits), margin (milliseconds).
+-- Gives the claim up; its token stays for a while, so that the next one is higher. ARGV: token (16
+-- digits), margin (milliseconds).
 local value = redis.call('GET', KEYS[1])
 if not value then
     return 0

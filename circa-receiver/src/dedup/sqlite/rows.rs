@@ -11,11 +11,12 @@ use crate::dedup::store::ClaimAnswer;
 use crate::dedup::token::{Nonce, Token};
 use crate::engine::sqlite::{Group, Schema};
 
-/// The token is the number of the row: `AUTOINCREMENT` never gives a number out twice, even when its row is gone, and every
-/// take-over makes a new row.
+/// The token is the number of the row: `AUTOINCREMENT` never gives a number out twice, even when its
+/// row is gone, and every take-over makes a new row.
 ///
-/// A key has at most one row, because only [`Rows::claim`] adds rows, and it looks for one first. A unique index of the keys
-/// would say the same, and would have three times the pages of an index of hashes, of which each claim writes one.
+/// A key has at most one row, because only [`Rows::claim`] adds rows, and it looks for one first. A
+/// unique index of the keys would say the same, and would have three times the pages of an index of
+/// hashes, of which each claim writes one.
 pub(super) const SCHEMA: Schema = Schema {
     sql: TABLES,
     // "circ" in ASCII.
@@ -36,7 +37,8 @@ const TABLES: &str = "
     CREATE INDEX IF NOT EXISTS claims_by_end ON claims (ends);
 ";
 
-/// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete it if nobody took over.
+/// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete it
+/// if nobody took over.
 const GRACE: i64 = 600_000;
 
 /// How many rows one sweep removes at most: more than a group can add, so that the sweep keeps up.
@@ -89,7 +91,8 @@ impl<'a> Rows<'a> {
                 Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())))
             }
             Some(Row { ends, token, .. }) => {
-                // The clock was set back since the lease was granted: without the cap the entry would outlast every lease.
+                // The clock was set back since the lease was granted: without the cap the entry would outlast every
+                // lease.
                 let capped = ends.min(self.end(lease));
                 if capped < ends {
                     self.set_end(token, capped)?;
@@ -187,7 +190,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// XXH3 of a key's bytes, of 64 bits: the same in every process and version. Two keys may have the same hash.
+/// XXH3 of a key's bytes, of 64 bits: the same in every process and version. Two keys may have the same
+/// hash.
 fn stable_hash(key: &Key) -> i64 {
     i64::from_be_bytes(XxHash3_64::oneshot(key.as_bytes()).to_be_bytes())
 }
@@ -203,8 +207,8 @@ mod tests {
 
     use super::*;
 
-    /// Files outlive versions: with another hash no row would be found, and every event would be handled again. The known
-    /// answer is from `xxhash` for Python, another implementation.
+    /// Files outlive versions: with another hash no row would be found, and every event would be handled
+    /// again. The known answer is from `xxhash` for Python, another implementation.
     #[test]
     fn the_hash_never_changes() {
         assert_eq!(stable_hash(&Key::new("circa", "evt_1")), 8_909_158_178_735_083_420);

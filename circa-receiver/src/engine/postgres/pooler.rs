@@ -1,8 +1,10 @@
-//! Detects a pooler that loses prepared statements, such as PgBouncer in transaction mode before version 1.21.
+//! Detects a pooler that loses prepared statements, such as PgBouncer in transaction mode before
+//! version 1.21.
 //!
-//! Such a pooler gives a connection another server process for each transaction. With one connection in use that is the same
-//! process each time, so that a start succeeds, and calls fail only under load. Here a second connection holds the server
-//! process in a transaction while the first one uses a statement that it has prepared.
+//! Such a pooler gives a connection another server process for each transaction. With one connection in
+//! use that is the same process each time, so that a start succeeds, and calls fail only under load.
+//! Here a second connection holds the server process in a transaction while the first one uses a
+//! statement that it has prepared.
 
 use sqlx::{Connection, Error, PgConnection, postgres::PgConnectOptions};
 

@@ -1,4 +1,5 @@
-//! Opens or makes a SQLite file, and refuses one of another application or version before anything is written to it.
+//! Opens or makes a SQLite file, and refuses one of another application or version before anything is
+//! written to it.
 
 use std::{
     fmt,
@@ -22,16 +23,18 @@ pub(crate) struct Schema {
     pub(crate) version: i64,
 }
 
-/// How often the lock of the file is tried, 1 ms apart: 1.5 s, below the receiver's store timeout of 2 s.
+/// How often the lock of the file is tried, 1 ms apart: 1.5 s, below the receiver's store timeout of 2
+/// s.
 const TRIES_FOR_LOCK: i32 = 1_500;
 
-/// A checkpoint copies the WAL into the file when it has so many pages of 4 KiB: 32 MiB, eight times SQLite's default.
-/// Hashes are in no order, so that each claim writes another page; a page that was written several times is copied once.
-/// Not more, because the writer waits for the checkpoint, and a slow disk must end it within the store timeout.
+/// A checkpoint copies the WAL into the file when it has so many pages of 4 KiB: 32 MiB, eight times
+/// SQLite's default. Hashes are in no order, so that each claim writes another page; a page that was
+/// written several times is copied once. Not more, because the writer waits for the checkpoint, and a
+/// slow disk must end it within the store timeout.
 const CHECKPOINT: i64 = 8_000;
 
-/// The WAL is cut to 64 MiB after a checkpoint, twice what it has between two checkpoints. Without a limit it keeps the
-/// size that it reached beside a reader that was open for long.
+/// The WAL is cut to 64 MiB after a checkpoint, twice what it has between two checkpoints. Without a
+/// limit it keeps the size that it reached beside a reader that was open for long.
 const WAL_LIMIT: i64 = 64 << 20;
 
 /// How often opening is tried, 10 ms apart, while another process makes the same file.
@@ -124,8 +127,8 @@ fn try_open(path: &Path, schema: &Schema) -> rusqlite::Result<Result<Connection,
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;
-    // Before anything is written, so that the file of another application is left alone. In a transaction, so that what
-    // another process writes meanwhile is seen as a whole.
+    // Before anything is written, so that the file of another application is left alone. In a transaction,
+    // so that what another process writes meanwhile is seen as a whole.
     if let Some(refused) = refuse(&*connection.transaction()?, path, schema)? {
         return Ok(Err(refused));
     }
@@ -170,7 +173,8 @@ fn refuse(connection: &Connection, path: &Path, schema: &Schema) -> rusqlite::Re
     })
 }
 
-/// Not SQLite's own pauses of up to 100 ms: beside another busy process they miss every gap between its transactions.
+/// Not SQLite's own pauses of up to 100 ms: beside another busy process they miss every gap between its
+/// transactions.
 fn wait_for_lock(tries: i32) -> bool {
     sleep(Duration::from_millis(1));
     tries < TRIES_FOR_LOCK

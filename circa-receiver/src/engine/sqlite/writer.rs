@@ -1,8 +1,8 @@
-//! The one thread that writes: the calls that have queued become one transaction (group commit), and each is answered
-//! after its commit.
+//! The one thread that writes: the calls that have queued become one transaction (group commit), and
+//! each is answered after its commit.
 //!
-//! Committed one by one, every call would wait for a flush of its own; a second connection would wait for the lock of the
-//! first one.
+//! Committed one by one, every call would wait for a flush of its own; a second connection would wait
+//! for the lock of the first one.
 
 use std::{
     error::Error,
@@ -26,11 +26,12 @@ use crate::error::StoreError;
 /// The calls that may wait at most: four times as many as a receiver has requests in flight by default.
 const QUEUE: usize = 1_024;
 
-/// The calls that one group has at most, so that the first of them does not wait for all that come later.
+/// The calls that one group has at most, so that the first of them does not wait for all that come
+/// later.
 const GROUP: usize = 256;
 
-/// How long a group waits to become as large as the last one: half as long as a fast disk takes for a flush. Without it, a
-/// caller that is quicker than the others would have a flush of its own each time.
+/// How long a group waits to become as large as the last one: half as long as a fast disk takes for a
+/// flush. Without it, a caller that is quicker than the others would have a flush of its own each time.
 const GATHER: Duration = Duration::from_micros(100);
 
 /// The pause between two sweeps, once a sweep has found nothing more.
@@ -58,8 +59,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `sweep` removes some rows that have ended, in the transaction of a group, and answers whether
-    /// there may be more of them.
+    /// Starts the thread. `sweep` removes some rows that have ended, in the transaction of a group, and
+    /// answers whether there may be more of them.
     pub(crate) fn start(
         file: File,
         sweep: impl FnMut(&Group<'_>) -> rusqlite::Result<bool> + Send + 'static,
@@ -70,8 +71,8 @@ impl Writer {
         Ok(Self { queue })
     }
 
-    /// Does a step in the transaction of a group. A call that is dropped while it waits is not done; one that is dropped
-    /// later may have been.
+    /// Does a step in the transaction of a group. A call that is dropped while it waits is not done; one
+    /// that is dropped later may have been.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Group<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -171,7 +172,8 @@ impl<S: FnMut(&Group<'_>) -> rusqlite::Result<bool>> Thread<S> {
         if !self.file.is_in_place() {
             return Err(Failure::NotInPlace(self.file.path().to_owned()));
         }
-        // The lock from the start: a transaction that only reads cannot begin to write once another process has written.
+        // The lock from the start: a transaction that only reads cannot begin to write once another process
+        // has written.
         let transaction = self.file.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let group = Group::new(&transaction)?;
         for step in steps {
@@ -186,8 +188,8 @@ impl<S: FnMut(&Group<'_>) -> rusqlite::Result<bool>> Thread<S> {
     }
 }
 
-/// The steps that have queued; and if they are fewer than in the last group, those that come within [`GATHER`]: the callers
-/// of the last group are about to ask again.
+/// The steps that have queued; and if they are fewer than in the last group, those that come within
+/// [`GATHER`]: the callers of the last group are about to ask again.
 fn gather(first: Box<dyn Step>, steps: &Receiver<Box<dyn Step>>, last: usize) -> Vec<Box<dyn Step>> {
     let until = Instant::now() + GATHER;
     let mut next = Some(first);

@@ -1,13 +1,14 @@
-//! "It still holds" can only be seen in time: where the machine had other things to do, and the row asked too late, the row begins again.
+//! Repeats a row that was late: where the machine was busy, and the row asked after the lease or the
+//! retention had ended, its answer says nothing.
 
 use std::time::{Duration, Instant};
 
 use crate::dedup::ClaimAnswer;
 
-/// How often a row may be late before its subject needs a longer lease and margin.
+/// How often a row may be late before it fails.
 const ATTEMPTS: usize = 20;
 
-/// What was asked about has ended before it was asked about.
+/// The lease or the retention had ended when the row asked.
 pub(super) struct Late;
 
 /// Runs a row until it was not late.
@@ -20,7 +21,7 @@ pub(super) async fn in_time(row: impl AsyncFn() -> Result<(), Late>) {
     panic!("late {ATTEMPTS} times: calls take longer than the margin; give the subject a longer lease and margin");
 }
 
-/// Late if this does not hold, and something that may have ended by now would explain it.
+/// Late where this does not hold, and what it depends on may have ended by now.
 #[track_caller]
 pub(super) fn until(ends: Instant, holds: bool, what: &str) -> Result<(), Late> {
     let late = Instant::now() >= ends;
@@ -28,7 +29,7 @@ pub(super) fn until(ends: Instant, holds: bool, what: &str) -> Result<(), Late> 
     if holds { Ok(()) } else { Err(Late) }
 }
 
-/// What is left of a lease that holds until then at least.
+/// What is left of a lease that holds until an instant at least.
 #[track_caller]
 pub(super) fn held_until(ends: Instant, answer: ClaimAnswer) -> Result<Duration, Late> {
     match answer {

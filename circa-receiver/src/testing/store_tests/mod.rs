@@ -1,6 +1,8 @@
-//! What every dedup store must do, as tests for a store of your own: the contract of [`DedupStore`](crate::DedupStore), row by row.
+//! What every dedup store must do, as tests for a store of your own: the contract of
+//! [`DedupStore`](crate::DedupStore), row by row.
 //!
-//! Say once, in a test file, how a store comes into being; [`store_tests!`](crate::store_tests) makes a test of every behaviour in [`behaviours`], by its name:
+//! Write once, in a test file, how a store is made; [`store_tests!`](crate::store_tests) makes a test
+//! of every behaviour in [`behaviours`], by its name:
 //!
 //! ```
 //! use std::time::Duration;
@@ -51,10 +53,12 @@
 //! # run(subject, behaviours::absent_then_in_progress_then_done);
 //! ```
 //!
-//! Beside the rows that are each about one rule, `random_traces_are_answered_as_by_the_model` compares the store with a model, call by call, and
-//! prints the shortest trace that tells them apart. `STORE_TRACES=10000` makes it 10,000 traces in place of 64.
+//! Each row is about one rule. `random_traces_are_answered_as_by_the_model` compares the store with a
+//! model, call by call, and prints the shortest trace on which they differ. `STORE_TRACES=10000` makes
+//! it 10,000 traces in place of 64.
 //!
-//! The rows use keys of their own, so that they can share a server; entries that they leave there lapse within 10 minutes.
+//! The rows use keys of their own, so that they can share a server; entries that they leave there lapse
+//! within 10 minutes.
 
 pub mod behaviours;
 mod in_time;
@@ -70,13 +74,14 @@ use std::{
 
 pub use subject::Subject;
 
-/// More than the machine has cores, so that threads meet at every point.
+/// More threads than cores, so that they interleave at every point.
 const THREADS: usize = 8;
 
 /// Rows that keep all cores busy run alone: a row that measures time must not be late because of them.
 static CORES: RwLock<()> = RwLock::new(());
 
-/// Runs one behaviour against a store, beside others. What [`store_tests!`](crate::store_tests) makes a test of.
+/// Runs one behaviour against a store, beside others. What [`store_tests!`](crate::store_tests) makes a
+/// test of.
 ///
 /// # Panics
 ///
@@ -105,14 +110,17 @@ fn in_threads<S: Future<Output = Subject>, B: Future<Output = ()>>(subject: fn()
     runtime.block_on(async { behaviour(subject().await).await });
 }
 
-/// Makes a test of every behaviour that a dedup store must show, each named as in [`behaviours`](crate::testing::store_tests::behaviours).
+/// Makes a test of every behaviour that a dedup store must show, each named as in
+/// [`behaviours`](crate::testing::store_tests::behaviours).
 ///
-/// `store_tests!(subject)`, where `async fn subject() -> Subject` makes a [`Subject`](crate::testing::store_tests::Subject): it is called for every row.
+/// `store_tests!(subject)`, where `async fn subject() -> Subject` makes a
+/// [`Subject`](crate::testing::store_tests::Subject): it is called for every row.
 ///
-/// `store_tests!(subject, outage = other)` adds the rows that take the store's server away and bring it back:
-/// `calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back` and `a_token_from_before_an_outage_stays_fenced`. `other` makes the subject for
-/// them, with [`Subject::outage`](crate::testing::store_tests::Subject::outage) and a server that no other row uses. A store without a server, as the
-/// memory store and the SQLite store, has no such rows.
+/// `store_tests!(subject, outage = other)` adds the rows that take the store's server away and bring it
+/// back: `calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back` and
+/// `a_token_from_before_an_outage_stays_fenced`. `other` makes the subject for them, with
+/// [`Subject::outage`](crate::testing::store_tests::Subject::outage) and a server that no other row
+/// uses. A store without a server, as the memory store and the SQLite store, has no such rows.
 ///
 /// Two lists in one file stand in a module each.
 #[macro_export]

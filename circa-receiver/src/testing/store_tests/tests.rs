@@ -1,4 +1,4 @@
-//! The rows can fail: each fault that a store may have is found by the row that is about it.
+//! Shows that the rows can fail: for each fault that a store may have, the row about it fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -52,11 +52,12 @@ const LEASES_NOT_CAPPED: Fault = 22;
 
 /// A memory store with a fault, whose server can be away.
 ///
-/// A fault that only shows when two calls meet waits for the other call: each is found whenever its row runs, not by chance.
+/// A fault that shows only when two calls meet waits for the other call, so that its row finds it in
+/// every run.
 struct Faulty<const FAULT: Fault> {
     inner: MemoryStore,
     last: Mutex<HashMap<Key, Token>>,
-    /// What each delivery won.
+    /// The token that each delivery won.
     answers: Mutex<HashMap<u128, Token>>,
     /// The longest lease that was asked for.
     longest: Mutex<HashMap<Key, Duration>>,
@@ -94,6 +95,19 @@ impl<const FAULT: Fault> Faulty<FAULT> {
             KEYS_IN_ONE_CASE => Key::new("", &text.to_lowercase()),
             _ => key.clone(),
         }
+    }
+
+    /// A claim that asks first and writes then: two that come at once both win.
+    async fn write_after_both_asked(&self, key: &Key) -> Option<ClaimAnswer> {
+        let is_absent = !self.last.lock().unwrap().contains_key(key);
+        count(&self.begun, key);
+        if !is_absent {
+            return None;
+        }
+        // The second claim asks before the first writes.
+        reached(&self.begun, key, 2).await;
+        self.last.lock().unwrap().insert(key.clone(), Token::new(1));
+        Some(ClaimAnswer::Won(Token::new(1)))
     }
 
     /// The longest lease that was asked for of this key, for a store that caps no lease.
@@ -143,15 +157,9 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
             let started = Instant::now();
             while started.elapsed() < Duration::from_nanos(500) * self.entries.load(Ordering::SeqCst) as u32 {}
         }
-        if FAULT == ASKS_THEN_WRITES {
-            let is_absent = !self.last.lock().unwrap().contains_key(&key);
-            count(&self.begun, &key);
-            if is_absent {
-                // The second claim asks before the first writes.
-                reached(&self.begun, &key, 2).await;
-                self.last.lock().unwrap().insert(key, Token::new(1));
-                return Ok(ClaimAnswer::Won(Token::new(1)));
-            }
+        let early = if FAULT == ASKS_THEN_WRITES { self.write_after_both_asked(&key).await } else { None };
+        if let Some(won) = early {
+            return Ok(won);
         }
         let answered = self.answers.lock().unwrap().get(&nonce.get()).copied();
         if let (REPEATS_FROM_MEMORY, Some(token)) = (FAULT, answered) {

@@ -1,6 +1,7 @@
 //! Cancellation: a call may be dropped at every await without harm to the store.
 //!
-//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends by itself.
+//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends by
+//! itself.
 
 use std::{
     future::{Future, poll_fn},
@@ -15,7 +16,8 @@ use super::super::subject::{DONE, HELD, REMEMBERED, Subject, in_progress, key, n
 /// The wake-ups after which a call counts as one that never ends.
 const MOST_POLLS: usize = 10_000;
 
-/// Polls a call so many times, each time when it was woken. Its answer, or `None` where it was dropped before its end.
+/// Polls a call so many times, each time when it was woken. Its answer, or `None` where it was dropped
+/// before its end.
 async fn polled<T>(times: usize, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
     assert!(times < MOST_POLLS, "the call does not end");
     let mut call = pin!(call);

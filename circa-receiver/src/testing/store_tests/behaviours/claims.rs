@@ -55,7 +55,7 @@ pub async fn the_same_delivery_may_repeat_its_claim(subject: Subject) {
     .await;
 }
 
-/// Contract, section 7: same id with a different body: duplicate, and told apart.
+/// Contract, section 7: same id with a different body: a duplicate, marked as one of another body.
 pub async fn the_body_is_remembered_by_its_fingerprint(subject: Subject) {
     let key = key();
     let token = won(subject.claim_as(&key, 1, nonce()).await);
@@ -77,7 +77,8 @@ pub async fn a_take_over_brings_its_own_body(subject: Subject) {
     assert_eq!(subject.claim_as(&key, 1, nonce()).await, ClaimAnswer::Done { same_body: false });
 }
 
-/// Contract, section 7: `forget(id)` lets an operator replay on purpose: of what is done, never of what is in progress.
+/// Contract, section 7: `forget(id)` lets an operator replay on purpose: of what is done, never of what
+/// is in progress.
 pub async fn forget_removes_only_what_is_done(subject: Subject) {
     let key = key();
     assert!(!subject.forget(&key).await, "absent");

@@ -1,4 +1,5 @@
-//! An outage: the store's server goes away and comes back, and the store with it, without being made again.
+//! An outage: the store's server goes away and comes back, and the store with it, without being made
+//! again.
 
 use std::{
     future::Future,
@@ -34,7 +35,8 @@ async fn until_it_is_back(subject: &Subject) {
     }
 }
 
-/// Contract, section 7: a store that fails is a 503 in time, not a delivery that hangs; and when the server is back, the same store works.
+/// Contract, section 7: a store that fails is a 503 in time, not a delivery that hangs; and when the
+/// server is back, the same store works.
 pub async fn calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back(subject: Subject) {
     let before = key();
     let token = subject.win(&before).await;
@@ -67,7 +69,8 @@ pub async fn calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back
     }
 }
 
-/// Contract, section 7: fencing. A server that lost its data must not give out a token again that a holder from before still has.
+/// Contract, section 7: fencing. A server that lost its data must not give out a token again that a
+/// holder from before still has.
 pub async fn a_token_from_before_an_outage_stays_fenced(subject: Subject) {
     let key = key();
     let mut stale = Token::new(0);

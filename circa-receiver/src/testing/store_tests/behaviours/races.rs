@@ -1,4 +1,4 @@
-//! Races: of all who ask at once, one has it.
+//! Races: of all calls that come at once, one succeeds.
 
 use std::{
     future::Future,
@@ -87,7 +87,8 @@ pub async fn of_many_threads_exactly_one_takes_over(subject: Subject) {
     one_wins_each(&subject, keys).await;
 }
 
-/// Contract, section 7: exactly one run to the end, while every thread claims, releases and completes as it can.
+/// Contract, section 7: exactly one run to the end, while every thread claims, releases and completes
+/// as it can.
 pub async fn of_many_threads_exactly_one_completes_each_key(subject: Subject) {
     let keys = keys(KEYS);
     let (held, completed) = (Counted::new(keys.clone()), Counted::new(keys));
@@ -120,8 +121,8 @@ pub async fn of_many_threads_exactly_one_completes_each_key(subject: Subject) {
     completed.assert_one_each();
 }
 
-/// Contract, section 7: a claim that has lapsed is completed by its late holder or taken over by another; if both succeeded, the event would run
-/// again although it is done.
+/// Contract, section 7: a claim that has lapsed is completed by its late holder or taken over by
+/// another; if both succeeded, the event would run again although it is done.
 pub async fn of_a_late_complete_and_a_take_over_one_succeeds(subject: Subject) {
     let mut lapsed: Vec<(Key, Token)> = Vec::new();
     for _ in 0..KEYS {

@@ -14,16 +14,17 @@ use super::super::subject::{DONE, Subject, keys, unique};
 
 const CLAIMS: usize = 1_000;
 
-/// The store is filled in so many steps, and measured after each, so that one that searches all it has is found out before it is full.
+/// The store is filled in so many steps and measured after each, so that a store that searches all
+/// entries fails early.
 const STEPS: usize = 4;
 
-/// Full, the store may take so many times as long, for trees that are deeper and caches that are cold...
+/// How many times as long a full store may take: its trees are deeper, its caches colder.
 const FACTOR: u32 = 6;
 
-/// ...and so much more for all the claims together, for a machine that has other things to do.
+/// What all claims together may take beyond that, on a busy machine.
 const LENIENCE: Duration = Duration::from_millis(300);
 
-/// How often it is measured, when something else may have disturbed it.
+/// How often a store that was slow is measured, because another process may have disturbed it.
 const ROUNDS: usize = 3;
 
 /// A store that is full of done events claims about as fast as an empty one, and remembers them.

@@ -20,15 +20,16 @@ use super::super::{
     subject::{HELD, REMEMBERED, Subject, keys, nonce},
 };
 
-/// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the same in every run.
+/// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the same
+/// in every run.
 const TRACES: u32 = 64;
 
 const LONGEST: usize = 40;
 const KEYS: usize = 2;
 const HOLDERS: usize = 3;
 
-/// A trace that takes longer is not judged: its leases may have lapsed in real time. Every step that moves time moves it by
-/// twice as much at least.
+/// A trace that takes longer is not judged: its leases may have lapsed in real time. Every step that
+/// moves time moves it by twice as much at least.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose claim of which key.
@@ -38,7 +39,8 @@ struct Whose {
     holder: usize,
 }
 
-/// One call, or what happens between two. A call about a claim that was never made, or is not known any more, is left out.
+/// One call, or what happens between two. A call about a claim that was never made, or is not known any
+/// more, is left out.
 #[derive(Clone, Debug)]
 enum Step {
     /// A new delivery.
@@ -79,8 +81,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Contract, section 7, as a whole: claims, repeats, withdrawals, renewals, completes, releases and forgets in any order, by
-/// holders that are late or crash.
+/// Contract, section 7, as a whole: claims, repeats, withdrawals, renewals, completes, releases and
+/// forgets in any order, by holders that are late or crash.
 pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     let cases = env::var("STORE_TRACES").map_or(TRACES, |traces| traces.parse().expect("STORE_TRACES is a number"));
     let config = Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
@@ -96,7 +98,8 @@ pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     }
 }
 
-/// Leaves out each step that is not needed: `proptest` does not try again to remove steps once it has simplified others.
+/// Leaves out each step that is not needed: `proptest` does not try again to remove steps once it has
+/// simplified others.
 fn shortest(mut trace: Vec<Step>, replay: impl Fn(&[Step]) -> Result<(), TestCaseError>) -> Vec<Step> {
     for at in (0..trace.len()).rev() {
         let mut shorter = trace.clone();

@@ -8,7 +8,8 @@ use crate::support::receiving::{
     settle,
 };
 
-/// Contract, section 7: a mark "done" is tried four times while the sender waits, and then once a second in the background.
+/// Contract, section 7: a mark "done" is tried four times while the sender waits, and then once a
+/// second in the background.
 #[tokio::test(start_paused = true)]
 async fn the_mark_is_tried_four_times_and_then_in_the_background() {
     let (endpoint, store) = with_store(circa(), &Gate::open());
@@ -57,8 +58,8 @@ async fn a_release_that_is_dropped_is_tried_again() {
     assert_eq!(gate.started(), 2);
 }
 
-/// Contract, section 7: never 2xx for an event whose mark is not made yet, if it can still be made: whoever was answered
-/// before would be told of a run that a crash undoes.
+/// Contract, section 7: never 2xx for an event whose mark is not made yet, if it can still be made:
+/// whoever was answered before would be told of a run that a crash undoes.
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_answered_after_the_mark_is_made() {
     let gate = Gate::closed();
@@ -78,7 +79,8 @@ async fn who_waits_is_answered_after_the_mark_is_made() {
     assert_eq!(store.calls("complete"), 2);
 }
 
-/// Deliveries that all found the store away, and none of which ran yet when it asked: one runs, and the others wait for it.
+/// Deliveries that all found the store away, and none of which ran yet when it asked: one runs, and the
+/// others wait for it.
 #[tokio::test(start_paused = true)]
 async fn of_deliveries_that_run_without_dedup_one_runs_at_a_time() {
     let gate = Gate::closed();

@@ -58,7 +58,8 @@ async fn claims_leave_two_connections_free() {
             tokio::spawn(async move { store.claim(request(&key("locked"), nonce)).await })
         })
         .collect();
-    // All have been polled, and so stand before what comes after them, once three of them wait for the row.
+    // All have been polled, and so stand before what comes after them, once three of them wait for the
+    // row.
     until_waiting(&others, schema, 3).await;
     let held = async {
         assert!(store.renew(&keys[0], tokens[0], LEASE).await.unwrap());
@@ -79,7 +80,8 @@ async fn claims_leave_two_connections_free() {
     assert_eq!(won, 1);
 }
 
-/// A claim whose caller has given up, while it waited for the lock of the row, is not made when the lock is free.
+/// A claim whose caller has given up, while it waited for the lock of the row, is not made when the
+/// lock is free.
 #[tokio::test]
 async fn a_claim_that_waited_for_a_row_longer_than_its_caller_is_not_made() {
     let schema = "waited";

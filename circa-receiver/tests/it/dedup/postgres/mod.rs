@@ -36,8 +36,8 @@ fn server() -> &'static PostgresServer {
     SERVER.get_or_init(|| PostgresServer::start_with(&["max_connections=300"]))
 }
 
-/// A store that waits longer than by default, for a machine that has other things to do, and has a connection for each thread that asks, and for each
-/// connection that is on its way back to the pool.
+/// A store with a longer timeout than the default one, for a busy machine, and with enough connections
+/// for all threads, including the connections that are being given back.
 fn patient(server: &PostgresServer) -> PostgresStore {
     PostgresStore::connect_lazy(&server.url()).unwrap().max_connections(16).timeout(PATIENCE)
 }
@@ -70,7 +70,7 @@ async fn alone() -> Subject {
 
 circa_receiver::store_tests!(subject, outage = alone);
 
-/// Time passes for all rows at once, past the store.
+/// Moves time for all rows at once, without the store.
 async fn with_time_that_moves() -> Subject {
     let store = store("moving").await;
     let pool = pool(options(server()), 1);
@@ -152,7 +152,7 @@ async fn works_on_a_pool_whatever_its_settings() {
     }
 }
 
-/// Also where every transaction is serializable, one claim wins, and the others are told so.
+/// One claim wins under every isolation level, and the others are answered "in progress".
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn races_are_decided_under_every_isolation() {
     store("isolation").await;
@@ -196,7 +196,8 @@ async fn an_exhausted_pool_is_an_error_in_time() {
     all_operations_work(&store, "exhausted").await;
 }
 
-/// A wrong URL is told at once, an unreachable server at the first call, and neither tells the password.
+/// A wrong URL is an error at once, an unreachable server at the first call; neither message has the
+/// password.
 #[tokio::test]
 async fn errors_say_what_is_wrong_and_never_the_password() {
     let port = server().port();

@@ -1,4 +1,4 @@
-//! The sweep: what ended more than an hour ago goes, all else stays, and nobody waits for it.
+//! The sweep removes rows that ended more than an hour ago, keeps all others, and delays no call.
 
 use std::{
     sync::Arc,
@@ -10,7 +10,7 @@ use circa_receiver_test_support::READY_WITHIN;
 
 use super::{DONE, handle, key, options, patient, pool, request, server, store, win};
 
-/// Lets time pass for the keys that have this in their ids.
+/// Moves the ends of the keys that have this in their ids back in time.
 fn age(schema: &str, id: &str, by: &str) {
     server().sql(&format!(
         "UPDATE {schema}.circa_receiver_claims SET ends = ends - interval '{by}' WHERE position('{id}'::bytea IN key) > 0"
@@ -74,7 +74,8 @@ async fn the_sweep_waits_for_nobody() {
     assert_eq!(store.sweep().await.unwrap(), 1);
 }
 
-/// Claims of other events, and of the very events that are being swept, go on meanwhile: each within the store's timeout, or it would fail.
+/// Claims of other events, and of the very events that are being swept, go on meanwhile: each within
+/// the store's timeout, or it would fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_claim_does_not_wait_for_the_sweep() {
     // As long as a receiver waits.
@@ -100,7 +101,7 @@ async fn a_claim_does_not_wait_for_the_sweep() {
     }
 }
 
-/// Nobody needs to call it: claims are enough.
+/// Claims are enough to start it.
 #[tokio::test]
 async fn claims_sweep_in_the_background() {
     let store = store("background").await;

@@ -13,7 +13,7 @@ use circa_receiver::{
 
 use super::{DONE, LEASE, RETENTION, ask, claim, claim_for, event, place, store_of, win};
 
-/// A call whose answer was lost is made again, and tells what the first would have.
+/// A call whose answer was lost is repeated, and has the answer of the first one.
 #[tokio::test]
 async fn a_call_whose_answer_was_lost_may_be_repeated() {
     let server = RedisServer::start();
@@ -101,7 +101,8 @@ async fn endless_and_empty_durations_hold() {
     }
 }
 
-/// Nothing needs a sweep: no key is left without an end, and none lives much longer than what it is for.
+/// Nothing needs a sweep: no key is left without an end, and none lives much longer than what it is
+/// for.
 #[tokio::test]
 async fn every_key_expires() {
     let server = RedisServer::start();
@@ -156,7 +157,8 @@ async fn a_done_entry_is_small() {
     assert!(size <= 200, "{size} bytes");
 }
 
-/// Prints what the documentation says: `cargo test -p circa-receiver --features redis --test it -- --ignored --nocapture memory_of_done`.
+/// Prints what the documentation says: `cargo test -p circa-receiver --features redis --test it --
+/// --ignored --nocapture memory_of_done`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn memory_of_done_entries() {

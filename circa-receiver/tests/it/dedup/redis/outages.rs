@@ -1,4 +1,5 @@
-//! A server that is killed, frozen, or lost in the network: calls end in time, and go on working afterwards.
+//! A server that is killed, frozen, or lost in the network: calls end in time, and go on working
+//! afterwards.
 
 use circa_receiver_test_support::redis::RedisServer;
 use std::{
@@ -18,7 +19,7 @@ use crate::support::receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, a
 
 use super::{DONE, LEASE, PATIENCE, RETENTION, ask, claim, connected, event, every_call, store_of, win};
 
-/// The scripts are known to a server by their hashes, until it is restarted or told to forget them.
+/// A server knows the scripts by their hashes, until it is restarted or a `SCRIPT FLUSH` removes them.
 #[tokio::test]
 async fn a_server_that_has_forgotten_the_scripts_learns_them_again() {
     let mut server = RedisServer::start_durable();
@@ -39,7 +40,8 @@ async fn a_server_that_has_forgotten_the_scripts_learns_them_again() {
 
 /// Every call ends in time on a server that does not answer, and the first call after that is answered.
 ///
-/// While the server is frozen, time is paused: it passes when nothing but time is waited for, and is counted exactly.
+/// While the server is frozen, time is paused: it passes when nothing but time is waited for, and is
+/// counted exactly.
 #[tokio::test]
 async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_thaw_works() {
     let server = RedisServer::start();
@@ -50,7 +52,8 @@ async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_th
         let token = win(&store, &held, 1).await;
         server.freeze();
         tokio::time::pause();
-        // To answer may take 150 ms by default, to connect 250 ms more; timers have a resolution of a millisecond.
+        // To answer may take 150 ms by default, to connect 250 ms more; timers have a resolution of a
+        // millisecond.
         for (store, bound) in [(&by_default, 150 + 250 + 2), (&store, 1_000 + 250 + 2)] {
             for (name, error, took) in every_call(store, &held, token).await {
                 assert!(matches!(error, Some(StoreError::Timeout)), "{name}, round {round}: {error:?}");
@@ -65,7 +68,8 @@ async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_th
     }
 }
 
-/// A claim that a thawed server reads long after its delivery was answered holds nothing: the sender's next attempt would wait for its lease.
+/// A claim that a thawed server reads long after its delivery was answered holds nothing: the sender's
+/// next attempt would wait for its lease.
 #[tokio::test]
 async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
     let server = RedisServer::start();
@@ -92,8 +96,8 @@ async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
     }
 }
 
-/// Contract, section 7: the claim is repeated until 2 s before the ack deadline, each call within the store timeout; only
-/// then 503.
+/// Contract, section 7: the claim is repeated until 2 s before the ack deadline, each call within the
+/// store timeout; only then 503.
 #[tokio::test]
 async fn deliveries_to_a_frozen_server_are_answered_503_in_time() {
     let server = RedisServer::start();
@@ -112,7 +116,8 @@ async fn deliveries_to_a_frozen_server_are_answered_503_in_time() {
     }
 }
 
-/// As above: after thaw the next delivery is 200. The server's time passes too, so it cannot be paused here.
+/// As above: after thaw the next delivery is 200. The server's time passes too, so it cannot be paused
+/// here.
 #[tokio::test]
 async fn deliveries_after_the_thaw_of_a_frozen_server_are_answered_200() {
     let server = RedisServer::start();
@@ -153,8 +158,8 @@ async fn the_first_call_after_a_restart_works() {
     assert_eq!(claim(&store, &second, 2).await.unwrap(), DONE, "on the disk");
 }
 
-/// A connection that is silently lost, as when a firewall forgets it or the name stands for another server: the network gives it up after a quarter
-/// of an hour, the store after one call.
+/// A connection that is silently lost, as when a firewall forgets it or the name stands for another
+/// server: the network gives it up after a quarter of an hour, the store after one call.
 #[tokio::test]
 async fn a_connection_lost_without_a_word_fails_one_call() {
     let server = RedisServer::start();
@@ -170,7 +175,7 @@ async fn a_connection_lost_without_a_word_fails_one_call() {
     }
 }
 
-/// Connections to a server that can be cut without either end being told.
+/// Connections to a server that can be cut without notice to either end.
 struct Network {
     port: u16,
     /// Connections that were made in an earlier era carry nothing any more.

@@ -1,4 +1,5 @@
-//! A server that cannot be used, or not in the way it was configured: an error that says so, without the password.
+//! A server that cannot be used, or not in the way it was configured: an error that says so, without
+//! the password.
 
 use circa_receiver_test_support::redis::RedisServer;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{DONE, RETENTION, ask, claim, connected, event, every_call, place, store_of, win};
 
-/// An error tells what is wrong with the configuration, and never the password.
+/// An error says what is wrong with the configuration, and never has the password.
 #[tokio::test]
 async fn wrong_urls_and_passwords_are_told_without_the_password() {
     let secured = RedisServer::start_with(&["--save", "", "--requirepass", "right-secret"]);
@@ -47,7 +48,8 @@ async fn wrong_urls_and_passwords_are_told_without_the_password() {
     assert!(!format!("{store:?}").contains("secret"), "{store:?}");
 }
 
-/// At the start a server that does not answer is told from one that refuses, in time.
+/// The start fails in time, with different errors for a server that does not answer and one that
+/// refuses.
 #[tokio::test]
 async fn a_start_on_a_frozen_server_ends_in_time() {
     let server = RedisServer::start();
@@ -59,7 +61,8 @@ async fn a_start_on_a_frozen_server_ends_in_time() {
     assert!(error.to_string().contains("no answer in time"), "{error}");
 }
 
-/// What the server refuses is a failure of the store, told in the server's words; when it takes writes again, so does the store.
+/// What the server refuses is a failure of the store, with the server's message; when it takes writes
+/// again, so does the store.
 #[tokio::test]
 async fn what_the_server_refuses_is_an_error_until_it_does_not() {
     let server = RedisServer::start();

@@ -1,4 +1,4 @@
-//! A process that is killed in the middle: what it was answered by then is in the file.
+//! A process that is killed while it claims: every answer that it had is in the file.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -69,7 +69,8 @@ fn killed_in_the_middle(file: &Path, round: usize) -> Vec<(String, Token)> {
     answered
 }
 
-/// Contract, section 7: done events are remembered; whoever was told so may rely on it, whatever became of the process.
+/// Contract, section 7: done events are remembered: an answer holds, whatever happens to the process
+/// after it.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let folder = Folder::new();

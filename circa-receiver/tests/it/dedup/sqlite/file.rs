@@ -1,4 +1,5 @@
-//! The file: what cannot be a store is refused and left alone, and what is one may be opened by many at once.
+//! The file: what cannot be a store is refused and left alone, and what is one may be opened by many at
+//! once.
 
 use std::{fs, path::PathBuf};
 
@@ -20,10 +21,11 @@ fn stores_that_make_the_same_file_at_once_share_it() {
     }
 }
 
-#[test]
-fn files_that_cannot_be_a_store_are_refused_and_left_alone() {
-    type Prepare = fn(&Folder) -> PathBuf;
-    let rows: [(&str, Prepare, &str); 8] = [
+type Prepare = fn(&Folder) -> PathBuf;
+
+/// Files that cannot be a store: a name, how each is made, and what the error says.
+fn refused() -> [(&'static str, Prepare, &'static str); 8] {
+    [
         ("no directory", |folder| folder.0.join("absent/claims.sqlite"), "does not exist: create it"),
         (
             "a text",
@@ -68,8 +70,12 @@ fn files_that_cannot_be_a_store_are_refused_and_left_alone() {
         ),
         ("a directory", |folder| folder.0.clone(), "cannot be opened"),
         ("no name", |_| PathBuf::new(), "cannot be opened"),
-    ];
-    for (name, prepare, reason) in rows {
+    ]
+}
+
+#[test]
+fn files_that_cannot_be_a_store_are_refused_and_left_alone() {
+    for (name, prepare, reason) in refused() {
         let folder = Folder::new();
         let path = prepare(&folder);
         let before = fs::read(&path).ok();

@@ -1,4 +1,5 @@
-//! The SQLite store: what every store must do, and what only one in a file must: shared by processes, it outlives them.
+//! The SQLite store: what every store must do, and what only one in a file must: shared by processes,
+//! it outlives them.
 
 mod crash;
 mod file;
@@ -122,7 +123,8 @@ async fn what_is_claimed_and_done_outlives_the_store() {
     assert_eq!(claim(&store, &key("done"), 3).await, DONE);
 }
 
-/// Contract, section 7: a token rises with every take-over of a key, also when nothing of the key is left in the file.
+/// Contract, section 7: a token rises with every take-over of a key, also when nothing of the key is
+/// left in the file.
 #[tokio::test]
 async fn tokens_rise_when_their_rows_and_the_store_are_gone() {
     let folder = Folder::new();
@@ -137,7 +139,8 @@ async fn tokens_rise_when_their_rows_and_the_store_are_gone() {
     }
 }
 
-/// Contract, section 7: `claim` is one atomic operation in the store: here of two stores, as two processes have them, on one file.
+/// Contract, section 7: `claim` is one atomic operation in the store: here of two stores, as two
+/// processes have them, on one file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_two_stores_on_one_file_exactly_one_wins_each_key() {
     const KEYS: usize = 300;
