@@ -35,7 +35,7 @@ async fn store_of(server: &PostgresServer) -> Arc<PostgresStore> {
 /// As above, for rows that are not about time: the default timeout leaves 500 ms to make a connection, which a busy machine
 /// may not keep.
 async fn patient_store_of(server: &PostgresServer) -> Arc<PostgresStore> {
-    let store = PostgresStore::connect(&server.url()).unwrap().timeout(PATIENCE);
+    let store = PostgresStore::connect_lazy(&server.url()).unwrap().timeout(PATIENCE);
     store.migrate().await.unwrap();
     Arc::new(store)
 }
