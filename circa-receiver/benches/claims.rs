@@ -15,10 +15,10 @@ use std::{
 };
 
 use circa_receiver::{
-    DedupStore, PostgresStore, RedisStore, SqliteStore,
+    DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
 };
-use circa_receiver_bench_support::{Figures, Goal, MemoryStore, Table, median};
+use circa_receiver_bench_support::{Figures, Goal, Table, median};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use sqlx::postgres::PgPoolOptions;
 use tokio::{
@@ -183,7 +183,7 @@ fn calls(store: &Store, completed: bool) -> Call {
 }
 
 async fn claim(store: &dyn DedupStore, key: &Key) -> Token {
-    let request = ClaimRequest::new(key, Fingerprint::from_bytes([7; 32]), Nonce(7), LEASE, RETENTION);
+    let request = ClaimRequest::new(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), LEASE, RETENTION);
     match store.claim(request).await.unwrap() {
         ClaimAnswer::Won(token) => token,
         other => panic!("{key:?} is fresh: {other:?}"),

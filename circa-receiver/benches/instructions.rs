@@ -7,11 +7,11 @@ use std::{hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, DedupStore, Event, HandlerError, Receiver, Routes, Verified, Verifier,
+    AnyEvent, DedupStore, Event, HandlerError, MemoryStore, Receiver, Routes, Verified, Verifier,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce},
     event::DatapointPulled,
 };
-use circa_receiver_bench_support::{Delivery, MemoryStore, secret};
+use circa_receiver_bench_support::{Delivery, secret};
 
 /// Its name, and what runs it so many times.
 type Part = (&'static str, fn(usize));
@@ -92,7 +92,7 @@ fn claim(times: usize) {
     runtime().block_on(async {
         for (number, key) in (0..).zip(&keys[..times]) {
             let fingerprint = Fingerprint::from_bytes([7; 32]);
-            let request = ClaimRequest::new(key, fingerprint, Nonce(number), lease, retention);
+            let request = ClaimRequest::new(key, fingerprint, Nonce::new(number), lease, retention);
             let ClaimAnswer::Won(token) = store.claim(request).await.unwrap() else { panic!("the event is fresh") };
             assert!(store.complete(key, token, retention).await.unwrap());
         }
@@ -115,7 +115,7 @@ fn pipeline(times: usize) {
         black_box(event.data());
         Ok(())
     };
-    let receiver = Receiver::circa(secret()).dedup(MemoryStore::default()).build().unwrap();
+    let receiver = Receiver::circa(secret()).build().unwrap();
     let routes = Routes::new().on(handler);
     let deliveries: Vec<Delivery> = (0..MOST as u64).map(delivery).collect();
     runtime().block_on(async {

@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circa_receiver::{Event, HandlerError, PortableHandler, Receiver, Routes, event::DatapointPulled};
-use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, MemoryStore, Table, calls, now, secret};
+use circa_receiver::{Event, HandlerError, MemoryStore, PortableHandler, Receiver, Routes, event::DatapointPulled};
+use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, Table, calls, now, secret};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {

@@ -1,9 +1,13 @@
 //! Deliveries of an exact size, signed now.
 
-use std::{fmt::Write as _, hint::black_box};
+use std::{
+    fmt::Write as _,
+    hint::black_box,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
-use circa_receiver::{Clock, Secret, SystemClock, Verifier, testing::CircaSigner};
+use circa_receiver::{Secret, Verifier, testing::CircaSigner};
 use hmac::{Hmac, KeyInit, Mac, digest::CtOutput};
 use sha2::Sha256;
 
@@ -20,7 +24,7 @@ pub fn secret() -> Secret {
 
 /// Now, in unix seconds.
 pub fn now() -> i64 {
-    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
+    UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
 }
 
 /// A body with its headers.
@@ -32,8 +36,8 @@ pub struct Delivery {
     pub body: Bytes,
     /// The value of `Circa-Signature`.
     pub signature: String,
-    /// In unix seconds.
-    pub signed_at: i64,
+    /// When it was made.
+    pub signed_at: SystemTime,
     /// The value of `Content-Length`.
     pub length: String,
 }
@@ -66,23 +70,20 @@ impl Delivery {
     fn new(id: String, body: Bytes) -> Self {
         // A server hands over a body that is shared already.
         drop(body.clone());
-        let (signed_at, length) = (now(), body.len().to_string());
-        Self { id, signature: CircaSigner::new(SECRET).sign(signed_at, &body), signed_at, length, body }
+        let (signed_at, length) = (SystemTime::now(), body.len().to_string());
+        Self { id, signature: CircaSigner::new(SECRET).sign_now(&body), signed_at, length, body }
     }
 
     /// Verification by this crate, the clock read each time: whether the delivery is authentic.
     pub fn verification(&self) -> impl Fn() -> bool {
         let verifier = Verifier::circa(secret());
-        move || {
-            let now = SystemClock.unix_seconds().unwrap();
-            verifier.verify(black_box(self.headers()), &self.body[..], now).is_ok()
-        }
+        move || verifier.verify(black_box(self.headers()), &self.body[..], SystemTime::now()).is_ok()
     }
 
     /// The HMAC of body and time by the library alone, its key prepared: what no verification can leave out.
     pub fn hmac(&self) -> impl Fn() -> CtOutput<Hmac<Sha256>> {
         let key = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        let prefix = format!("{}.", self.signed_at);
+        let prefix = format!("{}.", now());
         move || {
             let mut mac = key.clone();
             mac.update(prefix.as_bytes());

@@ -14,7 +14,7 @@ mod naive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use circa_receiver::Receiver;
-use circa_receiver_bench_support::{MemoryStore, secret};
+use circa_receiver_bench_support::secret;
 
 /// The route of deliveries.
 const PATH: &str = "/webhooks/circa";
@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
 }
 
 fn receiver() -> Receiver {
-    Receiver::circa(secret()).dedup(MemoryStore::default()).build().expect("the defaults")
+    Receiver::circa(secret()).build().expect("the defaults")
 }
 
 /// What every candidate's handler does with an event.
