@@ -1,6 +1,7 @@
-//! One part of a delivery, so many times: `instructions <part> <times>`. `tests/instructions.rs` runs it under callgrind.
+//! One part of a delivery, so many times: `instructions <part> <times>`.
 //!
-//! It measures nothing itself. Inputs are made before the first time, so that two runs of different length differ by the part alone.
+//! `tests/instructions.rs` runs it under callgrind. It makes its inputs before the first time, so
+//! that two runs of different length differ by the part alone.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{hint::black_box, time::Duration};

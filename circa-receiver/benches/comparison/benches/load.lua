@@ -1,5 +1,6 @@
--- Sends requests from a file of ready-made ones, all of one length in bytes, each once. With STATIC it sends the first again and again, which takes
--- less of the load's CPU: for a route that does not look at them.
+-- Sends requests from a file of ready-made ones, all of one length in bytes, each once. With STATIC
+-- it sends the first again and again, which takes less of the load's CPU: for a route that does not
+-- look at them.
 local file = assert(io.open(os.getenv("REQUESTS"), "rb"))
 local length = tonumber(os.getenv("LENGTH"))
 file:setvbuf("full", 1048576)

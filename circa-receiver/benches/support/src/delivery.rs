@@ -43,7 +43,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A `datapoint.pulled` of at least 280 bytes with an id of its own and as many property ids as it takes.
+    /// A `datapoint.pulled` of 280 bytes or more, with as many property ids as that takes.
     pub fn pulled(number: u64, bytes: usize) -> Self {
         let id = format!("evt_{number:032}");
         let mut body = format!(
@@ -80,7 +80,7 @@ impl Delivery {
         move || verifier.verify(black_box(self.headers()), &self.body[..], SystemTime::now()).is_ok()
     }
 
-    /// The HMAC of body and time by the library alone, its key prepared: what no verification can leave out.
+    /// The HMAC by the library alone, its key prepared: what no verification can leave out.
     pub fn hmac(&self) -> impl Fn() -> CtOutput<Hmac<Sha256>> {
         let key = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         let prefix = format!("{}.", now());
