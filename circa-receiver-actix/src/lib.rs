@@ -19,6 +19,7 @@
 //!
 //! - [`webhook`] makes a route: handlers are ordinary actix handlers with any extractors, one of them [`Event<T>`](Event), whose `T` tells the event type.
 //! - [`ReceiverLayer`] is middleware: it verifies and claims in front of any service.
+//! - [`serve`] runs the application, with limits against strangers and a stop that loses no delivery.
 //! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is exported here too.
 //!
 //! Build the receiver outside of the application factory and clone it in: its clones share one dedup store.
@@ -32,6 +33,8 @@ mod extract;
 mod handler;
 mod layer;
 mod serve;
+#[cfg(feature = "serve")]
+mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod webhook;
@@ -41,4 +44,6 @@ pub use circa_receiver::{self, EventData, Mode, Receiver, Routes, Secret, Secret
 pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
 pub use handler::TakesEvent;
 pub use layer::{ReceiverLayer, ReceiverService};
+#[cfg(feature = "serve")]
+pub use server::{Server, serve};
 pub use webhook::{Webhook, webhook};

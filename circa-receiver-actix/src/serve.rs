@@ -1,17 +1,26 @@
 //! One request: read it, call the core, spawn, write the answer.
 
-use std::{cell::Cell, future::Future, pin::pin, rc::Rc};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
     dev::Payload,
     http::{
-        StatusCode,
+        StatusCode, Version,
         header::{HeaderName, HeaderValue},
     },
     rt,
+    web::Bytes,
 };
-use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
+use circa_receiver::{Drain, Drainable, HandlerError, Head, Receiver, Reception, Routes};
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
 pub(crate) async fn serve<H, F>(
@@ -25,9 +34,19 @@ where
     H: Clone + 'static,
     F: Future<Output = (Option<HttpRequest>, Result<(), HandlerError>)> + 'static,
 {
-    let mut payload = pin!(payload);
-    match receiver.receive(&RequestHead(&request), payload.as_mut(), routes).await {
-        Reception::Answered(response) => (convert(response), Some(request)),
+    let mut payload = Drainable::new(payload);
+    match receiver.receive(&RequestHead(&request), Pin::new(&mut payload), routes).await {
+        Reception::Answered(response) => {
+            let mut converted = convert(response);
+            // Only HTTP/1 needs the body's end to end the connection in peace.
+            if response.closes_connection() && request.version() < Version::HTTP_2 {
+                if let Some(drain) = payload.drain() {
+                    let body = Bytes::from_static(response.body().as_bytes());
+                    converted = converted.set_body(BoxBody::new(DrainingBody { text: Some(body), drain }));
+                }
+            }
+            (converted, Some(request))
+        }
         Reception::Admitted(admitted, handler) => {
             let handler = handler.clone();
             let kept = Rc::new(Cell::new(Some(request)));
@@ -60,7 +79,7 @@ impl Head for RequestHead<'_> {
     }
 }
 
-fn convert(response: circa_receiver::Response) -> HttpResponse {
+pub(crate) fn convert(response: circa_receiver::Response) -> HttpResponse {
     let mut converted =
         HttpResponse::build(StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's"));
     for (name, value) in response.headers() {
@@ -70,4 +89,27 @@ fn convert(response: circa_receiver::Response) -> HttpResponse {
         converted.force_close();
     }
     converted.body(response.body())
+}
+
+/// The answer's body, which only ends when what is left of the request's body is drained: actix-web closes the connection
+/// there. It reads no request's body after the end of its answer, and one that was dropped without an end.
+struct DrainingBody {
+    text: Option<Bytes>,
+    drain: Drain<Payload>,
+}
+
+impl MessageBody for DrainingBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.text.as_ref().map_or(0, |text| text.len() as u64))
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if let Some(text) = self.text.take() {
+            return Poll::Ready(Some(Ok(text)));
+        }
+        ready!(Pin::new(&mut self.drain).poll(cx));
+        Poll::Ready(None)
+    }
 }

@@ -18,6 +18,7 @@
 //!
 //! - [`webhook`] makes a route: handlers are ordinary axum handlers with any extractors, one of them [`Event<T>`](Event), whose `T` tells the event type.
 //! - [`ReceiverLayer`] is middleware: it verifies and claims in front of any route or tower service.
+//! - [`serve`] runs the application, with limits against strangers and a stop that loses no delivery.
 //! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is exported here too.
 //!
 //! This crate converts types and spawns tasks; every rule is the core's.
@@ -26,6 +27,8 @@ mod extract;
 mod handler;
 mod layer;
 mod serve;
+#[cfg(feature = "serve")]
+mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod webhook;
@@ -35,4 +38,6 @@ pub use circa_receiver::{self, EventData, Mode, Receiver, Routes, Secret, Secret
 pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
 pub use handler::TakesEvent;
 pub use layer::{ReceiverLayer, ReceiverService};
+#[cfg(feature = "serve")]
+pub use server::{Server, serve};
 pub use webhook::{Webhook, webhook};

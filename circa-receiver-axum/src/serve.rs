@@ -1,14 +1,14 @@
 //! One request: read it, call the core, spawn, write the answer.
 
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, StatusCode, header::CONNECTION, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, Version, header::CONNECTION, request::Parts},
     response::Response,
 };
-use circa_receiver::{HandlerError, Head, Receiver, Reception, Routes};
+use circa_receiver::{Drainable, HandlerError, Head, Receiver, Reception, Routes};
 
 /// Receives a request, and runs what is wanted in a task of its own.
 pub(crate) fn serve<H, F>(
@@ -26,9 +26,15 @@ where
     // more than once.
     let parts = Box::new(parts);
     async move {
-        let mut body = pin!(body.into_data_stream());
-        match receiver.receive(&RequestHead(&parts), body.as_mut(), &routes).await {
-            Reception::Answered(response) => convert(response),
+        let mut body = Drainable::new(body.into_data_stream());
+        match receiver.receive(&RequestHead(&parts), Pin::new(&mut body), &routes).await {
+            Reception::Answered(response) => {
+                // Only HTTP/1 needs the body's end to end the connection in peace.
+                if response.closes_connection() && parts.version < Version::HTTP_2 {
+                    body.drain().map(tokio::spawn);
+                }
+                convert(response)
+            }
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
                 let (task, answer) = admitted.run(move |delivery| {
@@ -56,7 +62,7 @@ impl Head for RequestHead<'_> {
     }
 }
 
-fn convert(response: circa_receiver::Response) -> Response {
+pub(crate) fn convert(response: circa_receiver::Response) -> Response {
     let mut converted = Response::new(Body::from(response.body()));
     *converted.status_mut() = StatusCode::from_u16(response.status()).expect("the core's statuses are HTTP's");
     let headers = converted.headers_mut();

@@ -37,6 +37,7 @@
 //! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
 //! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
 //! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
+//! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
 //! | `tracing` | no | [`TracingObserver`] |
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -53,12 +54,16 @@ pub mod event;
 
 #[cfg(feature = "receiver")]
 pub mod dedup;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
 mod observe;
 #[cfg(feature = "receiver")]
 mod receiver;
+#[cfg(feature = "serve")]
+pub mod serving;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -90,4 +95,4 @@ pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
 pub use observe::{ConfigWarning, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
-pub use receiver::{Admitted, Answer, Builder, ConfigError, Mode, Receiver, Reception, StoreFailure};
+pub use receiver::{Admitted, Answer, Builder, ConfigError, Drain, Drainable, Mode, Receiver, Reception, StoreFailure};

@@ -7,13 +7,21 @@
 //! | `CIRCA_WEBHOOK_SECRET` | the endpoint's signing secret; required |
 //! | `CIRCA_WEBHOOK_SECRET_OLD` | while a secret is rotated: the old one, accepted too |
 //! | `CIRCULARO_HMAC_SECRET` | the webhook's `hmacSecret`; without it Circularo is not served |
+//! | each of the three with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
 //! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
+//! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
+//! | `H2C` | set to anything: HTTP/2 without TLS is spoken too; not in front of strangers |
 //! | `RUST_LOG` | what is logged; `info` by default |
 //!
-//! `GET /healthz` answers 200 `ok`, or 503 where the dedup store cannot be used.
+//! A variable that is set to nothing is not set. SIGHUP reads the secrets again, from their files.
+//!
+//! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the same, 503 where the dedup
+//! store cannot be used and from SIGTERM on.
 
+mod environment;
+mod output;
 mod store;
 
 // The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that depends on both adapters.
@@ -50,24 +58,35 @@ struct Testing;
 struct Contract;
 
 use std::{
-    env,
     error::Error,
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use circa_receiver::{
-    AnyEvent, Builder, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, Secret, Secrets,
-    TracingObserver,
+    AnyEvent, Builder, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
         SignRequest, WebhookTest,
     },
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tokio::{
+    net::{TcpListener, TcpSocket, lookup_host},
+    signal::unix::{SignalKind, signal},
+};
+
+pub use environment::{bind_address, grace, h2c};
+pub use output::{Log, log_to_stderr, say};
+
+use environment::{SecretsOfBoth, lease, note_without_circularo};
+
+/// How many connections may wait to be accepted. With the 128 of `TcpListener::bind`, more at once would only get in with their second or third try.
+const BACKLOG: u32 = 1_024;
+
+/// How often a delivery beside the webhooks is logged: strangers can send many.
+const BESIDE_EVERY: Duration = Duration::from_secs(1);
 
 /// Any error.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -106,12 +125,9 @@ impl Receivers {
     ///
     /// A missing or bad secret, or a store that cannot be used, with what to do.
     pub async fn from_env() -> Result<Self, BoxError> {
-        let old = optional("CIRCA_WEBHOOK_SECRET_OLD")?;
-        let circa = Secrets::new([Secret::from_env("CIRCA_WEBHOOK_SECRET")?].into_iter().chain(old))?;
-        let circularo = optional("CIRCULARO_HMAC_SECRET")?.map(Secrets::from);
-        match &circularo {
-            Some(circularo) => circa.ensure_distinct(circularo)?,
-            None => eprintln!("CIRCULARO_HMAC_SECRET is not set: /webhooks/circularo is not served"),
+        let SecretsOfBoth { circa, circularo } = SecretsOfBoth::read()?;
+        if circularo.is_none() {
+            note_without_circularo();
         }
         let (lease, store) = (lease()?, store::from_env().await?);
         let build = |builder: Builder| -> Result<Receiver, ConfigError> {
@@ -124,79 +140,72 @@ impl Receivers {
         })
     }
 
-    /// What `/healthz` says: whether the dedup store can be used, which both receivers share.
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Receiver> {
+        [Some(self.circa.clone()), self.circularo.clone()].into_iter().flatten()
+    }
+
+    /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
     ///
     /// # Errors
     ///
-    /// The text for a 503; why, is logged.
-    pub async fn health(&self) -> Result<&'static str, &'static str> {
-        self.circa.check_store().await.map(|()| "ok").map_err(|error| {
-            tracing::warn!(%error, "the health check failed");
-            "the dedup store does not answer"
-        })
-    }
-
-    /// Stops the intake of both and waits for their handlers, up to the drain deadline.
-    pub async fn shutdown(&self) {
-        let circularo = async {
-            if let Some(circularo) = &self.circularo {
-                circularo.shutdown().await;
+    /// Where the system lets nobody listen for signals.
+    pub fn reload_on_hangup(&self) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let receivers = self.clone();
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                match receivers.reload() {
+                    Ok(()) => tracing::info!("secrets read again"),
+                    Err(error) => tracing::error!(%error, "the secrets were not read again: the old ones stay"),
+                }
             }
-        };
-        // Told last: from then on nothing is taken in.
-        tokio::join!(self.circa.shutdown(), circularo, async { eprintln!("stopping") });
-    }
-}
-
-/// A variable that need not be set; one that is set to a bad secret stops the start all the same.
-fn optional(variable: &str) -> Result<Option<Secret>, BoxError> {
-    Ok(if env::var_os(variable).is_some() { Some(Secret::from_env(variable)?) } else { None })
-}
-
-/// Where it is not set the receiver's default holds.
-fn lease() -> Result<Option<Duration>, BoxError> {
-    let Some(seconds) = env::var_os("LEASE_SECONDS") else { return Ok(None) };
-    match seconds.to_str().map(str::parse) {
-        Some(Ok(seconds)) => Ok(Some(Duration::from_secs(seconds))),
-        _ => Err("LEASE_SECONDS was refused: it is a whole number of seconds, more than 10".into()),
-    }
-}
-
-/// Logs to standard error, by `RUST_LOG`.
-pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-}
-
-/// Where to listen: `BIND`.
-pub fn bind_address() -> String {
-    env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())
-}
-
-/// SIGTERM and SIGINT.
-#[derive(Debug)]
-pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    /// Listens from now on: before the first delivery, so that a signal that comes at once does not kill the process half-way.
-    ///
-    /// # Errors
-    ///
-    /// Where the system refuses.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        });
+        Ok(())
     }
 
-    /// Waits for either.
-    pub async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    fn reload(&self) -> Result<(), BoxError> {
+        let secrets = SecretsOfBoth::read()?;
+        if let (Some(circularo), Some(secrets)) = (&self.circularo, secrets.circularo) {
+            circularo.replace_secrets(secrets);
         }
+        self.circa.replace_secrets(secrets.circa);
+        Ok(())
     }
+
+    /// Logs a POST to a path at which nothing is served, once a second at most.
+    pub fn beside(&self, method: &str, path: &str) {
+        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+        if method != "POST" {
+            return;
+        }
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < BESIDE_EVERY) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let path: String = path.chars().take(64).collect();
+        let served = if self.circularo.is_some() { "/webhooks/circa, /webhooks/circularo" } else { "/webhooks/circa" };
+        tracing::warn!(?path, served, "a delivery to a path at which nothing is served");
+    }
+}
+
+/// Listens on an address, as a host and a port.
+///
+/// # Errors
+///
+/// Where that is not possible, with what to do.
+pub async fn listen(bind: &str) -> Result<TcpListener, BoxError> {
+    let listening = async {
+        let address = lookup_host(bind).await?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As `TcpListener::bind` does: a restart must not wait until the system has forgotten the former process's connections.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let refused = |error: io::Error| format!("cannot listen on {bind}: {error}; set BIND to a free address and port");
+    Ok(listening.await.map_err(refused)?)
 }
 
 /// Handles one event. Replace the body by your own work; it runs once for an event that succeeds, again for one that fails and is sent again.
@@ -207,7 +216,7 @@ impl StopSignals {
 /// # Errors
 ///
 /// Where the event cannot be recorded; the sender sends it again.
-pub fn record(delivery: &Delivery) -> Result<(), HandlerError> {
+pub async fn record(delivery: &Delivery) -> Result<(), HandlerError> {
     let event = delivery.event();
     match event.kind() {
         EventKind::DatapointPulled => match event.decode::<DatapointPulled>() {
@@ -221,13 +230,10 @@ pub fn record(delivery: &Delivery) -> Result<(), HandlerError> {
         },
         _ => tracing::info!(event_id = event.id(), event_type = event.event_type(), "document event"),
     }
-    Ok(print(delivery.endpoint(), event)?)
+    Ok(print(delivery.endpoint(), event).await?)
 }
 
-fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {
+async fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {
     let [endpoint, event_type, id] = [endpoint, event.event_type(), event.id()].map(|text| serde_json::json!(text));
-    let line = format!("{{\"endpoint\":{endpoint},\"type\":{event_type},\"id\":{id}}}\n");
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(line.as_bytes())?;
-    stdout.flush()
+    output::print(format!("{{\"endpoint\":{endpoint},\"type\":{event_type},\"id\":{id}}}\n")).await
 }

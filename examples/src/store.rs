@@ -2,26 +2,19 @@
 //!
 //! The URL may hold a password, so no message repeats a word of it but a host, a port, a user or a path.
 
-use std::{
-    env::{self, VarError},
-    fmt::Display,
-    sync::Arc,
-};
+use std::{fmt::Display, sync::Arc};
 
 use circa_receiver::{DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
 
-use crate::BoxError;
+use crate::{BoxError, environment::variable};
 
 const FORMS: &str = "memory:, sqlite:PATH, redis://[user]:[password]@host:port/[database] (several, separated by commas, are nodes of one cluster) or \
                      postgres://user:password@host:port/database";
 
 /// Opened and found usable; a PostgreSQL database has its table afterwards.
 pub(crate) async fn from_env() -> Result<Arc<dyn DedupStore>, BoxError> {
-    let url = match env::var("STORE_URL") {
-        Ok(url) => url,
-        Err(VarError::NotPresent) => "memory:".to_owned(),
-        Err(VarError::NotUnicode(_)) => return Err(refused("it is not UTF-8")),
-    };
+    let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
+    let url = url.into_string().map_err(|_| refused("it is not UTF-8"))?;
     Named::parse(&url).map_err(refused)?.open().await
 }
 

@@ -11,4 +11,6 @@ pub use fault::PayloadFault;
 #[cfg(feature = "testing")]
 pub(crate) use outcome::OUTCOME_HEADER;
 pub use outcome::{Outcome, Response};
+#[cfg(feature = "serve")]
+pub(crate) use outcome::{plain, with_header};
 pub use rejection::Rejection;

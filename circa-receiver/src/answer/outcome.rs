@@ -102,10 +102,10 @@ fn done(status: u16, outcome: &'static str) -> Response {
     with_header(status, (OUTCOME_HEADER, outcome), outcome)
 }
 
-fn plain(status: u16, body: &'static str) -> Response {
+pub(crate) fn plain(status: u16, body: &'static str) -> Response {
     Response { status, header: None, body, closes_connection: false }
 }
 
-fn with_header(status: u16, header: (&'static str, &'static str), body: &'static str) -> Response {
+pub(crate) fn with_header(status: u16, header: (&'static str, &'static str), body: &'static str) -> Response {
     Response { header: Some(header), ..plain(status, body) }
 }

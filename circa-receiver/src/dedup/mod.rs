@@ -17,8 +17,6 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod server_clock;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;

@@ -20,6 +20,17 @@ struct Member<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// For a type that is chosen by one of its members, within its own visitor: its errors then have a place in the text.
+    pub(super) fn read<A: MapAccess<'a>>(mut map: A) -> Result<Self, A::Error> {
+        let mut members = Vec::with_capacity(8);
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            let key = key.get();
+            let name = unescape(key).ok_or_else(|| A::Error::custom("a key is no string"))?;
+            members.push(Member { key, name, value });
+        }
+        Ok(Self(members))
+    }
+
     /// The value under this name, as JSON; the first, where the name stands there more than once.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         let member = self.0.iter().find(|member| *member.name == *name.as_bytes())?;
@@ -48,27 +59,21 @@ impl<'a> Object<'a> {
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    let key = key.get();
-                    let name = unescape(key).ok_or_else(|| A::Error::custom("a key is no string"))?;
-                    members.push(Member { key, name, value });
-                }
-                Ok(Object(members))
-            }
-        }
-
         deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<'de>, A::Error> {
+        Object::read(map)
     }
 }
 

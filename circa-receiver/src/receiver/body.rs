@@ -4,7 +4,8 @@
 //! 2. the bytes read are counted, whatever was announced;
 //! 3. the deadline is for the whole body, not per chunk;
 //! 4. a body that has to be waited for registers as a reader, and ends when it is evicted;
-//! 5. a stream that fails, or ends before the announced length, left the body incomplete.
+//! 5. exactly the announced length is read: not every server ends the stream there;
+//! 6. a stream that fails, or ends before the announced length, left the body incomplete.
 
 use std::{
     future::{Future, poll_fn},
@@ -101,23 +102,32 @@ impl Collected {
         limits: &Limits<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Rejection>> {
-        loop {
+        while let Some(wanted) = self.wanted() {
             match ready!(body.as_mut().poll_next(cx)) {
-                None => {
-                    // Not every server says that a sender hung up early.
-                    let is_short = self.announced.is_some_and(|announced| announced > self.len() as u64);
-                    return Poll::Ready(if is_short { Err(Rejection::BodyIncomplete) } else { Ok(()) });
-                }
+                // Not every server says that a sender hung up early.
+                None if self.announced.is_some() => return Poll::Ready(Err(Rejection::BodyIncomplete)),
+                None => return Poll::Ready(Ok(())),
                 Some(Err(_)) => return Poll::Ready(Err(Rejection::BodyIncomplete)),
                 Some(Ok(chunk)) if chunk.len() > self.limit - self.len() => {
                     return Poll::Ready(Err(Rejection::PayloadTooLarge));
                 }
-                Some(Ok(chunk)) => self.push(chunk),
+                Some(Ok(mut chunk)) => {
+                    chunk.truncate(wanted);
+                    self.push(chunk);
+                }
             }
             if self.chunks % CHUNKS_PER_CLOCK == 0 && Instant::now() >= limits.deadline {
                 return Poll::Ready(Err(Rejection::BodyReadTimeout));
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// How many more bytes belong to the body, as far as its length was announced; `None` at its end.
+    fn wanted(&self) -> Option<usize> {
+        let Some(announced) = self.announced else { return Some(usize::MAX) };
+        let left = announced.saturating_sub(self.len() as u64);
+        (left > 0).then(|| usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     fn push(&mut self, chunk: Bytes) {

@@ -5,13 +5,15 @@
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
-//! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once.
+//! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
+//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
 
 mod admission;
 mod admit;
 mod body;
 mod builder;
 mod config;
+mod drain;
 mod keeper;
 mod notices;
 mod readers;
@@ -23,5 +25,6 @@ mod task;
 
 pub use builder::Builder;
 pub use config::{ConfigError, Mode, StoreFailure};
+pub use drain::{Drain, Drainable};
 pub use receive::{Receiver, Reception};
 pub use task::{Admitted, Answer};

@@ -1,6 +1,6 @@
 //! Signing secrets: refused early when they cannot be right, never printed, zeroized on drop.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -35,6 +35,22 @@ pub enum SecretError {
     InVariable {
         /// The variable's name.
         variable: String,
+        /// Why.
+        error: Box<SecretError>,
+    },
+    /// The file cannot be read.
+    #[error("the secret's file {path} cannot be read: {kind}")]
+    Unreadable {
+        /// Where it should be.
+        path: String,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// The secret in the file was refused.
+    #[error("the secret in the file {path} was refused: {error}")]
+    InFile {
+        /// Where it is.
+        path: String,
         /// Why.
         error: Box<SecretError>,
     },
@@ -122,6 +138,23 @@ impl Secret {
         let secret = Self::new(&*bytes)
             .map_err(|error| SecretError::InVariable { variable: variable.to_owned(), error: Box::new(error) })?;
         Ok(secret.labeled(variable))
+    }
+
+    /// The secret in a file, as orchestrators mount it, labelled with the file's name. One line end at its end is taken off,
+    /// and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::Unreadable`], or the reason of [`Secret::new`] together with the path.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretError> {
+        let path = path.as_ref();
+        let shown = || path.display().to_string();
+        let bytes = std::fs::read(path).map(Zeroizing::new);
+        let bytes = bytes.map_err(|error| SecretError::Unreadable { path: shown(), kind: error.kind() })?;
+        let line = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+        let secret = Self::new(line).map_err(|error| SecretError::InFile { path: shown(), error: Box::new(error) })?;
+        let name = path.file_name().unwrap_or_default();
+        Ok(secret.labeled(&name.to_string_lossy()))
     }
 
     /// The same secret with a label, by which outcomes and logs name it instead of by its position.
@@ -273,6 +306,34 @@ mod tests {
         for (name, secret, expected) in cases {
             assert_eq!(Secret::new(secret).map(drop), expected, "{name}");
         }
+    }
+
+    /// Files end with a line end, which is no part of the secret; more than one was never meant.
+    #[test]
+    fn a_file_holds_the_secret_and_one_line_end() {
+        let good = "whsec_0123456789abcdef";
+        let file = std::env::temp_dir().join(format!("circa-receiver-secret-{}", std::process::id()));
+        let refused = |error| Err(SecretError::InFile { path: file.display().to_string(), error: Box::new(error) });
+        let cases = [
+            ("none", good.to_owned(), Ok(())),
+            ("LF", format!("{good}\n"), Ok(())),
+            ("CRLF", format!("{good}\r\n"), Ok(())),
+            ("two", format!("{good}\n\n"), refused(SecretError::OuterWhitespace)),
+            ("a space", format!("{good} \n"), refused(SecretError::OuterWhitespace)),
+            ("nothing else", "\n".to_owned(), refused(SecretError::Blank)),
+        ];
+        for (name, content, expected) in cases {
+            std::fs::write(&file, content).expect("written");
+            let secret = Secret::from_file(&file);
+            if let Ok(secret) = &secret {
+                assert_eq!(secret.bytes(), good.as_bytes(), "{name}");
+                assert_eq!(secret.label.as_deref(), file.file_name().and_then(|name| name.to_str()), "{name}");
+            }
+            assert_eq!(secret.map(drop), expected, "{name}");
+        }
+        std::fs::remove_file(&file).expect("removed");
+        let gone = Secret::from_file(&file).map(drop);
+        assert!(matches!(gone, Err(SecretError::Unreadable { kind: std::io::ErrorKind::NotFound, .. })), "{gone:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod chunks;
 pub mod fuzz;
 pub mod haproxy;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 mod proxy;
 pub mod redis;

@@ -188,7 +188,7 @@ fn postgres_user() -> Option<(u32, u32)> {
     Some(user.expect("PostgreSQL does not run as root, and there is no user `postgres`: apt-get install postgresql"))
 }
 
-fn as_postgres(program: PathBuf) -> Command {
+pub(super) fn as_postgres(program: PathBuf) -> Command {
     let mut command = Command::new(program);
     // A folder that every user may enter.
     command.current_dir("/").env_remove("PGDATA");
@@ -198,7 +198,7 @@ fn as_postgres(program: PathBuf) -> Command {
     command
 }
 
-fn own(folder: &Path) {
+pub(super) fn own(folder: &Path) {
     if let Some((user, group)) = postgres_user() {
         std::os::unix::fs::chown(folder, Some(user), Some(group)).unwrap();
     }

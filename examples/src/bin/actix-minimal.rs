@@ -1,10 +1,10 @@
 //! The smallest receiver on actix-web: the code of README.md.
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
 use circa_receiver_actix::{
     Event, Receiver, Secret,
     event::{DatapointPulled, WebhookTest},
-    webhook,
+    serve, webhook,
 };
 
 struct Db; // yours
@@ -22,8 +22,9 @@ async fn tested(Event(event): Event<WebhookTest>) -> HttpResponse {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = Receiver::circa(Secret::from_env("CIRCA_WEBHOOK_SECRET")?).build()?;
-    let db = web::Data::new(Db);
-    let route = move || webhook(receiver.clone()).on(pulled).on(tested).into_route();
+    let (db, mounted) = (web::Data::new(Db), receiver.clone());
+    let route = move || webhook(mounted.clone()).on(pulled).on(tested).into_route();
     let app = move || App::new().app_data(db.clone()).route("/webhooks/circa", route());
-    Ok(HttpServer::new(app).bind("127.0.0.1:3000")?.run().await?)
+    let listener = std::net::TcpListener::bind("127.0.0.1:3000")?;
+    Ok(serve(listener, app, [receiver]).await?)
 }

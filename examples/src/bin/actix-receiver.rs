@@ -2,22 +2,19 @@
 
 use std::process::ExitCode;
 
-use actix_web::{App, HttpResponse, HttpServer, Route, http::StatusCode, rt, web};
-use circa_receiver_actix::{RawDelivery, Receiver, webhook};
+use actix_web::{App, HttpRequest, HttpResponse, Route, web};
+use circa_receiver_actix::{RawDelivery, Receiver, Server, webhook};
 use circa_receiver_examples::{
-    BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, Receivers, StopSignals, bind_address, log_to_stderr, record,
+    BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, Receivers, bind_address, grace, h2c, listen, log_to_stderr, record, say,
 };
-
-/// How long connections may stay open once all handlers have ended, in seconds: idle ones would hold up the end for nothing.
-const CONNECTIONS_MAY_STAY: u64 = 5;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    log_to_stderr();
+    let _log = log_to_stderr();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("actix-receiver: {error}");
+            say(&format!("actix-receiver: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -25,56 +22,44 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), BoxError> {
     let receivers = Receivers::from_env().await?;
-    let mut stop = StopSignals::listen()?;
-    let bind = bind_address();
-    let server = {
-        let receivers = receivers.clone();
-        // One application per worker thread; the receivers, and with them dedup, are shared by all.
-        HttpServer::new(move || {
-            let circularo = receivers.circularo.clone();
-            App::new()
-                .app_data(web::Data::new(receivers.clone()))
-                .route("/healthz", web::get().to(healthz))
-                .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS))
-                .configure(|app| {
-                    if let Some(circularo) = circularo {
-                        app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
-                    }
-                })
-        })
-    };
-    let server = server
-        .disable_signals()
-        .shutdown_timeout(CONNECTIONS_MAY_STAY)
-        .bind_auto_h2c(&bind)
-        .map_err(|error| format!("cannot listen on {bind}: {error}; set BIND to a free address and port"))?;
-    for address in server.addrs() {
-        eprintln!("listening on {address}");
+    let mut server = Server::new(receivers.all()).grace(grace()?);
+    if h2c() {
+        server = server.dangerous_h2c();
     }
-    let server = server.run();
-    let handle = server.handle();
-    let server = rt::spawn(server);
-
-    stop.received().await;
-    // Handlers first: they live on the server's threads, which end with it.
-    receivers.shutdown().await;
-    handle.stop(true).await;
-    Ok(server.await??)
+    receivers.reload_on_hangup()?;
+    // One application per worker thread; the receivers, and with them dedup, are shared by all.
+    let probes = server.clone();
+    let app = move || {
+        let circularo = receivers.circularo.clone();
+        App::new()
+            .app_data(web::Data::new(receivers.clone()))
+            .route("/livez", probes.livez())
+            .route("/readyz", probes.readyz())
+            .route("/healthz", probes.readyz())
+            .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS))
+            .configure(|app| {
+                if let Some(circularo) = circularo {
+                    app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
+                }
+            })
+            .default_service(web::to(beside))
+    };
+    let listener = listen(&bind_address()).await?.into_std()?;
+    say(&format!("listening on {}", listener.local_addr()?));
+    Ok(server.serve(listener, app).await?)
 }
 
 fn route(receiver: Receiver, event_types: &[&str]) -> Route {
     event_types.iter().fold(webhook(receiver), |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
 }
 
-async fn healthz(receivers: web::Data<Receivers>) -> (&'static str, StatusCode) {
-    match receivers.health().await {
-        Ok(text) => (text, StatusCode::OK),
-        Err(text) => (text, StatusCode::SERVICE_UNAVAILABLE),
-    }
+async fn beside(receivers: web::Data<Receivers>, request: HttpRequest) -> HttpResponse {
+    receivers.beside(request.method().as_str(), request.path());
+    HttpResponse::NotFound().finish()
 }
 
 async fn handle(delivery: RawDelivery) -> HttpResponse {
-    match record(&delivery) {
+    match record(&delivery).await {
         Ok(()) => HttpResponse::NoContent().finish(),
         // The event is not recorded: 5xx releases it, and the sender sends it again.
         Err(error) => {

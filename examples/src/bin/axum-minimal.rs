@@ -4,7 +4,7 @@ use axum::{Router, extract::State};
 use circa_receiver_axum::{
     Event, Receiver, Secret,
     event::{DatapointPulled, WebhookTest},
-    webhook,
+    serve, webhook,
 };
 
 #[derive(Clone)]
@@ -21,7 +21,7 @@ async fn tested(Event(event): Event<WebhookTest>) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = Receiver::circa(Secret::from_env("CIRCA_WEBHOOK_SECRET")?).build()?;
-    let app = Router::new().route("/webhooks/circa", webhook(receiver).on(pulled).on(tested).with_state(Db));
+    let app = Router::new().route("/webhooks/circa", webhook(receiver.clone()).on(pulled).on(tested).with_state(Db));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    Ok(axum::serve(listener, app).await?)
+    Ok(serve(listener, app, [receiver]).await?)
 }

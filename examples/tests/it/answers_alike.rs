@@ -9,8 +9,10 @@ use std::{
 };
 
 use crate::support::{
-    Answer, Ended, Protocol, REFERENCES, Request, circa, drip, event, event_of_size,
-    random::{Deliveries, Random},
+    Answer, Ended, Protocol, REFERENCES, Request, circa,
+    deliveries::Deliveries,
+    drip, event, event_of_size,
+    random::Random,
     read_answer_to, turn,
     vectors::{Rewriter, carried, cases},
 };

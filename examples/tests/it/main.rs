@@ -18,6 +18,7 @@ mod memory_stays_flat;
 mod minimal;
 mod over_real_sockets;
 mod quickstart;
+mod serving;
 mod store_frozen;
 mod store_url;
 mod survives_a_flood;

@@ -23,7 +23,7 @@ use crate::dedup::token::{Nonce, Token};
 use crate::error::StoreError;
 
 /// At 156 B an entry 16 MB when full. Circa's events of 72 h fit up to one event in 2.6 s on average.
-const DEFAULT_CAPACITY: usize = 100_000;
+const DEFAULT_CAPACITY: u64 = 100_000;
 
 /// Claims whose lease has lapsed are swept when so many stand in the map, and again when it has doubled.
 const SWEEP_FROM: usize = 1_024;
@@ -66,8 +66,8 @@ impl Default for MemoryStore {
 
 impl MemoryStore {
     /// A store that remembers so many done events (100,000 by default, 156 B each); at least one.
-    pub fn with_capacity(events: usize) -> Self {
-        let done = Queue::new(events.max(1));
+    pub fn with_capacity(events: u64) -> Self {
+        let done = Queue::new(usize::try_from(events).unwrap_or(usize::MAX).max(1));
         Self {
             clock: Arc::new(SystemClock),
             seed: RandomState::new().hash_one(0),

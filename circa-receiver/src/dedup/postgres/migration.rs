@@ -1,23 +1,20 @@
-//! Making the table, once, whoever comes first.
+//! Makes the table where it is missing. Replicas that start at once make it one after the other.
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::time::timeout;
 
-use super::{
-    super::StoreError,
-    lending::Lent,
-    statements::{Statements, TABLE},
-    trouble::{missing, told},
-};
+use super::statements::Statements;
+use crate::engine::postgres::{Connections, Purpose, Table};
+use crate::error::StoreError;
 
-/// The table's version, which stands in its comment: every role can read that, and dumps keep it.
+/// The version of the table, kept in the table's comment: every role can read it, and dumps keep it.
 const VERSION: u32 = 1;
 
 const MARK: &str = "circa-receiver, version ";
 
-/// A migration may wait for another replica's.
+/// How long a migration may take: it may wait for that of another replica.
 const MIGRATE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The advisory lock under which replicas migrate one after the other: "circarcv" in ASCII.
@@ -27,9 +24,9 @@ pub(super) fn mark() -> String {
     format!("{MARK}{VERSION}")
 }
 
-pub(super) async fn migrate(pool: &PgPool, statements: &Statements) -> Result<(), StoreError> {
+pub(super) async fn migrate(connections: &Connections, statements: &Statements) -> Result<(), StoreError> {
     let call = async {
-        let mut lent = Lent::from(pool, &statements.schema).await?;
+        let mut lent = connections.lend(Purpose::Holder, &statements.table).await?;
         let migrated = in_one_transaction(lent.connection(), statements).await;
         if migrated.is_ok() {
             lent.give_back();
@@ -40,69 +37,71 @@ pub(super) async fn migrate(pool: &PgPool, statements: &Statements) -> Result<()
 }
 
 async fn in_one_transaction(connection: &mut PgConnection, statements: &Statements) -> Result<(), StoreError> {
-    let told = |error| told(error, &statements.schema);
-    // Before anything is locked or asked for: a role that may only use the table may call this too.
+    let explain = |error| statements.table.explain(error);
+    // Before anything is locked: a role that may only use the table may call this too.
     if is_current(connection, statements).await? {
         return Ok(());
     }
-    // Whatever the session's default: after the lock, what the other replica made must be seen.
-    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(told)?;
+    // Whatever the session's default is: after the lock, the table of another replica must be visible.
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(explain)?;
     let seconds = MIGRATE_WITHIN.as_secs();
-    let patience = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
-    sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *transaction).await.map_err(told)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await.map_err(told)?;
+    let limits = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
+    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(explain)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await.map_err(explain)?;
     if is_current(&mut transaction, statements).await? {
-        return transaction.commit().await.map_err(told);
+        return transaction.commit().await.map_err(explain);
     }
-    // Asked first: `CREATE SCHEMA IF NOT EXISTS` needs its privilege even where the schema exists.
-    let schema = sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1::text::name").bind(&statements.schema);
-    if schema.fetch_optional(&mut *transaction).await.map_err(told)?.is_none() {
+    // First, because `CREATE SCHEMA IF NOT EXISTS` needs its privilege even where the schema exists.
+    let schema = sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1::text::name").bind(&statements.table.schema);
+    if schema.fetch_optional(&mut *transaction).await.map_err(explain)?.is_none() {
         let create = statements.create_schema_sql();
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *transaction).await.map_err(told)?;
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *transaction).await.map_err(explain)?;
     }
     let script = statements.schema_sql(&mark());
-    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await.map_err(told)?;
-    transaction.commit().await.map_err(told)
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await.map_err(explain)?;
+    transaction.commit().await.map_err(explain)
 }
 
-/// Whether the table is there, as this version made it.
+/// Whether the table exists, as this version makes it.
 async fn is_current(connection: &mut PgConnection, statements: &Statements) -> Result<bool, StoreError> {
-    let query = sqlx::query(AssertSqlSafe(statements.usable.clone())).bind(&statements.schema);
-    // `persistent(false)`: the statement is asked for once.
-    let row = query.persistent(false).fetch_one(connection).await.map_err(|error| told(error, &statements.schema))?;
-    let present: bool = row.try_get("present").map_err(|error| told(error, &statements.schema))?;
-    let version: Option<String> = row.try_get("version").map_err(|error| told(error, &statements.schema))?;
+    let explain = |error| statements.table.explain(error);
+    let query = sqlx::query(AssertSqlSafe(statements.usable.clone())).bind(&statements.table.schema);
+    // Not kept as a prepared statement: it runs once.
+    let row = query.persistent(false).fetch_one(connection).await.map_err(explain)?;
+    let present: bool = row.try_get("present").map_err(explain)?;
+    let version: Option<String> = row.try_get("version").map_err(explain)?;
     if !present {
         return Ok(false);
     }
-    checked(version.as_deref(), &statements.schema).map(|()| true)
+    checked(version.as_deref(), &statements.table).map(|()| true)
 }
 
 /// Whether a table with this comment is one that this version can use.
-pub(super) fn checked(comment: Option<&str>, schema: &str) -> Result<(), StoreError> {
+fn checked(comment: Option<&str>, table: &Table) -> Result<(), StoreError> {
+    let Table { schema, name, store } = table;
     let version =
         comment.and_then(|comment| comment.strip_prefix(MARK)).and_then(|version| version.parse::<u32>().ok());
     match version {
         Some(VERSION) => Ok(()),
         Some(newer) => Err(StoreError::Failed(format!(
-            "the table {TABLE} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
+            "the table {name} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
              update circa-receiver, or choose another schema"
         ).into())),
         None => Err(StoreError::Failed(format!(
-            "the table {TABLE} in the schema {schema:?} does not say its version: its comment should be {:?}, as `PostgresStore::schema_sql` writes it",
+            "the table {name} in the schema {schema:?} does not say its version: its comment should be {:?}, as `{store}::schema_sql` writes it",
             mark()
         ).into())),
     }
 }
 
-/// What [`PostgresStore::check`](super::PostgresStore) found.
-pub(super) fn usable(row: &sqlx::postgres::PgRow, schema: &str) -> Result<(), StoreError> {
-    let get = |column| row.try_get::<Option<bool>, _>(column).map_err(|error| told(error, schema));
+/// Whether the answer of the statement `usable` describes a table that claims can be made in.
+pub(super) fn usable(row: &sqlx::postgres::PgRow, table: &Table) -> Result<(), StoreError> {
+    let get = |column| row.try_get::<Option<bool>, _>(column).map_err(|error| table.explain(error));
     if get("present")? != Some(true) {
-        return Err(StoreError::Failed(missing(schema).into()));
+        return Err(StoreError::Failed(table.missing().into()));
     }
-    let comment: Option<String> = row.try_get("version").map_err(|error| told(error, schema))?;
-    checked(comment.as_deref(), schema)?;
+    let comment: Option<String> = row.try_get("version").map_err(|error| table.explain(error))?;
+    checked(comment.as_deref(), table)?;
     if get("writable")? != Some(true) {
         return Err(StoreError::Failed("PostgreSQL: this is a standby: claims need the primary".into()));
     }

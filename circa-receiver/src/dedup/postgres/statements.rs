@@ -1,27 +1,28 @@
 //! The SQL of the store: one statement for each operation, every name qualified and quoted, every time the server's own.
 //!
-//! `clock_timestamp()` and never `now()`, which stands still while a statement waits for a row.
+//! Time is `clock_timestamp()`, never `now()`, which is the start of the transaction, before its waits for row locks.
 
 use std::sync::Arc;
 
-pub(super) const TABLE: &str = "circa_receiver_claims";
+use crate::engine::postgres::Table;
+
+const TABLE: &str = "circa_receiver_claims";
 const TOKENS: &str = "circa_receiver_tokens";
 
-/// How long after its end a row is kept at least, so that no holder whose lease has lapsed loses its claim to the sweep alone.
+/// How long a row is kept after its end, so that a late holder can complete its claim if nobody took over.
 const GRACE: &str = "interval '1 hour'";
 
 /// The server's clock in microseconds since 1970.
 const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-/// Sessions that are set to answer before the disk has the commit are told to wait for it, for this statement alone. All stronger settings
-/// (`local`, `remote_write`, `on`, `remote_apply`) are the user's to choose.
+/// Overrules `synchronous_commit = off` for this transaction, so that an answer is durable. All other settings (`local`,
+/// `remote_write`, `on`, `remote_apply`) are the user's choice.
 const DURABLE: &str = "durable AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
 )";
 
 pub(super) struct Statements {
-    /// The schema as it was given, for messages.
-    pub(super) schema: String,
+    pub(super) table: Table,
     pub(super) claim: Arc<str>,
     pub(super) renew: Arc<str>,
     pub(super) complete: Arc<str>,
@@ -31,7 +32,8 @@ pub(super) struct Statements {
     pub(super) forget: Arc<str>,
     pub(super) usable: Arc<str>,
     pub(super) sweep: Arc<str>,
-    table: String,
+    /// The table and the sequence as SQL, qualified and quoted.
+    claims: String,
     tokens: String,
 }
 
@@ -41,20 +43,21 @@ impl Statements {
         let tokens = format!("{}.{}", identifier(schema), identifier(TOKENS));
         let token = format!("nextval({}::regclass)", literal(&tokens));
         Self {
-            schema: schema.to_owned(),
+            table: Table { schema: schema.to_owned(), name: TABLE, store: "PostgresStore" },
             claim: claim(&table, &token).into(),
             // A lease that has lapsed is renewed as long as nobody has taken the claim over.
             renew: change(&format!(
                 "UPDATE {table} SET ends = clock_timestamp() + $3 * interval '1 microsecond'
     WHERE key = $1 AND token = $2 AND NOT done"
             )),
-            // $4: asked again because the connection broke, when the first time may have come through. Tokens are unique, so a row that is done
-            // under this one was done by this very holder.
+            // $4: the call is repeated because its connection broke, and the first try may have been committed. Tokens are
+            // unique, so that a row that is done with this token was completed by this holder.
             complete: change(&format!(
                 "UPDATE {table} SET done = true, ends = clock_timestamp() + $3 * interval '1 microsecond'
     WHERE key = $1 AND token = $2 AND (NOT done OR $4)"
             )),
-            // The row stays, held by nobody: the next token of the key is then drawn under its lock, and so is higher, whoever is slow.
+            // The row stays without a holder: the next token of the key is drawn under the lock of the row, and so is higher
+            // than this one, however slow a call is.
             release: change(&format!(
                 "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
             )),
@@ -62,7 +65,7 @@ impl Statements {
                 "UPDATE {table} SET token = 0, ends = clock_timestamp()
     WHERE key = $1 AND nonce = $2 AND NOT done AND token <> 0"
             )),
-            // Where the clock was set back, an entry in progress would hold for longer than any lease.
+            // For a clock that was set back: an entry in progress would outlast every lease.
             cap: change(&format!(
                 "UPDATE {table} SET ends = clock_timestamp() + $2 * interval '1 microsecond'
     WHERE key = $1 AND NOT done AND token <> 0 AND ends > clock_timestamp() + $2 * interval '1 microsecond'"
@@ -73,19 +76,20 @@ impl Statements {
             )),
             usable: usable().into(),
             sweep: sweep(&table).into(),
-            table,
+            claims: table,
             tokens,
         }
     }
 
     /// What makes the table, where it is not there.
     pub(super) fn schema_sql(&self, version: &str) -> String {
-        let Self { table, tokens, .. } = self;
+        let Self { claims, tokens, .. } = self;
         let version = literal(version);
-        // No index but the key's: one on `ends` would make every renewal and every `complete` write to both. The order of the columns leaves no gaps.
+        // No index but that of the key: every renewal and every `complete` would have to write to one on `ends`. The order of
+        // the columns needs no padding.
         format!(
             "CREATE SEQUENCE IF NOT EXISTS {tokens};
-CREATE TABLE IF NOT EXISTS {table} (
+CREATE TABLE IF NOT EXISTS {claims} (
     token bigint NOT NULL,
     ends timestamptz NOT NULL,
     done boolean NOT NULL,
@@ -93,32 +97,32 @@ CREATE TABLE IF NOT EXISTS {table} (
     nonce bytea NOT NULL,
     fingerprint bytea NOT NULL
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
-COMMENT ON TABLE {table} IS {version};
+COMMENT ON TABLE {claims} IS {version};
 "
         )
     }
 
     pub(super) fn create_schema_sql(&self) -> String {
-        format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&self.schema))
+        format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&self.table.schema))
     }
 
     pub(super) fn grants_sql(&self, role: &str) -> String {
-        let Self { table, tokens, .. } = self;
-        let (schema, role) = (identifier(&self.schema), identifier(role));
+        let Self { claims, tokens, .. } = self;
+        let (schema, role) = (identifier(&self.table.schema), identifier(role));
         format!(
             "GRANT USAGE ON SCHEMA {schema} TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {table} TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {claims} TO {role};
 GRANT USAGE ON SEQUENCE {tokens} TO {role};
 "
         )
     }
 }
 
-/// Reads first, and inserts only where the key looks free: a duplicate then costs a read, and no commit.
+/// Reads first, and inserts only where the key seems free, so that a duplicate costs a read and no commit.
 ///
-/// The read sees the table as it was when the statement began, the insert as it is. So there is a third answer beside "won" and "held": another
-/// claim came between, ask again. `$5` is the time by the server's clock after which nobody waits for the answer any more: it is
-/// compared once more after a wait for the row's lock.
+/// The read sees the table as it was when the statement began, the insert as it is now. So there is a third answer beside
+/// "won" and "held": another claim came between, and the caller asks again. `$5` is the time by the server's clock after
+/// which the caller does not wait any more; it is compared again after a wait for the lock of the row.
 fn claim(table: &str, token: &str) -> String {
     format!(
         "WITH {DURABLE}, seen AS MATERIALIZED (
@@ -146,7 +150,7 @@ FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
     )
 }
 
-/// An update of one row, which tells whether there was one.
+/// An update of one row, which answers whether it found the row.
 fn change(update: &str) -> Arc<str> {
     format!(
         "WITH {DURABLE}, changed AS (
@@ -158,7 +162,8 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
     .into()
 }
 
-/// Out of one look at the catalog: what `to_regclass` finds may be newer than what the rest of a statement sees. `$1` is cut as names are.
+/// Reads the catalog with joins alone, in one snapshot: `to_regclass` may find a table that is newer than that snapshot. `$1`
+/// is cut to 63 bytes, as names are.
 fn usable() -> String {
     format!(
         "SELECT claims.oid IS NOT NULL AND tokens.oid IS NOT NULL AS present, obj.description AS version, NOT pg_is_in_recovery() AS writable,
@@ -176,8 +181,8 @@ FROM (SELECT $1::text::name AS name) AS wanted
     )
 }
 
-/// Deletes what has ended in a range of pages, found without an index, at most `$3` rows. Rows that somebody holds are passed over. Nobody waits
-/// for the disk here: what a crash brings back is swept again.
+/// Deletes rows that have ended in a range of pages, found without an index, at most `$3` of them. Locked rows are skipped.
+/// The commit does not wait for the disk: rows that a crash brings back are swept again.
 fn sweep(table: &str) -> String {
     let name = literal(table);
     format!(
@@ -196,12 +201,12 @@ FROM quick"
     )
 }
 
-/// A name as SQL, whatever stands in it.
+/// A name as SQL, whatever characters it has.
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as SQL, whatever stands in it, and however the session reads backslashes.
+/// A text as SQL, whatever characters it has, and whatever `standard_conforming_strings` is.
 fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }

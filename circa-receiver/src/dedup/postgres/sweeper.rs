@@ -1,7 +1,8 @@
-//! Removing what has ended, a part of the table at a time.
+//! Removes the rows that have ended, a part of the table at a time.
 //!
-//! The table is walked page by page and not by an index on the end: that index would have to change with every renewal and every `complete`. With so
-//! many pages in a step and so many claims between two, about 25 rows are looked at per claim, and what has ended takes at most some 4 % more space.
+//! The sweep walks the table page by page, without an index on the end of a row: every renewal and every `complete` would
+//! have to change that index. With the pages of a step and the claims between two steps below, about 25 rows are read per
+//! claim, and rows that have ended take about 4 % more space at most.
 
 use std::{
     sync::{
@@ -11,25 +12,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{AssertSqlSafe, PgPool, Row};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::time::timeout;
 
-use super::{super::StoreError, lending::Lent, statements::Statements, trouble::told};
+use super::statements::Statements;
+use crate::engine::postgres::{Connections, Purpose};
+use crate::error::StoreError;
 
-/// A step every so many claims...
+/// A step is due after so many claims...
 const CLAIMS: u64 = 1_000;
 
-/// ...or with the first claim after such a time.
+/// ...or with the first claim after this time.
 const PAUSE: Duration = Duration::from_secs(300);
 
-/// What one statement looks at, 4 MiB, and deletes at most: its locks are held for some milliseconds.
+/// What one statement reads (4 MiB) and deletes at most, so that it holds its locks for some milliseconds.
 const PAGES: i64 = 512;
 const ROWS: i64 = 1_000;
 
-/// Statements in one go, while there is much to delete.
+/// The statements of one step at most, while there is much to delete.
 const STATEMENTS: usize = 50;
 
-/// How long one statement may take. Nobody waits for it.
+/// How long one statement may take. No delivery waits for it.
 const STEP_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) struct Sweeper {
@@ -51,7 +54,7 @@ impl Default for Sweeper {
 }
 
 impl Sweeper {
-    /// Counts a claim; whether it is time for a step now.
+    /// Counts a claim. Whether a step is due now.
     pub(super) fn is_due(&self) -> bool {
         let claims = self.claims.fetch_add(1, Ordering::Relaxed) + 1;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,8 +66,8 @@ impl Sweeper {
         true
     }
 
-    /// One part of the table, and the next where this one was full of what had ended.
-    pub(super) async fn part(&self, pool: &PgPool, statements: &Statements) -> Result<u64, StoreError> {
+    /// Sweeps one part of the table, and the same part again while it is full of rows that have ended.
+    pub(super) async fn part(&self, connections: &Connections, statements: &Statements) -> Result<u64, StoreError> {
         if self.running.swap(true, Ordering::Acquire) {
             return Ok(0);
         }
@@ -72,7 +75,7 @@ impl Sweeper {
         let mut removed = 0;
         for _ in 0..STATEMENTS {
             let from = self.next_page.load(Ordering::Relaxed);
-            let (gone, pages) = step(pool, statements, from).await?;
+            let (gone, pages) = step(connections, statements, from).await?;
             removed += gone;
             if gone < ROWS {
                 let next = from + PAGES;
@@ -85,11 +88,11 @@ impl Sweeper {
     }
 }
 
-/// The whole table, once.
-pub(super) async fn all(pool: &PgPool, statements: &Statements) -> Result<u64, StoreError> {
+/// Sweeps the whole table, once.
+pub(super) async fn all(connections: &Connections, statements: &Statements) -> Result<u64, StoreError> {
     let (mut from, mut removed) = (0, 0);
     loop {
-        let (gone, pages) = step(pool, statements, from).await?;
+        let (gone, pages) = step(connections, statements, from).await?;
         removed += gone;
         if gone < ROWS {
             from += PAGES;
@@ -100,23 +103,23 @@ pub(super) async fn all(pool: &PgPool, statements: &Statements) -> Result<u64, S
     }
 }
 
-/// How many rows went, and how many pages the table has.
-async fn step(pool: &PgPool, statements: &Statements, from: i64) -> Result<(i64, i64), StoreError> {
-    let told = |error| told(error, &statements.schema);
+/// Runs one statement. How many rows it removed, and how many pages the table has.
+async fn step(connections: &Connections, statements: &Statements, from: i64) -> Result<(i64, i64), StoreError> {
+    let explain = |error| statements.table.explain(error);
     let call = async {
-        let mut lent = Lent::from(pool, &statements.schema).await?;
+        let mut lent = connections.lend(Purpose::Intake, &statements.table).await?;
         let query = sqlx::query(AssertSqlSafe(statements.sweep.clone()))
             .bind(format!("({from},0)"))
             .bind(format!("({},0)", from + PAGES))
             .bind(ROWS);
-        let row = query.fetch_one(lent.connection()).await.map_err(told)?;
+        let row = query.fetch_one(lent.connection()).await.map_err(explain)?;
         lent.give_back();
-        Ok((row.try_get("gone").map_err(told)?, row.try_get("pages").map_err(told)?))
+        Ok((row.try_get("gone").map_err(explain)?, row.try_get("pages").map_err(explain)?))
     };
     timeout(STEP_WITHIN, call).await.unwrap_or(Err(StoreError::Timeout))
 }
 
-/// One step at a time in one process, also when a step is dropped.
+/// Ends the step when it is dropped, so that the next one can run.
 struct Running<'a>(&'a AtomicBool);
 
 impl Drop for Running<'_> {

@@ -20,7 +20,7 @@ use ::redis::{
 #[cfg(feature = "redis-cluster")]
 use ::redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection, io::tcp::TcpSettings};
 
-use super::super::StoreError;
+use crate::error::StoreError;
 
 /// For the connection itself and the login.
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(250);

@@ -18,10 +18,11 @@ use self::{
     connection::Link,
     script::{Call, Stored},
 };
-use super::{
-    ClaimAnswer, ClaimRequest, DedupStore, Key, Nonce, StoreError, Token,
-    server_clock::{ServerClock, micros},
-};
+use crate::dedup::key::Key;
+use crate::dedup::store::{ClaimAnswer, ClaimRequest, DedupStore};
+use crate::dedup::token::{Nonce, Token};
+use crate::engine::server_clock::{ServerClock, micros};
+use crate::error::StoreError;
 
 const KEY_PREFIX: &str = "circa-receiver:";
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);

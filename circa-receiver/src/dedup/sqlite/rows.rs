@@ -1,20 +1,29 @@
-//! The table of claims, and what is done to it inside a transaction that holds the file's lock.
+//! The table of claims, and the operations on it, in a transaction that holds the lock of the file.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, named_params};
 use twox_hash::XxHash3_64;
 
-use super::{
-    super::{ClaimAnswer, Fingerprint, Key, Nonce, Token},
-    open::VERSION,
+use crate::dedup::fingerprint::Fingerprint;
+use crate::dedup::key::Key;
+use crate::dedup::store::ClaimAnswer;
+use crate::dedup::token::{Nonce, Token};
+use crate::engine::sqlite::{Group, Schema};
+
+/// The token is the number of the row: `AUTOINCREMENT` never gives a number out twice, even when its row is gone, and every
+/// take-over makes a new row.
+///
+/// A key has at most one row, because only [`Rows::claim`] adds rows, and it looks for one first. A unique index of the keys
+/// would say the same, and would have three times the pages of an index of hashes, of which each claim writes one.
+pub(super) const SCHEMA: Schema = Schema {
+    sql: TABLES,
+    // "circ" in ASCII.
+    application: 0x6369_7263,
+    version: 1,
 };
 
-/// The row's number is the token: `AUTOINCREMENT` never gives one out again, also after its row is gone, and every take-over is a new row.
-///
-/// A key has one row, since only [`Rows::claim`] adds any and looks first. An index of the keys would say so too, and has three times the pages of one of hashes,
-/// of which each claim writes one.
-pub(super) const SCHEMA: &str = "
+const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS claims (
         token INTEGER PRIMARY KEY AUTOINCREMENT,
         key BLOB NOT NULL,
@@ -27,16 +36,16 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS claims_by_end ON claims (ends);
 ";
 
-/// A claim that has lapsed stays so much longer, in milliseconds, so that a late holder may still complete it if nobody took over.
+/// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete it if nobody took over.
 const GRACE: i64 = 600_000;
 
-/// At most so many rows are swept at a time; more than a group can add, so that they cannot become ever more.
+/// How many rows one sweep removes at most: more than a group can add, so that the sweep keeps up.
 const SWEEP: i64 = 512;
 
-/// The table, at a point in time.
+/// The table, in the transaction of a group.
 pub(super) struct Rows<'a> {
     connection: &'a Connection,
-    /// Milliseconds since 1970, by SQLite's clock.
+    /// In milliseconds since 1970, by SQLite's clock.
     now: i64,
 }
 
@@ -48,11 +57,8 @@ struct Row {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Result<Self> {
-        let mut clock =
-            connection.prepare_cached("SELECT CAST(round(unixepoch('now', 'subsec') * 1000) AS INTEGER)")?;
-        let now = clock.query_row([], |row| row.get(0))?;
-        Ok(Self { connection, now })
+    pub(super) fn new(group: &Group<'a>) -> Self {
+        Self { connection: group.connection, now: group.now }
     }
 
     pub(super) fn claim(
@@ -83,7 +89,7 @@ impl<'a> Rows<'a> {
                 Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())))
             }
             Some(Row { ends, token, .. }) => {
-                // Where the clock was set back, the entry would hold for longer than any lease.
+                // The clock was set back since the lease was granted: without the cap the entry would outlast every lease.
                 let capped = ends.min(self.end(lease));
                 if capped < ends {
                     self.set_end(token, capped)?;
@@ -141,12 +147,12 @@ impl<'a> Rows<'a> {
         )
     }
 
-    /// Writes, and changes nothing.
+    /// Writes to the file without a change.
     pub(super) fn touch(&self) -> Result<()> {
-        self.connection.pragma_update(None, "user_version", VERSION)
+        self.connection.pragma_update(None, "user_version", SCHEMA.version)
     }
 
-    /// Removes rows whose time is long over, a bounded number. Whether there may be more.
+    /// Removes rows that ended long ago, a bounded number. Whether there may be more of them.
     pub(super) fn sweep(&self) -> Result<bool> {
         let mut oldest = self.connection.prepare_cached(
             "DELETE FROM claims WHERE token IN (SELECT token FROM claims WHERE ends <= ?1 ORDER BY ends LIMIT ?2)",
@@ -181,12 +187,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The XXH3 of a key's bytes, of 64 bits: the same in every process and version, and not of every key another one.
+/// XXH3 of a key's bytes, of 64 bits: the same in every process and version. Two keys may have the same hash.
 fn stable_hash(key: &Key) -> i64 {
     i64::from_be_bytes(XxHash3_64::oneshot(key.as_bytes()).to_be_bytes())
 }
 
-/// Rows count from 1, so that a token that cannot be one finds none.
+/// Rows count from 1: 0, for a token beyond SQLite's integers, finds none.
 fn number(token: Token) -> i64 {
     i64::try_from(token.get()).unwrap_or(0)
 }
@@ -197,7 +203,8 @@ mod tests {
 
     use super::*;
 
-    /// Files outlive versions: by another hash no row is found, and every event is handled again. From `xxhash` for Python, another implementation.
+    /// Files outlive versions: with another hash no row would be found, and every event would be handled again. The known
+    /// answer is from `xxhash` for Python, another implementation.
     #[test]
     fn the_hash_never_changes() {
         assert_eq!(stable_hash(&Key::new("circa", "evt_1")), 8_909_158_178_735_083_420);
@@ -207,8 +214,8 @@ mod tests {
     fn keys_of_one_hash_stay_two() {
         const HOUR: Duration = Duration::from_secs(3_600);
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(SCHEMA).unwrap();
-        let rows = Rows::new(&connection).unwrap();
+        connection.execute_batch(SCHEMA.sql).unwrap();
+        let rows = Rows::new(&Group::new(&connection).unwrap());
         let (first, second) = (Key::new("circa", "first"), Key::new("circa", "second"));
         let claim = |key| rows.claim(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), HOUR).unwrap();
 

@@ -3,7 +3,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor},
+    ser::Error as _,
+};
 use serde_json::value::RawValue;
 
 use super::ids::Ids;
@@ -50,17 +54,31 @@ impl DatapointPulled {
 
 impl<'de> Deserialize<'de> for DatapointPulled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let data = Object::deserialize(deserializer)?;
-        let Some(json) = data.get("unit") else { return data.decode().map(Self::Material).map_err(D::Error::custom) };
-        let unit = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
-        let pull = match &*unit {
-            _ if !json.starts_with('"') => Ok(Self::Unknown(UnknownPull { unit, json: data.to_json() })),
-            "property" => data.decode().map(Self::Property),
-            "process" => data.decode().map(Self::Process),
-            "impact" => data.decode().map(Self::Impact),
-            _ => Ok(Self::Unknown(UnknownPull { unit, json: data.to_json() })),
+        deserializer.deserialize_map(ByUnit)
+    }
+}
+
+struct ByUnit;
+
+impl<'de> Visitor<'de> for ByUnit {
+    type Value = DatapointPulled;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DatapointPulled, A::Error> {
+        let data = Object::read(map)?;
+        let unit = data.get("unit").map(|json| serde_json::from_str::<String>(json).map_err(|_| json.to_owned()));
+        let pull = match unit {
+            None => data.decode().map(DatapointPulled::Material),
+            Some(Ok(unit)) if unit == "property" => data.decode().map(DatapointPulled::Property),
+            Some(Ok(unit)) if unit == "process" => data.decode().map(DatapointPulled::Process),
+            Some(Ok(unit)) if unit == "impact" => data.decode().map(DatapointPulled::Impact),
+            // The second is JSON that is no string.
+            Some(Ok(unit) | Err(unit)) => Ok(DatapointPulled::Unknown(UnknownPull { unit, json: data.to_json() })),
         };
-        pull.map_err(D::Error::custom)
+        pull.map_err(A::Error::custom)
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! use circa_receiver::{
 //!     DedupStore, MemoryStore, async_trait,
-//!     dedup::{ClaimAnswer, ClaimRequest, Key, StoreError, Token},
+//!     dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
 //!     testing::store_tests::Subject,
 //! };
 //!
@@ -30,6 +30,10 @@
 //!
 //!     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
 //!         self.0.release(key, token).await
+//!     }
+//!
+//!     async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
+//!         self.0.withdraw(key, nonce).await
 //!     }
 //!
 //!     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
@@ -122,6 +126,9 @@ macro_rules! store_tests {
             the_body_is_remembered_by_its_fingerprint,
             a_take_over_brings_its_own_body,
             forget_removes_only_what_is_done,
+            a_withdrawn_claim_can_be_won_again,
+            withdraw_gives_up_only_the_claim_of_its_nonce,
+            a_late_withdrawal_does_nothing,
             what_was_never_claimed_is_not_held,
             a_stale_token_does_nothing,
             a_token_is_spent_by_complete,
@@ -129,12 +136,14 @@ macro_rules! store_tests {
             a_lapsed_lease_is_taken_over_with_a_higher_token,
             a_renewed_lease_counts_from_the_renewal,
             a_done_event_is_remembered_for_the_retention,
+            no_entry_in_progress_outlasts_the_lease_that_is_asked_for,
             no_two_keys_collide,
             a_claim_dropped_at_any_await_can_be_repeated,
             a_claim_dropped_at_any_await_lapses,
             a_renewal_dropped_at_any_await_can_be_repeated,
             a_complete_dropped_at_any_await_can_be_repeated,
             a_release_dropped_at_any_await_can_be_repeated,
+            a_withdrawal_dropped_at_any_await_can_be_repeated,
             a_forget_dropped_at_any_await_can_be_repeated,
             a_check_dropped_at_any_await_can_be_repeated,
             random_traces_are_answered_as_by_the_model,

@@ -170,6 +170,20 @@ impl Subject {
         self.store.claim(request(key, body, nonce, HELD, REMEMBERED)).await
     }
 
+    pub(super) async fn try_claim_for(
+        &self,
+        key: &Key,
+        body: u8,
+        nonce: Nonce,
+        lease: Duration,
+    ) -> Result<ClaimAnswer, StoreError> {
+        self.store.claim(request(key, body, nonce, lease, REMEMBERED)).await
+    }
+
+    pub(super) async fn withdraw(&self, key: &Key, nonce: Nonce) -> bool {
+        self.store.withdraw(key, nonce).await.expect("the store answers a withdrawal")
+    }
+
     pub(super) async fn win(&self, key: &Key) -> Token {
         won(self.claim(key).await)
     }

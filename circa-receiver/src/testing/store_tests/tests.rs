@@ -45,6 +45,10 @@ const HANGS_WITHOUT_SERVER: Fault = 15;
 const STAYS_AWAY: Fault = 16;
 const COMPLETES_FOR_ANOTHER: Fault = 17;
 const REPEATS_FROM_MEMORY: Fault = 18;
+const WITHDRAWS_NOTHING: Fault = 19;
+const WITHDRAWS_FOR_ANOTHER: Fault = 20;
+const WITHDRAWS_WHAT_IS_DONE: Fault = 21;
+const LEASES_NOT_CAPPED: Fault = 22;
 
 /// A memory store with a fault, whose server can be away.
 ///
@@ -54,6 +58,8 @@ struct Faulty<const FAULT: Fault> {
     last: Mutex<HashMap<Key, Token>>,
     /// What each delivery won.
     answers: Mutex<HashMap<u128, Token>>,
+    /// The longest lease that was asked for.
+    longest: Mutex<HashMap<Key, Duration>>,
     /// How many claims of a key have begun.
     begun: watch::Sender<HashMap<Key, usize>>,
     /// How many claims of a key were won.
@@ -88,6 +94,14 @@ impl<const FAULT: Fault> Faulty<FAULT> {
             KEYS_IN_ONE_CASE => Key::new("", &text.to_lowercase()),
             _ => key.clone(),
         }
+    }
+
+    /// The longest lease that was asked for of this key, for a store that caps no lease.
+    fn longest(&self, key: &Key, lease: Duration) -> Duration {
+        let mut longest = self.longest.lock().unwrap();
+        let longest = longest.entry(key.clone()).or_insert(lease);
+        *longest = lease.max(*longest);
+        *longest
     }
 
     fn token(&self, key: &Key, token: Token) -> Token {
@@ -143,6 +157,11 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
         if let (REPEATS_FROM_MEMORY, Some(token)) = (FAULT, answered) {
             return Ok(ClaimAnswer::Won(token));
         }
+        if FAULT == LEASES_NOT_CAPPED {
+            let longest = self.longest(&key, lease);
+            let request = ClaimRequest::new(&key, fingerprint, nonce, longest, request.retention());
+            return self.inner.claim(request).await;
+        }
         let answer = self.inner.claim(request).await?;
         if let ClaimAnswer::Won(token) = answer {
             self.answers.lock().unwrap().insert(nonce.get(), token);
@@ -183,7 +202,14 @@ impl<const FAULT: Fault> DedupStore for Faulty<FAULT> {
 
     async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
         self.reach().await?;
-        self.inner.withdraw(&self.key(key), nonce).await
+        let key = self.key(key);
+        let last = self.last.lock().unwrap().get(&key).copied();
+        match (FAULT, last) {
+            (WITHDRAWS_NOTHING, _) => Ok(true),
+            (WITHDRAWS_FOR_ANOTHER, Some(last)) => self.inner.release(&key, last).await,
+            (WITHDRAWS_WHAT_IS_DONE, _) if self.inner.forget(&key).await? => Ok(true),
+            _ => self.inner.withdraw(&key, nonce).await,
+        }
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
@@ -201,8 +227,9 @@ async fn subject<const FAULT: Fault>() -> Subject {
     let server: &'static Server = Box::leak(Box::default());
     let inner = MemoryStore::default().clock(clock.clone());
     let (last, entries, locked) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
+    let longest = Mutex::default();
     let (answers, begun, won) = (Mutex::default(), watch::Sender::default(), watch::Sender::default());
-    Subject::new(Faulty::<FAULT> { inner, last, answers, begun, won, entries, locked, server })
+    Subject::new(Faulty::<FAULT> { inner, last, answers, longest, begun, won, entries, locked, server })
         .passing(move |time| {
             clock.advance(time);
             ready(())
@@ -260,4 +287,10 @@ rows! {
     HANGS_WITHOUT_SERVER: calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back;
     STAYS_AWAY: calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back;
     REPEATS_FROM_MEMORY: random_traces_are_answered_as_by_the_model;
+    WITHDRAWS_NOTHING: a_withdrawn_claim_can_be_won_again, a_withdrawal_dropped_at_any_await_can_be_repeated,
+        random_traces_are_answered_as_by_the_model;
+    WITHDRAWS_FOR_ANOTHER: withdraw_gives_up_only_the_claim_of_its_nonce, a_late_withdrawal_does_nothing,
+        random_traces_are_answered_as_by_the_model;
+    WITHDRAWS_WHAT_IS_DONE: withdraw_gives_up_only_the_claim_of_its_nonce, random_traces_are_answered_as_by_the_model;
+    LEASES_NOT_CAPPED: no_entry_in_progress_outlasts_the_lease_that_is_asked_for, random_traces_are_answered_as_by_the_model;
 }

@@ -70,7 +70,7 @@ async fn a_complete_whose_answer_was_lost_is_no_lost_claim() {
 async fn a_lost_claim_is_told_once() {
     let store = ScriptedStore::memory();
     let (gate, other) = (Gate::closed(), Gate::open());
-    store.script("renew", Fault::Fail, 3);
+    store.script("renew", Fault::Fail, 46);
     let shared: Arc<dyn DedupStore> = Arc::new(store);
     let here = Endpoint::new(circa().dedup(Arc::clone(&shared)), gate.routes());
     let there = Endpoint::new(circa().dedup(shared), other.routes());
@@ -88,9 +88,10 @@ async fn a_lost_claim_is_told_once() {
 async fn a_claim_whose_answer_timed_out_is_not_stuck_for_a_whole_lease() {
     for fault in [Fault::DoneButFails, Fault::DoneButHangs] {
         let store = ScriptedStore::memory();
-        store.script("claim", fault, 1);
-        let endpoint = Endpoint::new(circa().dedup(store), Gate::open().routes());
-        let _ = endpoint.deliver(&Request::circa("evt_1")).await;
+        store.script("claim", fault, usize::MAX);
+        let endpoint = Endpoint::new(circa().dedup(store.clone()), Gate::open().routes());
+        assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 503);
+        store.script("claim", fault, 0);
         tokio::time::sleep(seconds(30)).await;
         assert_eq!(
             answer(&endpoint.deliver(&Request::circa("evt_1")).await),

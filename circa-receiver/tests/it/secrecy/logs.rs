@@ -135,7 +135,7 @@ async fn the_log_of_a_full_run() {
     let pull = |id: &str| circa_body(id, "datapoint.pulled", &format!(r#"{{"materialIds":["{MARKER}"]}}"#));
     let wrong = |id: &str| circa_body(id, "datapoint.pulled", &format!(r#"{{"materialIds":"{MARKER}"}}"#));
     let body = pull("evt_1");
-    let malformed = body.replace(r#""livemode":true"#, &format!(r#""livemode":"{MARKER}""#));
+    let malformed = body.replace(r#""type":"datapoint.pulled""#, &format!(r#""type":["{MARKER}"]"#));
     let tampered = body.replace("livemode\":true", "livemode\":false");
     let ignored = circa_body("evt_ignored", "no.such.type", "{}");
     let document = circularo_body("documentSigned");

@@ -229,7 +229,9 @@ fn events_and_their_data() {
         assert_eq!(event.event_type(), T::TYPE);
         let typed = Event::<T>::try_from(event.clone()).unwrap();
         printed.debug(&format!("Event of {}", T::TYPE), &typed);
-        printed.debug(&format!("data of {}", T::TYPE), typed.data());
+        // Typed data shows ids, which are of the body; of free text it shows nothing.
+        let shown = format!("{:?}", typed.data());
+        assert!(!shown.contains("message") && !shown.contains("actor"), "{shown}");
     }
 
     let mut printed = Printed::default();
@@ -241,17 +243,6 @@ fn events_and_their_data() {
         match event.event_type() {
             "webhook.test" => typed::<WebhookTest>(&mut printed, &event),
             _ => typed::<DatapointPulled>(&mut printed, &event),
-        }
-        match event.decode::<DatapointPulled>() {
-            Ok(DatapointPulled::Property(pull)) => printed.debug("PropertyPull", &pull),
-            Ok(DatapointPulled::Process(pull)) => printed.debug("ProcessPull", &pull),
-            Ok(DatapointPulled::Impact(pull)) => {
-                printed.debug("ImpactPull", &pull);
-                printed.debug("CharacterizationFactorId", &pull.characterization_factor_ids()[0]);
-            }
-            Ok(DatapointPulled::Material(pull)) => printed.debug("MaterialPull", &pull),
-            Ok(DatapointPulled::Unknown(pull)) => printed.debug("UnknownPull", &pull),
-            other => printed.debug("other data", &other),
         }
         // serde's own errors quote what they did not like.
         let error: DecodeError = event.decode::<u8>().unwrap_err();
@@ -279,7 +270,6 @@ fn events_and_their_data() {
         typed(&mut printed, &event);
         printed.debug("Actor", &event.actor().unwrap());
         printed.debug("Timestamp", &event.timestamp().unwrap());
-        printed.debug("DocumentEvent", &**event.decode::<DocumentCreated>().as_ref().unwrap());
     }
     printed.assert_free_of(&forbidden(&[bodies, circularo].concat()));
 }

@@ -19,6 +19,9 @@ pub(crate) const BODY: &[u8] = b"{\"id\":\"evt_1\"}";
 fn parse(value: &[u8]) -> Result<(String, i64, Vec<Vec<u8>>), Rejection> {
     let text: Vec<char> = value.iter().map(|&byte| char::from(byte)).collect();
     let text: String = text.into_iter().collect();
+    if value.len() > 1_024 {
+        return Err(Rejection::MalformedSignature);
+    }
     let blank = [' ', '\t'];
     let text = text.trim_matches(blank);
     if text.is_empty() {
@@ -27,7 +30,7 @@ fn parse(value: &[u8]) -> Result<(String, i64, Vec<Vec<u8>>), Rejection> {
     let malformed = Err(Rejection::MalformedSignature);
     let elements: Vec<&str> = text.split(',').map(|element| element.trim_matches(blank)).collect();
     let pairs: Vec<(&str, &str)> = elements.iter().filter_map(|element| element.split_once('=')).collect();
-    if text.chars().count() > 1_024 || elements.len() > 16 || pairs.len() < elements.len() {
+    if elements.len() > 16 || pairs.len() < elements.len() {
         return malformed;
     }
     let of = |key: &'static str| pairs.iter().filter(move |pair| pair.0 == key).map(|pair| pair.1);

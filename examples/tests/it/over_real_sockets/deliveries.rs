@@ -1,10 +1,10 @@
 //! Deliveries over HTTP/2, many at once, and what the receivers print of them.
 
-use circa_receiver::testing::{CircaSigner, CircularoSigner, fixtures};
+use circa_receiver::testing::{CircaSigner, fixtures};
 use tokio::task::JoinSet;
 
 use super::CIRCA;
-use crate::support::{CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event, pulled_line};
+use crate::support::{CIRCA_SECRET, REFERENCES, Request, circa, circularo, event, pulled_line};
 
 /// Contract, section 1, check 3: "two or more field lines"; HTTP/2 may send one header as several
 /// fields.
@@ -51,64 +51,50 @@ async fn a_hundred_identical_deliveries_at_once_run_the_handler_once() {
     }
 }
 
-/// Exactly one JSON line for each run of a handler and nothing else; events with odd data, or none, are
-/// run like others.
+/// Events that are handled though their data is missing, or of a form that is not known.
+const ODD: [(&str, &str); 4] = [
+    ("datapoint.pulled", r#"{"id":"evt_1","type":"datapoint.pulled"}"#),
+    ("webhook.test", r#"{"id":"evt_2","type":"webhook.test","data":[1e400]}"#),
+    ("datapoint.pulled", r#"{"id":"evt_3","type":"datapoint.pulled","data":{"unit":"new"}}"#),
+    ("webhook.test", r#"{"id":"\"\\\/<evt>","type":"webhook.test"}"#),
+];
+
+/// Exactly one JSON line for each run of a handler and nothing else; events with odd data, or none,
+/// are run like others.
 #[tokio::test]
 async fn standard_output_holds_one_json_line_for_each_run() {
     for reference in &REFERENCES {
-        let process = reference.start().await;
+        let (name, process) = (reference.name, reference.start().await);
         let mut expected = Vec::new();
-        let circularo = |body: &str| {
-            let signature = CircularoSigner::new(CIRCULARO_SECRET).sign(body.as_bytes());
-            Request::post("/webhooks/circularo").header("x-circularo-signature", signature).body(body)
-        };
         for fixture in fixtures() {
             let endpoint = fixture.sender().name().to_ascii_lowercase();
             let request = if endpoint == "circa" { circa(fixture.body()) } else { circularo(fixture.body()) };
             for outcome in ["handled", "duplicate"] {
-                assert_eq!(
-                    request.send(process.address).await.told(),
-                    (200, Some(outcome)),
-                    "{} {}",
-                    reference.name,
-                    fixture.name()
-                );
+                let answer = request.send(process.address).await;
+                assert_eq!(answer.told(), (200, Some(outcome)), "{name} {}", fixture.name());
             }
             expected.push((endpoint, fixture.event_type().to_owned()));
         }
-        let odd = [
-            ("no data", r#"{"id":"evt_1","type":"datapoint.pulled"}"#),
-            ("data of another form", r#"{"id":"evt_2","type":"webhook.test","data":[1e400]}"#),
-            ("an unknown unit", r#"{"id":"evt_3","type":"datapoint.pulled","data":{"unit":"new"}}"#),
-            ("an id that needs escapes", r#"{"id":"\"\\\/<evt>","type":"webhook.test"}"#),
-        ];
-        for (name, body) in odd {
-            assert_eq!(
-                circa(body).send(process.address).await.told(),
-                (200, Some("handled")),
-                "{} {name}",
-                reference.name
-            );
-            let event_type = if body.contains("webhook.test") { "webhook.test" } else { "datapoint.pulled" };
+        for (event_type, body) in ODD {
+            let answer = circa(body).send(process.address).await;
+            assert_eq!(answer.told(), (200, Some("handled")), "{name} {body}");
             expected.push(("circa".to_owned(), event_type.to_owned()));
         }
-        let ignored = [
-            ("circa", circa(r#"{"id":"evt_4","type":"brand.new"}"#)),
-            ("circularo", circularo(r#"{"documentId":"1","event":"documentEaten"}"#)),
-        ];
-        for (name, request) in ignored {
-            assert_eq!(request.send(process.address).await.told(), (200, Some("ignored")), "{} {name}", reference.name);
+        let unknown = circa(r#"{"id":"evt_4","type":"brand.new"}"#);
+        for request in [unknown, circularo(r#"{"documentId":"1","event":"documentEaten"}"#)] {
+            let answer = request.send(process.address).await;
+            assert_eq!(answer.told(), (200, Some("ignored")), "{name}: {answer:?}");
         }
         let health = Request::post("/healthz").method("GET").send(process.address).await;
-        assert_eq!((health.status, &*health.body), (200, "ok"), "{}", reference.name);
+        assert_eq!((health.status, &*health.body), (200, "ok"), "{name}");
 
         let printed = process.stop().await.stdout;
         let lines: Vec<serde_json::Value> =
             printed.iter().map(|line| serde_json::from_str(line).expect(line)).collect();
         let text = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap().to_owned();
         let kinds: Vec<_> = lines.iter().map(|line| (text(line, "endpoint"), text(line, "type"))).collect();
-        assert_eq!(kinds, expected, "{}", reference.name);
-        assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 3), "{}: {printed:?}", reference.name);
-        assert_eq!(text(&lines[lines.len() - 1], "id"), r#""\/<evt>"#, "{}", reference.name);
+        assert_eq!(kinds, expected, "{name}");
+        assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 3), "{name}: {printed:?}");
+        assert_eq!(text(&lines[lines.len() - 1], "id"), r#""\/<evt>"#, "{name}");
     }
 }

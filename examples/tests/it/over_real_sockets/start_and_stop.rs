@@ -26,12 +26,12 @@ async fn a_bad_start_says_what_to_do_in_one_line() {
     let cases: [(&str, Environment, &str); 10] = [
         ("none", vec![], "CIRCA_WEBHOOK_SECRET is not set: set it"),
         ("only Circularo's", vec![(circularo, CIRCULARO_SECRET.into())], "CIRCA_WEBHOOK_SECRET is not set: set it"),
-        ("empty", vec![(circa, "".into())], "CIRCA_WEBHOOK_SECRET was refused"),
+        ("empty", vec![(circa, "".into())], "CIRCA_WEBHOOK_SECRET is not set: set it"),
         ("bare prefix", vec![(circa, "whsec_".into())], "copy the whole secret"),
         ("trailing newline", vec![(circa, "whsec_0123456789abcdef\n".into())], "trim it"),
         ("short", vec![(circa, "whsec_01".into())], "use a longer one"),
         ("not UTF-8, white space", vec![(circa, not_utf8(0x80))], "trim it"),
-        ("bad old one", vec![good(), (old, "".into())], "CIRCA_WEBHOOK_SECRET_OLD was refused"),
+        ("bad old one", vec![good(), (old, "short".into())], "CIRCA_WEBHOOK_SECRET_OLD was refused"),
         ("bad Circularo's", vec![good(), (circularo, "short".into())], "CIRCULARO_HMAC_SECRET was refused"),
         ("the same for both", vec![good(), (circularo, CIRCA_SECRET.into())], "give each its own"),
     ];

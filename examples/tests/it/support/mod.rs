@@ -1,5 +1,6 @@
 //! What the black-box tests share: reference receivers as processes, and requests over real sockets.
 
+pub(crate) mod deliveries;
 mod drip;
 pub(crate) mod nobody;
 mod process;

@@ -65,11 +65,13 @@ impl Reference {
 
     fn command(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Command {
         let mut command = Command::new(self.binary);
-        let secrets = ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"];
-        for variable in secrets.into_iter().chain(["STORE_URL", "LEASE_SECONDS"]) {
-            command.env_remove(variable);
+        for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
+            command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
-        command.env("BIND", "127.0.0.1:0").env("RUST_LOG", "circa_receiver=info");
+        command.env_remove("STORE_URL").env_remove("LEASE_SECONDS");
+        // At debug every refusal has its line. Nobody balances any load here: no grace.
+        command.env("RUST_LOG", "circa_receiver=debug,circa_receiver_examples=info").env("GRACE_SECONDS", "0");
+        command.env("BIND", "127.0.0.1:0").env("H2C", "1");
         for (variable, value) in environment {
             command.env(variable, value);
         }
@@ -111,7 +113,8 @@ impl Process {
     pub(crate) async fn reason(&mut self) -> String {
         loop {
             let line = next(&mut self.stderr).await.expect("standard error has ended");
-            if let Some((_, reason)) = line.split_once("reason=\"") {
+            // Not the line that counts strangers, once a second.
+            if let Some((_, reason)) = line.split_once("reason=\"").filter(|_| !line.contains(" count=")) {
                 return reason.split('"').next().unwrap().to_owned();
             }
         }
@@ -132,9 +135,9 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    /// Waits until the listening socket is closed, the first visible sign of a stop.
+    /// Waits until the listening socket is closed and nothing is taken in any more.
     pub(crate) async fn stopping(&mut self) {
-        while next(&mut self.stderr).await.expect("standard error has ended") != "stopping" {}
+        while !next(&mut self.stderr).await.expect("standard error has ended").ends_with("stopping") {}
     }
 
     /// Waits for the end of the process.

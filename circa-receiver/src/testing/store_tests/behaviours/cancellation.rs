@@ -1,6 +1,6 @@
-//! Cancellation: a call may be dropped at every await, and the store is none the worse for it.
+//! Cancellation: a call may be dropped at every await without harm to the store.
 //!
-//! Each row makes its call again and again, polls it once more often each time, and drops it, until it ends by itself.
+//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends by itself.
 
 use std::{
     future::{Future, poll_fn},
@@ -12,10 +12,10 @@ use crate::dedup::{ClaimAnswer, StoreError};
 
 use super::super::subject::{DONE, HELD, REMEMBERED, Subject, in_progress, key, nonce, won};
 
-/// A call that is not done after so many wake-ups never will be.
+/// The wake-ups after which a call counts as one that never ends.
 const MOST_POLLS: usize = 10_000;
 
-/// What a call that was polled so many times, each when it was woken, came to; `None` where it was dropped before its end.
+/// Polls a call so many times, each time when it was woken. Its answer, or `None` where it was dropped before its end.
 async fn polled<T>(times: usize, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
     assert!(times < MOST_POLLS, "the call does not end");
     let mut call = pin!(call);
@@ -107,6 +107,22 @@ pub async fn a_release_dropped_at_any_await_can_be_repeated(subject: Subject) {
         let next = subject.win(&key).await;
         assert!(next > token, "dropped after {times} polls: {next:?} does not rise above {token:?}");
         assert!(subject.complete(&key, next).await, "dropped after {times} polls");
+        if answer.is_some() {
+            break;
+        }
+    }
+}
+
+/// Whether or not the dropped call came through, the event can be claimed after the next.
+pub async fn a_withdrawal_dropped_at_any_await_can_be_repeated(subject: Subject) {
+    for times in 0.. {
+        let (key, lost) = (key(), nonce());
+        let token = won(subject.claim_as(&key, 1, lost).await);
+        let answer = polled(times, subject.store.withdraw(&key, lost)).await;
+        let again = subject.withdraw(&key, lost).await;
+        assert!(times > 0 || again, "a call that was never polled does nothing");
+        let next = subject.win(&key).await;
+        assert!(next > token, "dropped after {times} polls: {next:?} does not rise above {token:?}");
         if answer.is_some() {
             break;
         }

@@ -12,12 +12,13 @@ mod races;
 mod size;
 mod time;
 mod traces;
+mod withdrawal;
 
 pub use cancellation::{
     a_check_dropped_at_any_await_can_be_repeated, a_claim_dropped_at_any_await_can_be_repeated,
     a_claim_dropped_at_any_await_lapses, a_complete_dropped_at_any_await_can_be_repeated,
     a_forget_dropped_at_any_await_can_be_repeated, a_release_dropped_at_any_await_can_be_repeated,
-    a_renewal_dropped_at_any_await_can_be_repeated,
+    a_renewal_dropped_at_any_await_can_be_repeated, a_withdrawal_dropped_at_any_await_can_be_repeated,
 };
 pub use claims::{
     a_released_claim_can_be_won_again, a_store_that_works_says_so, a_take_over_brings_its_own_body,
@@ -38,6 +39,9 @@ pub use races::{
 pub use size::retained_entries_do_not_slow_the_store;
 pub use time::{
     a_done_event_is_remembered_for_the_retention, a_lapsed_lease_is_taken_over_with_a_higher_token,
-    a_renewed_lease_counts_from_the_renewal,
+    a_renewed_lease_counts_from_the_renewal, no_entry_in_progress_outlasts_the_lease_that_is_asked_for,
 };
 pub use traces::random_traces_are_answered_as_by_the_model;
+pub use withdrawal::{
+    a_late_withdrawal_does_nothing, a_withdrawn_claim_can_be_won_again, withdraw_gives_up_only_the_claim_of_its_nonce,
+};

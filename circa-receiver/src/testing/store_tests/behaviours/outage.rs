@@ -43,6 +43,7 @@ pub async fn calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back
     fails_in_time(&subject, "renew", subject.store.renew(&before, token, HELD)).await;
     fails_in_time(&subject, "complete", subject.store.complete(&before, token, REMEMBERED)).await;
     fails_in_time(&subject, "release", subject.store.release(&before, token)).await;
+    fails_in_time(&subject, "withdraw", subject.store.withdraw(&before, nonce())).await;
     fails_in_time(&subject, "forget", subject.store.forget(&before)).await;
     fails_in_time(&subject, "check", subject.store.check()).await;
     let deliveries: Vec<_> = keys(DELIVERIES)

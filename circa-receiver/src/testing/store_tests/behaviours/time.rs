@@ -1,10 +1,12 @@
 //! Leases and retentions: when they end, and what they count from.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::dedup::ClaimAnswer;
 
 use super::super::{
     in_time::{held_until, in_time, until},
-    subject::{DONE, Subject, key},
+    subject::{DONE, Subject, key, nonce},
 };
 
 /// Contract, section 7: in progress -> absent on lease expiry; a token rises with every take-over.
@@ -63,6 +65,26 @@ pub async fn a_done_event_is_remembered_for_the_retention(subject: Subject) {
         until(ends, subject.claim(&key).await == DONE, "forgotten before the retention's end")?;
         subject.pass(subject.margin).await;
         assert!(subject.win(&key).await > token, "after the retention's end");
+        Ok(())
+    })
+    .await;
+}
+
+/// Contract, section 7: an entry in progress never blocks longer than the lease that is asked for now, whatever clocks did.
+pub async fn no_entry_in_progress_outlasts_the_lease_that_is_asked_for(subject: Subject) {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    in_time(async || {
+        let key = key();
+        let first = subject.try_claim_for(&key, 1, nonce(), HOUR).await.expect("the store answers a claim");
+        let ends = Instant::now() + subject.lease;
+        let retry_after =
+            held_until(ends, subject.claim_briefly(&key, nonce()).await.expect("the store answers a claim"))?;
+        assert!(retry_after <= subject.lease, "{retry_after:?}");
+        subject.pass(subject.lease - subject.margin).await;
+        held_until(ends, subject.claim(&key).await)?;
+        subject.pass(subject.margin).await;
+        let token = subject.win(&key).await;
+        assert!(ClaimAnswer::Won(token) != first, "{token:?} does not rise");
         Ok(())
     })
     .await;

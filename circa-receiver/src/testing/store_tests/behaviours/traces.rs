@@ -1,4 +1,4 @@
-//! Random traces: whatever comes after whatever, the store answers as the [model](super::super::model).
+//! Random traces: in whatever order calls come, the store answers as the [model](super::super::model).
 
 use std::{
     collections::HashMap,
@@ -13,21 +13,22 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use crate::dedup::{ClaimAnswer, Key, Nonce, StoreError, Token};
+use crate::dedup::{ClaimAnswer, Key, StoreError, Token};
 
 use super::super::{
-    model::{Judged, Model},
+    model::{Asked, Judged, Model},
     subject::{HELD, REMEMBERED, Subject, keys, nonce},
 };
 
-/// So many traces, unless the environment variable `STORE_TRACES` says otherwise. They are the same in every run.
+/// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the same in every run.
 const TRACES: u32 = 64;
 
 const LONGEST: usize = 40;
 const KEYS: usize = 2;
 const HOLDERS: usize = 3;
 
-/// A trace that takes longer is not judged: its leases may have lapsed in real time. Time is moved by twice as much at least.
+/// A trace that takes longer is not judged: its leases may have lapsed in real time. Every step that moves time moves it by
+/// twice as much at least.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose claim of which key.
@@ -44,15 +45,18 @@ enum Step {
     Claim {
         whose: Whose,
         body: u8,
+        lease: Duration,
     },
     /// The last delivery of this holder once more, as when its answer was lost.
     Repeat(Whose),
-    /// These with the token that the holder last won, which may be another's by now.
+    /// Withdraws the last delivery of this holder, whatever became of it.
+    Withdraw(Whose),
+    /// These with the token that the holder won last, which another may have taken over by now.
     Renew(Whose),
     Complete(Whose),
     Release(Whose),
     Forget(usize),
-    /// A holder knows nothing of its claims any more.
+    /// A holder has lost all it knew of its claims.
     Crash(usize),
     /// Time passes, if the subject can move it.
     Pass(Duration),
@@ -60,9 +64,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let whose = || (0..KEYS, 0..HOLDERS).prop_map(|(key, holder)| Whose { key, holder });
+    // Half of them shorter than what a lease has left, mostly: these cap it.
+    let lease = prop_oneof![Just(HELD), Just(HELD / 2)];
     prop_oneof![
-        6 => (whose(), 1..=2_u8).prop_map(|(whose, body)| Step::Claim { whose, body }),
+        6 => (whose(), 1..=2_u8, lease).prop_map(|(whose, body, lease)| Step::Claim { whose, body, lease }),
         2 => whose().prop_map(Step::Repeat),
+        2 => whose().prop_map(Step::Withdraw),
         2 => whose().prop_map(Step::Renew),
         3 => whose().prop_map(Step::Complete),
         2 => whose().prop_map(Step::Release),
@@ -72,7 +79,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Contract, section 7, as a whole: claims, repeats, renewals, completes, releases and forgets in any order, by holders that are late or crash.
+/// Contract, section 7, as a whole: claims, repeats, withdrawals, renewals, completes, releases and forgets in any order, by
+/// holders that are late or crash.
 pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     let cases = env::var("STORE_TRACES").map_or(TRACES, |traces| traces.parse().expect("STORE_TRACES is a number"));
     let config = Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
@@ -88,7 +96,7 @@ pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     }
 }
 
-/// Without the steps that do not matter: `proptest` leaves those that it could only have left out once it had simplified the others.
+/// Leaves out each step that is not needed: `proptest` does not try again to remove steps once it has simplified others.
 fn shortest(mut trace: Vec<Step>, replay: impl Fn(&[Step]) -> Result<(), TestCaseError>) -> Vec<Step> {
     for at in (0..trace.len()).rev() {
         let mut shorter = trace.clone();
@@ -118,7 +126,7 @@ struct World<'s> {
     subject: &'s Subject,
     now: Duration,
     keys: Vec<(Key, Model)>,
-    deliveries: HashMap<Whose, (Nonce, u8)>,
+    deliveries: HashMap<Whose, Asked>,
     tokens: HashMap<Whose, Token>,
 }
 
@@ -131,26 +139,31 @@ impl<'s> World<'s> {
     async fn take(&mut self, step: &Step) -> Judged {
         let (store, now) = (&self.subject.store, self.now);
         match *step {
-            Step::Claim { whose, body } => {
-                self.deliveries.insert(whose, (nonce(), body));
+            Step::Claim { whose, body, lease } => {
+                self.deliveries.insert(whose, Asked { nonce: nonce(), body, lease });
                 self.claim(whose).await
             }
             Step::Repeat(whose) => self.claim(whose).await,
+            Step::Withdraw(whose) => {
+                let Some(&Asked { nonce, .. }) = self.deliveries.get(&whose) else { return Ok(()) };
+                let (key, model) = &mut self.keys[whose.key];
+                model.withdraw(now, nonce, answered(store.withdraw(key, nonce).await)?)
+            }
             Step::Renew(whose) => {
                 let Some((key, model, token)) = self.held(whose) else { return Ok(()) };
-                model.renew(now, token, told(store.renew(key, token, HELD).await)?)
+                model.renew(now, token, answered(store.renew(key, token, HELD).await)?)
             }
             Step::Complete(whose) => {
                 let Some((key, model, token)) = self.held(whose) else { return Ok(()) };
-                model.complete(now, token, told(store.complete(key, token, REMEMBERED).await)?)
+                model.complete(now, token, answered(store.complete(key, token, REMEMBERED).await)?)
             }
             Step::Release(whose) => {
                 let Some((key, model, token)) = self.held(whose) else { return Ok(()) };
-                model.release(now, token, told(store.release(key, token).await)?)
+                model.release(now, token, answered(store.release(key, token).await)?)
             }
             Step::Forget(key) => {
                 let (key, model) = &mut self.keys[key];
-                model.forget(now, told(store.forget(key).await)?)
+                model.forget(now, answered(store.forget(key).await)?)
             }
             Step::Crash(holder) => {
                 self.deliveries.retain(|whose, _| whose.holder != holder);
@@ -168,13 +181,13 @@ impl<'s> World<'s> {
     }
 
     async fn claim(&mut self, whose: Whose) -> Judged {
-        let Some(&(nonce, body)) = self.deliveries.get(&whose) else { return Ok(()) };
+        let Some(&asked) = self.deliveries.get(&whose) else { return Ok(()) };
         let (key, model) = &mut self.keys[whose.key];
-        let answer = told(self.subject.try_claim(key, body, nonce).await)?;
+        let answer = answered(self.subject.try_claim_for(key, asked.body, asked.nonce, asked.lease).await)?;
         if let ClaimAnswer::Won(token) = answer {
             self.tokens.insert(whose, token);
         }
-        model.claim(self.now, nonce, body, answer)
+        model.claim(self.now, asked, answer)
     }
 
     fn held(&mut self, whose: Whose) -> Option<(&Key, &mut Model, Token)> {
@@ -184,6 +197,6 @@ impl<'s> World<'s> {
     }
 }
 
-fn told<T>(answer: Result<T, StoreError>) -> Result<T, String> {
+fn answered<T>(answer: Result<T, StoreError>) -> Result<T, String> {
     answer.map_err(|error| error.to_string())
 }

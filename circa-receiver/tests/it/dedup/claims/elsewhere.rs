@@ -171,7 +171,7 @@ async fn the_stores_clock_rules_the_lease() {
     store.script("renew", Fault::Fail, usize::MAX);
     let _first = here.spawn(&Request::circa("evt_1"));
     gate.arrival().await;
-    tokio::time::sleep(seconds(1_000)).await;
+    tokio::time::sleep(seconds(800)).await;
     assert_eq!(answer(&there.deliver(&again(start)).await), UNAVAILABLE, "the store's time stood still");
     clock.advance(seconds(60));
     assert_eq!(answer(&there.deliver(&again(start)).await), HANDLED);

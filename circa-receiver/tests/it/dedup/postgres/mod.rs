@@ -2,6 +2,8 @@
 
 mod away;
 mod cost;
+mod locks;
+mod pooler;
 mod schema;
 mod sweep;
 

@@ -47,6 +47,22 @@ async fn migrates_again_and_at_once_in_a_schema_of_any_name() {
     assert_eq!(schemas, "2", "each is a schema of its own");
 }
 
+/// PostgreSQL itself reports a broken protocol, or a broken encoding.
+#[tokio::test]
+async fn a_schema_name_with_nul_is_refused_with_its_own_message() {
+    let store = patient(server()).schema("web\0hooks");
+    let key = key("nul");
+    for (call, error) in [
+        ("migrate", store.migrate().await.unwrap_err()),
+        ("check", store.check().await.unwrap_err()),
+        ("claim", store.claim(request(&key, 1)).await.unwrap_err()),
+        ("sweep", store.sweep().await.unwrap_err()),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("has a NUL character") && !text.contains("pgbouncer"), "{call}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn what_schema_sql_says_is_what_migrate_makes() {
     let by_hand = patient(server()).schema("by_hand");

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use circa_receiver::{DedupStore, SqliteStore};
 
-use super::{Folder, count, key, win};
+use super::{Folder, RETENTION, count, key, try_claim, win};
 
 /// Many processes may start at once, where there is no file yet.
 #[test]
@@ -93,11 +93,35 @@ async fn a_path_is_never_a_uri() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_removed_is_told() {
+async fn every_call_fails_once_the_file_was_removed() {
     let folder = Folder::new();
     let store = folder.store();
-    store.check().await.unwrap();
+    let token = win(&store, &key("1"), 1).await;
     fs::remove_file(folder.file()).unwrap();
-    let error = store.check().await.unwrap_err().to_string();
-    assert!(error.contains("was removed"), "{error}");
+    for (call, error) in [
+        ("check", store.check().await.unwrap_err()),
+        ("claim", try_claim(&store, &key("2"), 2).await.unwrap_err()),
+        ("complete", store.complete(&key("1"), token, RETENTION).await.unwrap_err()),
+    ] {
+        assert!(error.to_string().contains("was removed or replaced"), "{call}: {error}");
+    }
+}
+
+/// Two stores would each have a file of their own at one path, and both would win the same event.
+#[tokio::test]
+async fn no_event_is_won_in_a_file_that_was_replaced() {
+    let folder = Folder::new();
+    let old = folder.store();
+    win(&old, &key("before"), 1).await;
+    old.check().await.unwrap();
+    for neighbour in ["", "-wal", "-shm"] {
+        let path = format!("{}{neighbour}", folder.file().display());
+        fs::rename(&path, format!("{path}.old")).unwrap();
+    }
+    let new = folder.store();
+    let error = try_claim(&old, &key("1"), 1).await.unwrap_err().to_string();
+    assert!(error.contains("was removed or replaced"), "{error}");
+    assert!(old.check().await.is_err());
+    win(&new, &key("1"), 2).await;
+    new.check().await.unwrap();
 }

@@ -88,3 +88,27 @@ async fn an_entry_takes_a_few_hundred_bytes() {
     );
     assert!(bytes <= 220, "{bytes} B an entry");
 }
+
+/// While another program reads, the WAL only grows. Once it has ended, the next checkpoints cut it.
+#[tokio::test]
+async fn the_wal_shrinks_again_when_a_reader_has_ended() {
+    const MIB: u64 = 1 << 20;
+    let folder = Folder::new();
+    let store = folder.store();
+    win(&store, &key("first"), 1).await;
+    let wal = || fs::metadata(format!("{}-wal", folder.file().display())).unwrap().len() / MIB;
+    let reader = folder.connection();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM claims").unwrap();
+    // As many claims would, in pages that another connection writes.
+    let writer = folder.connection();
+    writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE filler (bytes BLOB)").unwrap();
+    writer.execute_batch("INSERT INTO filler VALUES (zeroblob(100 << 20))").unwrap();
+    win(&store, &key("beside the reader"), 2).await;
+    assert!(wal() >= 100, "{} MiB", wal());
+    reader.execute_batch("COMMIT").unwrap();
+    // The first commit is followed by a checkpoint, and the next ones begin the WAL anew.
+    for nonce in 3..6 {
+        win(&store, &key(format!("after it {nonce}")), nonce).await;
+    }
+    assert!(wal() <= 64, "{} MiB", wal());
+}

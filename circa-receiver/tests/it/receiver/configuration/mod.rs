@@ -21,7 +21,7 @@ const MILLI: Duration = Duration::from_millis(1);
 fn nonsense_is_refused_at_build() {
     let tolerance = || ConfigError::Tolerance(ToleranceError);
     let age = || ConfigError::SignedTime;
-    let cases: [(&str, Builder, Result<(), ConfigError>); 45] = [
+    let cases: [(&str, Builder, Result<(), ConfigError>); 47] = [
         ("the defaults, Circa", circa(), Ok(())),
         ("the defaults, Circularo", circularo(), Ok(())),
         ("the defaults, unsigned", Receiver::dangerous_circularo_unsigned(), Ok(())),
@@ -59,12 +59,30 @@ fn nonsense_is_refused_at_build() {
         ("lease as the default ack deadline", circa().lease(seconds(10)), Err(ConfigError::Lease)),
         ("lease 0", circa().lease(Duration::ZERO), Err(ConfigError::Lease)),
         ("lease 5 s, ack deadline 5 s", circa().ack_deadline(seconds(5)).lease(seconds(5)), Err(ConfigError::Lease)),
-        ("lease 5 s, ack deadline 4 s", circa().ack_deadline(seconds(4)).lease(seconds(5)), Ok(())),
-        ("lease 5 s, ack deadline 4 s, in the other order", circa().lease(seconds(5)).ack_deadline(seconds(4)), Ok(())),
+        (
+            "lease 5 s, ack deadline 4 s",
+            circa().ack_deadline(seconds(4)).lease(seconds(5)).store_timeout(seconds(1)),
+            Ok(()),
+        ),
+        (
+            "lease 5 s, ack deadline 4 s, in the other order",
+            circa().lease(seconds(5)).ack_deadline(seconds(4)).store_timeout(seconds(1)),
+            Ok(()),
+        ),
+        ("lease three times the store timeout", circa().lease(seconds(12)).store_timeout(seconds(4)), Ok(())),
+        (
+            "lease below three times the store timeout",
+            circa().lease(seconds(11)).store_timeout(seconds(4)),
+            Err(ConfigError::LeaseBelowStoreTimeout),
+        ),
         // What lets nothing through.
         ("body limit 0", circa().body_limit(0), Err(ConfigError::Zero("the body limit"))),
         ("body limit 1", circa().body_limit(1), Ok(())),
-        ("no request in flight", circa().max_in_flight(0), Err(ConfigError::Zero("the number of requests in flight"))),
+        (
+            "no request in flight",
+            circa().max_in_flight(0),
+            Err(ConfigError::Zero("the number of deliveries in flight")),
+        ),
         ("one request in flight", circa().max_in_flight(1), Ok(())),
         ("read deadline 0", circa().read_deadline(Duration::ZERO), Err(ConfigError::Zero("the read deadline"))),
         ("ack deadline 0", circa().ack_deadline(Duration::ZERO), Err(ConfigError::Zero("the ack deadline"))),

@@ -1,20 +1,22 @@
-//! The server's clock as seen from here, to say until when a claim is wanted.
+//! The clock of a server as seen from here, so that a claim can say until when it is wanted.
 //!
-//! A server that was frozen finds claims in its sockets when it wakes, whose callers have long gone: without a last moment it would make them, and
-//! nobody would hold them until their leases lapse. The moment is the server's own time, which each of its answers tells: no clock of ours goes into
-//! it, only how long ago the answer was. Where the server's clock has jumped it refuses, tells its time, and is asked again.
+//! A server that was frozen finds claims in its sockets when it goes on, whose callers have given up. Without a limit it
+//! would make them, and nobody would hold them until their leases lapse. The limit is in the server's own time: each of its
+//! answers has its time, and this process adds how long ago the answer arrived; no clock of this machine is compared with
+//! that of the server. Where the server's clock has jumped, it refuses the claim, its answer has the new time, and the claim
+//! is sent again.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant},
 };
 
-/// Not yet asked.
+/// The server has not answered yet.
 const UNKNOWN: i64 = i64::MIN;
 
-pub(super) struct ServerClock {
+pub(crate) struct ServerClock {
     started: Instant,
-    /// The server's microseconds since 1970 when this process had `started`.
+    /// The server's time at `started`, in microseconds since 1970.
     at_start: AtomicI64,
 }
 
@@ -25,25 +27,26 @@ impl Default for ServerClock {
 }
 
 impl ServerClock {
-    /// The server's time at an instant from now on, in microseconds; long ago where the server was never heard of, so that it refuses once.
-    pub(super) fn at(&self, instant: Instant) -> i64 {
+    /// The server's time at an instant, in microseconds since 1970. Long ago where the server has not answered yet, so that
+    /// it refuses the first claim and answers with its time.
+    pub(crate) fn at(&self, instant: Instant) -> i64 {
         match self.at_start.load(Ordering::Relaxed) {
             UNKNOWN => UNKNOWN,
             at_start => at_start.saturating_add(micros(instant.saturating_duration_since(self.started))),
         }
     }
 
-    /// Notes the time that an answer told which arrived then: the server's time is taken for a little too early rather than too late, by as long as
-    /// the answer was under way. Where that was long, the next claim may be refused, and is asked for again.
-    pub(super) fn heard(&self, arrived: Instant, clock: i64) {
+    /// Notes the server's time in an answer that arrived at an instant. The estimate is too early by the time that the answer
+    /// was on its way, never too late. Where that was long, the next claim may be refused, and is sent again.
+    pub(crate) fn heard(&self, arrived: Instant, clock: i64) {
         let at_start = clock.saturating_sub(micros(arrived.saturating_duration_since(self.started)));
         self.at_start.store(at_start, Ordering::Relaxed);
     }
 }
 
-/// In microseconds, and at most a hundred years: PostgreSQL's timestamps end some day, and Redis's scripts count in doubles, which hold microseconds since 1970
-/// exactly until 2255.
-pub(super) fn micros(duration: Duration) -> i64 {
+/// A duration in microseconds, at most a hundred years: PostgreSQL's timestamps have an end, and the numbers of Redis's
+/// scripts are doubles, which hold microseconds since 1970 exactly until the year 2255.
+pub(crate) fn micros(duration: Duration) -> i64 {
     const HUNDRED_YEARS: i64 = 100 * 366 * 86_400 * 1_000_000;
     i64::try_from(duration.as_micros()).unwrap_or(HUNDRED_YEARS).min(HUNDRED_YEARS)
 }

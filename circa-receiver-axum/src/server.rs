@@ -1,0 +1,188 @@
+//! The server: an application over HTTP/1.1, with limits against strangers, and with an end that loses no delivery.
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::Method,
+    routing::{MethodRouter, any},
+};
+use circa_receiver::{
+    Receiver,
+    serving::{Connection, Connections, Lifecycle, Limits, Probe},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tower_service::Service;
+
+use crate::serve::convert;
+
+/// As actix-web's: a head may take so many bytes.
+const HEAD_BYTES: usize = 32 * 1_024;
+
+/// Where no connection can be accepted, for want of descriptors.
+const ACCEPTED_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// Serves an application with these receivers until SIGTERM or Ctrl-C: [`Server`] with its defaults.
+///
+/// # Errors
+///
+/// Where the system lets nobody accept connections or listen for signals.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    receivers: impl IntoIterator<Item = Receiver>,
+) -> io::Result<()> {
+    Server::new(receivers).serve(listener, app).await
+}
+
+/// A server for an application with receivers.
+///
+/// It speaks HTTP/1.1. The first head of a connection may take 5 s, and a connection may be idle for 75 s. At most 8,192
+/// connections are open, or as many as the process may have descriptors for; beyond that the one is closed that has been
+/// without an answer for longest. How it ends: [`Lifecycle`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Server {
+    lifecycle: Lifecycle,
+    #[cfg(feature = "http2")]
+    h2c: bool,
+}
+
+impl Server {
+    /// With the receivers that the application mounts.
+    pub fn new(receivers: impl IntoIterator<Item = Receiver>) -> Self {
+        Self {
+            lifecycle: Lifecycle::new(receivers),
+            #[cfg(feature = "http2")]
+            h2c: false,
+        }
+    }
+
+    /// How long connections are accepted after SIGTERM, until load balancers go elsewhere; 5 s by default.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.lifecycle.set_grace(grace);
+        self
+    }
+
+    /// How many connections may be open; 8,192 by default, and never more than the process may have descriptors for.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.lifecycle.set_max_connections(connections);
+        self
+    }
+
+    /// Also speaks HTTP/2 without TLS, to clients that begin with it. Dangerous in front of strangers on actix-web, which
+    /// sets no limit on lists of headers.
+    #[cfg(feature = "http2")]
+    pub fn dangerous_h2c(mut self) -> Self {
+        self.h2c = true;
+        self
+    }
+
+    /// A route for liveness checks: 200 as long as the process answers.
+    pub fn livez<S: Clone + Send + Sync + 'static>(&self) -> MethodRouter<S> {
+        self.probe(Probe::Live)
+    }
+
+    /// A route for readiness checks: 200, or 503 where a dedup store cannot be used (asked at most once a second) and from
+    /// SIGTERM on.
+    pub fn readyz<S: Clone + Send + Sync + 'static>(&self) -> MethodRouter<S> {
+        self.probe(Probe::Ready)
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, and the end of what was begun by then.
+    ///
+    /// # Errors
+    ///
+    /// Where the system lets nobody listen for signals.
+    pub async fn serve(self, listener: TcpListener, app: Router) -> io::Result<()> {
+        let limits = self.lifecycle.limits();
+        let connections = Connections::new(limits.max_connections);
+        let accept = async {
+            // Owned: the listener is closed when this future is dropped.
+            let listener = listener;
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => self.spawn(connections.enter(), stream, app.clone(), limits),
+                    // Of the one connection, or for want of descriptors.
+                    Err(_) => {
+                        connections.evict_oldest();
+                        sleep(ACCEPTED_AGAIN_AFTER).await;
+                    }
+                }
+            }
+        };
+        self.lifecycle.run(accept, connections.stop(), connections.stop()).await
+    }
+
+    fn spawn(&self, connection: Connection, stream: TcpStream, app: Router, limits: Limits) {
+        // Answers are small, and complete when they are written.
+        let _ = stream.set_nodelay(true);
+        let connection = Arc::new(connection);
+        let service = {
+            let connection = Arc::clone(&connection);
+            service_fn(move |request: hyper::Request<Incoming>| {
+                connection.requested();
+                let (connection, response) = (Arc::clone(&connection), app.clone().call(request));
+                async move {
+                    let response = response.await;
+                    connection.answered();
+                    response
+                }
+            })
+        };
+        #[cfg(feature = "http2")]
+        if self.h2c {
+            let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+            let mut http1 = builder.http1();
+            http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEAD_BYTES);
+            tokio::spawn(async move {
+                let served = builder.serve_connection(TokioIo::new(stream), service);
+                until_its_end(served, &connection, limits).await;
+            });
+            return;
+        }
+        let mut builder = http1::Builder::new();
+        // hyper counts the time for a head from the end of the answer before it.
+        builder.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEAD_BYTES);
+        let served = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move { until_its_end(served, &connection, limits).await });
+    }
+
+    fn probe<S: Clone + Send + Sync + 'static>(&self, probe: Probe) -> MethodRouter<S> {
+        let readiness = self.lifecycle.readiness().clone();
+        any(move |method: Method| async move { convert(readiness.answer(method.as_str(), probe).await) })
+    }
+}
+
+/// Serves a connection until it ends, gives way, or has not begun its first request in time.
+async fn until_its_end(served: impl GracefulConnection, connection: &Connection, limits: Limits) {
+    let mut served = pin!(served);
+    let mut evicted = pin!(connection.evicted());
+    let mut late = pin!(sleep(limits.head_timeout));
+    let mut stopping = pin!(connection.stopping());
+    let (mut is_begun, mut is_stopping) = (false, false);
+    loop {
+        tokio::select! {
+            _ = served.as_mut() => return,
+            () = evicted.as_mut() => return,
+            () = late.as_mut(), if !is_begun => {
+                if !connection.has_request() {
+                    return;
+                }
+                is_begun = true;
+            }
+            () = stopping.as_mut(), if !is_stopping => {
+                is_stopping = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

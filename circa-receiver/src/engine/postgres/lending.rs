@@ -1,0 +1,111 @@
+//! Lends a connection for one call, within a time, and takes it back only if the call was answered to its end.
+
+use std::{ops::DerefMut, sync::Arc, time::Duration};
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::table::Table;
+use crate::error::StoreError;
+
+/// How long the pool may take to test a connection that is given back.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many connections of the pool are never taken by [`Purpose::Intake`].
+const RESERVED: u32 = 2;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// To claim an event. Under overload such calls wait for one another, and fail.
+    Intake,
+    /// To renew, complete or release what is claimed: does not wait behind [`Purpose::Intake`].
+    Holder,
+}
+
+/// The connections of a pool. Clones are the same connections.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pool: PgPool,
+    /// A permit for each connection that [`Purpose::Intake`] may have at once.
+    intake: Arc<Semaphore>,
+    within: Duration,
+}
+
+impl Connections {
+    /// Lends from this pool, and waits for so long at most, even where the pool would wait longer.
+    pub(super) fn new(pool: PgPool, within: Duration) -> Self {
+        let intake = pool.options().get_max_connections().saturating_sub(RESERVED).max(1);
+        Self { pool, intake: Arc::new(Semaphore::new(intake as usize)), within }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) async fn lend(&self, purpose: Purpose, table: &Table) -> Result<Lent, StoreError> {
+        table.check_name()?;
+        let lend = async {
+            let permit = match purpose {
+                Purpose::Intake => Arc::clone(&self.intake).acquire_owned().await.ok(),
+                Purpose::Holder => None,
+            };
+            self.pool.acquire().await.map(|connection| Lent { connection: Some(connection), permit })
+        };
+        match timeout(self.within, lend).await {
+            Ok(Ok(lent)) => Ok(lent),
+            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.no_connection()),
+            Ok(Err(error)) => Err(table.explain(error)),
+        }
+    }
+
+    fn no_connection(&self) -> StoreError {
+        StoreError::Failed(
+            format!(
+                "PostgreSQL: no connection within {:?}: the server cannot be reached, or all connections of the pool are in use",
+                self.within
+            )
+            .into(),
+        )
+    }
+}
+
+/// A connection out of the pool.
+///
+/// Dropped without [`Lent::give_back`], as when its call failed or was itself dropped, it is closed: a late answer of the
+/// server belongs to no call, and a server that does not answer must not keep a place in the pool.
+pub(crate) struct Lent {
+    connection: Option<PoolConnection<Postgres>>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Lent {
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("only `give_back` and `drop` take it, and they end this value").deref_mut()
+    }
+
+    /// After an answer that was read to its end.
+    pub(crate) fn give_back(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let permit = self.permit.take();
+            tokio::spawn(async move {
+                // The pool tests each connection before it takes it back, without a timeout of its own: without this one,
+                // a server that vanishes at that moment would keep the places of these connections.
+                let _ = timeout(GIVE_BACK_WITHIN, connection.return_to_pool()).await;
+                // Only now: until it is tested the connection is not free for others.
+                drop(permit);
+            });
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
+}

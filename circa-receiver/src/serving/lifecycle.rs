@@ -1,0 +1,189 @@
+//! From the first signal to the end of the process.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+use super::{limits::Limits, readiness::Readiness};
+use crate::receiver::Receiver;
+
+/// How long load balancers may take to see that the process is not ready: two checks of every 2 s.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What arrived with the listener's end has so long to be read before the intake stops.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// How long connections may stay open after the drain, for the last answers to be written.
+const HARD_END: Duration = Duration::from_secs(2);
+
+/// The life of a server, of which an adapter supplies the parts.
+///
+/// On SIGTERM or Ctrl-C readiness falls at once; for the grace (default 5 s) the listener goes on accepting; then it is
+/// closed, and half a second later the intake; the receivers drain (default 20 s); what is still open after that has 2 s. A
+/// second signal ends all of it at once.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    readiness: Readiness,
+    grace: Duration,
+    limits: Limits,
+    /// Listening from the beginning on; taken by [`Lifecycle::run`].
+    signals: Arc<Mutex<Option<io::Result<Signals>>>>,
+}
+
+impl Lifecycle {
+    /// Of a server with these receivers. Signals that come from now on are heard.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn new(receivers: impl IntoIterator<Item = Receiver>) -> Self {
+        let readiness = Readiness::new(receivers.into_iter().collect());
+        let signals = Arc::new(Mutex::new(Some(Signals::listen())));
+        Self { readiness, grace: GRACE, limits: Limits::default(), signals }
+    }
+
+    /// How long the listener goes on accepting after a signal; 5 s by default.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// How many connections may be open; 8,192 by default.
+    pub fn set_max_connections(&mut self, connections: usize) {
+        self.limits.max_connections = connections;
+    }
+
+    /// For health checks.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Of the server's connections, as far as the process may have descriptors.
+    pub fn limits(&self) -> Limits {
+        self.limits.within_descriptors()
+    }
+
+    /// Accepts until the first signal and the end of the grace, then closes the listener and waits for its connections,
+    /// drains the receivers, and ends the rest.
+    ///
+    /// `accept` is dropped, or, where it ends by itself, its result returned; `close` may take half a second, `end` 2 s.
+    ///
+    /// # Errors
+    ///
+    /// Those of `accept`, and where the system lets nobody listen for signals.
+    pub async fn run(
+        &self,
+        accept: impl Future<Output = io::Result<()>>,
+        close: impl Future<Output = ()>,
+        end: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let (first, stop) = oneshot::channel();
+        let signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut signals = signals.unwrap_or_else(Signals::listen)?;
+        let second = async {
+            signals.next().await;
+            let _ = first.send(());
+            signals.next().await;
+        };
+        tokio::select! {
+            biased;
+            result = self.serve(accept, stop, close, end) => result,
+            () = second => Ok(()),
+        }
+    }
+
+    async fn serve(
+        &self,
+        accept: impl Future<Output = io::Result<()>>,
+        stop: oneshot::Receiver<()>,
+        close: impl Future<Output = ()>,
+        end: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let told = async {
+            let _ = stop.await;
+            self.readiness.fall();
+            note("not ready any more");
+            sleep(self.grace).await;
+        };
+        tokio::select! {
+            result = accept => return result,
+            () = told => {}
+        }
+        let _ = timeout(SETTLE, close).await;
+        self.drain().await;
+        if timeout(HARD_END, end).await.is_err() {
+            note("stopped with connections still open");
+        }
+        Ok(())
+    }
+
+    /// All receivers at once.
+    async fn drain(&self) {
+        let mut drains: Vec<_> =
+            self.readiness.receivers().iter().map(|receiver| Box::pin(receiver.shutdown())).collect();
+        let mut is_noted = false;
+        poll_fn(|cx| {
+            drains.retain_mut(|drain| drain.as_mut().poll(cx).is_pending());
+            // Once all were polled: from here on nothing is taken in.
+            if !std::mem::replace(&mut is_noted, true) {
+                note("stopping");
+            }
+            if drains.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+fn note(_what: &'static str) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "circa_receiver", "{_what}");
+}
+
+/// SIGTERM and Ctrl-C.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+#[derive(Debug)]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Whether traffic should come here: what `/livez` and `/readyz` answer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::answer::{Response, plain, with_header};
+use crate::receiver::Receiver;
+
+/// Health checks come from several sides, and must not load the store.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Whether the receivers of a process can take deliveries. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Inner>);
+
+/// What a health check asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Probe {
+    /// Whether the process lives: always, where it answers. An orchestrator restarts it otherwise.
+    Live,
+    /// Whether deliveries should come here: not where a dedup store does not answer, and not once the process was told to
+    /// stop. A load balancer goes elsewhere then.
+    Ready,
+}
+
+#[derive(Debug)]
+struct Inner {
+    receivers: Vec<Receiver>,
+    is_stopping: AtomicBool,
+    /// When the stores were asked last, and whether all could be used.
+    asked: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Readiness {
+    pub(super) fn new(receivers: Vec<Receiver>) -> Self {
+        Self(Arc::new(Inner { receivers, is_stopping: AtomicBool::new(false), asked: Mutex::default() }))
+    }
+
+    pub(super) fn receivers(&self) -> &[Receiver] {
+        &self.0.receivers
+    }
+
+    pub(super) fn fall(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether deliveries should come here. The dedup stores are asked at most once a second.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words for whoever reads the health check.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        if self.0.is_stopping.load(Ordering::Acquire) {
+            return Err("stopping");
+        }
+        if self.stores_answer().await { Ok(()) } else { Err("the dedup store does not answer") }
+    }
+
+    /// The answer to a health check with this method: 200 `ok`, or 503; 405 unless it is GET or HEAD.
+    pub async fn answer(&self, method: &str, probe: Probe) -> Response {
+        if !matches!(method, "GET" | "HEAD") {
+            return with_header(405, ("allow", "GET, HEAD"), "method not allowed");
+        }
+        let checked = match probe {
+            Probe::Live => Ok(()),
+            Probe::Ready => self.check().await,
+        };
+        checked.map_or_else(|why| plain(503, why), |()| plain(200, "ok"))
+    }
+
+    async fn stores_answer(&self) -> bool {
+        let mut asked = self.0.asked.lock().await;
+        if let Some((at, answered)) = *asked {
+            if at.elapsed() < ASKED_EVERY {
+                return answered;
+            }
+        }
+        let mut answered = true;
+        for receiver in &self.0.receivers {
+            answered &= receiver.check_store().await.is_ok();
+        }
+        *asked = Some((Instant::now(), answered));
+        answered
+    }
+}
