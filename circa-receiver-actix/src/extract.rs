@@ -8,7 +8,10 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, dev::Payload, http::StatusCode};
-use circa_receiver::{Delivery, EventData, ExtractError};
+use circa_receiver::{
+    Delivery, EventData,
+    adapter::{ExtractError, extract_any, extract_delivery, extract_event},
+};
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
 ///
@@ -34,7 +37,7 @@ impl<T: EventData> FromRequest for Event<T> {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Delivery::extract_event(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract_event(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 
@@ -43,7 +46,7 @@ impl FromRequest for AnyEvent {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Delivery::extract_any(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract_any(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 
@@ -52,7 +55,7 @@ impl FromRequest for RawDelivery {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Delivery::extract(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract_delivery(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 

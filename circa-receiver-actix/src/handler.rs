@@ -2,8 +2,13 @@
 
 use std::{future::Future, pin::Pin, rc::Rc};
 
-use actix_web::{FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, dev::Payload};
-use circa_receiver::{Delivery, EventData, HandlerError, PortableHandler};
+use actix_web::{
+    FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, body::MessageBody, dev::Payload,
+};
+use circa_receiver::{
+    EventData, HandlerError, PortableHandler,
+    adapter::{extract_any, handler_result},
+};
 
 use crate::Event;
 
@@ -25,7 +30,7 @@ impl EventHandler {
                     Ok(args) => handler.call(args).await.respond_to(&request).map_into_boxed_body(),
                     Err(error) => HttpResponse::from_error(error),
                 };
-                HandlerError::from_handler_status(response.status().as_u16())
+                result(response)
             })
         }))
     }
@@ -34,7 +39,7 @@ impl EventHandler {
         Self(Rc::new(move |request, _| {
             let (handler, state) = (handler.clone(), state.clone());
             Box::pin(async move {
-                let event = Delivery::extract_any(request.extensions().get())?;
+                let event = extract_any(request.extensions().get())?;
                 handler.call(event, state).await
             })
         }))
@@ -43,6 +48,19 @@ impl EventHandler {
     pub(crate) fn call(&self, request: HttpRequest, payload: Payload) -> Running {
         (self.0)(request, payload)
     }
+}
+
+/// What a handler's response means, with its error or its text as the reason where they are known.
+fn result(response: HttpResponse) -> Result<(), HandlerError> {
+    let status = response.status();
+    if status.is_success() {
+        return handler_result(status.as_u16(), None);
+    }
+    if let Some(error) = response.error() {
+        return handler_result(status.as_u16(), Some(&error.to_string()));
+    }
+    let text = response.into_body().try_into_bytes().unwrap_or_default();
+    handler_result(status.as_u16(), std::str::from_utf8(&text).ok())
 }
 
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).

@@ -13,7 +13,7 @@ use actix_web::{
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
 };
-use circa_receiver::{HandlerError, Receiver, Routes};
+use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
 
 use crate::serve::serve;
 
@@ -121,7 +121,7 @@ where
         Err(error) => (None, Err(told(&error))),
         Ok(response) => {
             let status = response.status().as_u16();
-            (Some(response.into_parts().0), HandlerError::from_service_status(status))
+            (Some(response.into_parts().0), service_result(status))
         }
     }
 }

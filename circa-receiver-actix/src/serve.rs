@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     convert::Infallible,
     future::Future,
+    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -20,7 +21,10 @@ use actix_web::{
     rt,
     web::Bytes,
 };
-use circa_receiver::{Drain, Drainable, HandlerError, Head, Receiver, Reception, Routes};
+use circa_receiver::{
+    HandlerError, Receiver, Routes,
+    adapter::{Drain, Drainable, Head, Reception},
+};
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
 pub(crate) async fn serve<H, F>(
@@ -34,12 +38,18 @@ where
     H: Clone + 'static,
     F: Future<Output = (Option<HttpRequest>, Result<(), HandlerError>)> + 'static,
 {
+    if Closing::is_set(&request) {
+        // The answer before it is written meanwhile.
+        tokio::task::yield_now().await;
+        return (HttpResponse::new(StatusCode::default()).set_body(BoxBody::new(AbortingBody)), Some(request));
+    }
     let mut payload = Drainable::new(payload);
     match receiver.receive(&RequestHead(&request), Pin::new(&mut payload), routes).await {
         Reception::Answered(response) => {
             let mut converted = convert(response);
             // Only HTTP/1 needs the body's end to end the connection in peace.
             if response.closes_connection() && request.version() < Version::HTTP_2 {
+                Closing::set(&request);
                 if let Some(drain) = payload.drain() {
                     let body = Bytes::from_static(response.body().as_bytes());
                     converted = converted.set_body(BoxBody::new(DrainingBody { text: Some(body), drain }));
@@ -111,5 +121,37 @@ impl MessageBody for DrainingBody {
         }
         ready!(Pin::new(&mut self.drain).poll(cx));
         Poll::Ready(None)
+    }
+}
+
+/// Kept by the server for each connection: whether an answer has said that it closes. actix-web would go on with what was
+/// pipelined behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Closing(Cell<bool>);
+
+impl Closing {
+    fn is_set(request: &HttpRequest) -> bool {
+        request.conn_data().is_some_and(|Self(is_set)| is_set.get())
+    }
+
+    fn set(request: &HttpRequest) {
+        if let Some(Self(is_set)) = request.conn_data() {
+            is_set.set(true);
+        }
+    }
+}
+
+/// Ends the connection without an answer.
+struct AbortingBody;
+
+impl MessageBody for AbortingBody {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
     }
 }

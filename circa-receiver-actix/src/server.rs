@@ -16,7 +16,7 @@ use circa_receiver::{
 };
 use socket2::SockRef;
 
-use crate::serve::convert;
+use crate::serve::{Closing, convert};
 
 /// What the kernel keeps of connections that were not accepted yet.
 const BACKLOG: u32 = 1_024;
@@ -121,6 +121,9 @@ impl Server {
             .client_disconnect_timeout(Duration::ZERO)
             .shutdown_timeout(CONNECTIONS_MAY_STAY)
             .backlog(BACKLOG)
+            .on_connect(|_, connection| {
+                connection.insert(Closing::default());
+            })
             .disable_signals();
         #[cfg(feature = "http2")]
         let server = if self.h2c { server.listen_auto_h2c(listener)? } else { server.listen(listener)? };
@@ -137,7 +140,9 @@ impl Server {
             let _ = SockRef::from(&accepting).shutdown(Shutdown::Both);
             pending().await
         };
-        self.lifecycle.run(accept, close, handle.stop(true)).await
+        // In a block: `stop` stops when it is called, not when it is awaited.
+        let end = async { handle.stop(true).await };
+        self.lifecycle.run(accept, close, end).await
     }
 
     fn probe(&self, probe: Probe) -> Route {

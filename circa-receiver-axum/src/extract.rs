@@ -8,7 +8,10 @@ use axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use circa_receiver::{Delivery, EventData, ExtractError};
+use circa_receiver::{
+    Delivery, EventData,
+    adapter::{ExtractError, extract_any, extract_delivery, extract_event},
+};
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
 ///
@@ -33,7 +36,7 @@ impl<T: EventData, S: Sync> FromRequestParts<S> for Event<T> {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        Delivery::extract_event(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract_event(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -41,7 +44,7 @@ impl<S: Sync> FromRequestParts<S> for AnyEvent {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        Delivery::extract_any(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract_any(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -49,7 +52,7 @@ impl<S: Sync> FromRequestParts<S> for RawDelivery {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        Delivery::extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract_delivery(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 

@@ -2,8 +2,16 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use axum::{extract::Request, handler::Handler};
-use circa_receiver::{Delivery, EventData, HandlerError, PortableHandler};
+use axum::{
+    body::{HttpBody, to_bytes},
+    extract::Request,
+    handler::Handler,
+    response::Response,
+};
+use circa_receiver::{
+    EventData, HandlerError, PortableHandler,
+    adapter::{extract_any, handler_result},
+};
 
 use crate::Event;
 
@@ -16,14 +24,14 @@ impl<S: Clone + Send + Sync + 'static> EventHandler<S> {
     pub(crate) fn new<H: Handler<T, S>, T: 'static>(handler: H) -> Self {
         Self(Arc::new(move |request, state| {
             let response = handler.clone().call(request, state);
-            Box::pin(async move { HandlerError::from_handler_status(response.await.status().as_u16()) })
+            Box::pin(async move { result(response.await).await })
         }))
     }
 
     pub(crate) fn portable(handler: PortableHandler<S>) -> Self {
         Self(Arc::new(move |request, state| {
             let handler = handler.clone();
-            Box::pin(async move { handler.call(Delivery::extract_any(request.extensions().get())?, state).await })
+            Box::pin(async move { handler.call(extract_any(request.extensions().get())?, state).await })
         }))
     }
 
@@ -36,6 +44,21 @@ impl<S> Clone for EventHandler<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
+}
+
+/// So large a response is read for the reason of a failure, in bytes.
+const MAX_READ: usize = 64 * 1_024;
+
+/// What a handler's response means, with its text as the reason where its size is known.
+async fn result(response: Response) -> Result<(), HandlerError> {
+    let status = response.status();
+    let body = response.into_body();
+    let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
+    if status.is_success() || !is_known {
+        return handler_result(status.as_u16(), None);
+    }
+    let text = to_bytes(body, MAX_READ).await.unwrap_or_default();
+    handler_result(status.as_u16(), std::str::from_utf8(&text).ok())
 }
 
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).

@@ -15,7 +15,7 @@ use axum::{
     http,
     response::{IntoResponse, Response},
 };
-use circa_receiver::{BoxError, HandlerError, Receiver, Routes};
+use circa_receiver::{BoxError, HandlerError, Receiver, Routes, adapter::service_result};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -103,7 +103,7 @@ where
 {
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     let response = service.call(request).await?;
-    HandlerError::from_service_status(response.into_response().status().as_u16())
+    service_result(response.into_response().status().as_u16())
 }
 
 impl<S> fmt::Debug for ReceiverService<S> {

@@ -4,7 +4,9 @@ use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     http::Method,
+    response::Response,
     routing::{MethodRouter, any},
 };
 use circa_receiver::{
@@ -21,8 +23,6 @@ use tokio::{
     time::sleep,
 };
 use tower_service::Service;
-
-use crate::serve::convert;
 
 /// As actix-web's: a head may take so many bytes.
 const HEAD_BYTES: usize = 32 * 1_024;
@@ -158,7 +158,7 @@ impl Server {
 
     fn probe<S: Clone + Send + Sync + 'static>(&self, probe: Probe) -> MethodRouter<S> {
         let readiness = self.lifecycle.readiness().clone();
-        any(move |method: Method| async move { convert(readiness.answer(method.as_str(), probe).await) })
+        any(move |method: Method| async move { Response::<Body>::from(readiness.answer(method.as_str(), probe).await) })
     }
 }
 

@@ -110,7 +110,7 @@ impl Bench {
             let pool = options.connect(&server.url()).await.unwrap();
             let bare = "CREATE TABLE bare (key bytea PRIMARY KEY, ends timestamptz NOT NULL)";
             sqlx::raw_sql(bare).execute(&pool).await.unwrap();
-            let store = PostgresStore::connect(&server.url()).unwrap();
+            let store = PostgresStore::connect_lazy(&server.url()).unwrap();
             store.migrate().await.unwrap();
             (pool, Arc::new(store) as Store)
         });

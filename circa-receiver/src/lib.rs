@@ -37,11 +37,14 @@
 //! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
 //! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
 //! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
+//! | `http` | no | [`adapter::Head`] for the heads of the crate `http` 1, [`Response`] into its responses: for hyper, warp, poem, lambda |
 //! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
 //! | `tracing` | no | [`TracingObserver`] |
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "receiver")]
+pub mod adapter;
 mod answer;
 mod clock;
 mod error;
@@ -72,8 +75,8 @@ pub use answer::{Outcome, PayloadFault, Rejection, Response};
 pub use clock::{Clock, ClockError, SystemClock};
 pub use error::{BoxError, StoreError};
 pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};
-pub use sender::Sender;
-pub use verify::{Head, Secret, SecretError, SecretId, Secrets, ToleranceError, Verified, Verifier};
+pub use sender::{Sender, UnknownSender};
+pub use verify::{Secret, SecretError, SecretId, Secrets, ToleranceError, Verified, Verifier};
 
 /// For implementations of [`DedupStore`] and [`DeadLetterSink`].
 #[cfg(feature = "receiver")]
@@ -87,12 +90,10 @@ pub use dedup::{DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
-pub use handler::{
-    DeadLetter, DeadLetterSink, ExtractError, Handler, HandlerError, PortableHandler, RouteError, Routes,
-};
+pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
 #[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
 pub use observe::{ConfigWarning, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
-pub use receiver::{Admitted, Answer, Builder, ConfigError, Drain, Drainable, Mode, Receiver, Reception, StoreFailure};
+pub use receiver::{ConfigError, Mode, Receiver, ReceiverBuilder, StoreFailure, UnknownMode};

@@ -2,7 +2,11 @@
 //!
 //! There is one pipeline; a sender is a description that it reads. A receiver serves one sender and never guesses it.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 /// A webhook sender. Compare with `==`; there are two, [`Sender::CIRCA`] and [`Sender::CIRCULARO`].
 #[derive(Clone, Copy)]
@@ -95,6 +99,26 @@ impl PartialEq for Sender {
 }
 
 impl Eq for Sender {}
+
+impl Hash for Sender {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl FromStr for Sender {
+    type Err = UnknownSender;
+
+    /// A sender by its [name](Sender::name).
+    fn from_str(name: &str) -> Result<Self, UnknownSender> {
+        [Self::CIRCA, Self::CIRCULARO].into_iter().find(|sender| sender.0.name == name).ok_or(UnknownSender)
+    }
+}
+
+/// No sender has this name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no sender has this name: it is \"circa\" or \"circularo\"")]
+pub struct UnknownSender;
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

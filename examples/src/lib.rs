@@ -65,7 +65,7 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, Builder, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, TracingObserver,
+    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -130,9 +130,9 @@ impl Receivers {
             note_without_circularo();
         }
         let (lease, store) = (lease()?, store::from_env().await?);
-        let build = |builder: Builder| -> Result<Receiver, ConfigError> {
+        let build = |builder: ReceiverBuilder| -> Result<Receiver, ConfigError> {
             let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
-            lease.into_iter().fold(builder, Builder::lease).build()
+            lease.into_iter().fold(builder, ReceiverBuilder::lease).build()
         };
         Ok(Self {
             circa: build(Receiver::circa(circa))?,

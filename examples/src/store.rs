@@ -75,7 +75,7 @@ impl<'u> Named<'u> {
             Self::Redis(url) => Arc::new(RedisStore::connect(url).await.map_err(refused)?),
             Self::Cluster(urls) => Arc::new(RedisStore::connect_cluster(urls).await.map_err(refused)?),
             Self::Postgres(url) => {
-                let store = PostgresStore::connect(url).map_err(refused)?;
+                let store = PostgresStore::connect_lazy(url).map_err(refused)?;
                 store.migrate().await.map_err(refused)?;
                 store.check().await.map_err(refused)?;
                 Arc::new(store)

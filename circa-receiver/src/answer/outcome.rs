@@ -2,6 +2,8 @@
 //!
 //! The table is exhaustive: a new outcome or rejection does not compile until its answer is decided.
 
+use std::fmt;
+
 use super::rejection::Rejection;
 
 /// The header of 200 and 202 answers that says what happened.
@@ -9,7 +11,7 @@ pub(crate) const OUTCOME_HEADER: &str = "circa-receiver-outcome";
 
 /// What became of a delivery.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Outcome {
     /// The handler ran and succeeded. Answered 200.
     Handled,
@@ -63,14 +65,26 @@ impl Response {
 }
 
 impl Outcome {
+    /// The outcome as one word, for metric labels: `"handled"`, `"dead-lettered"`, ...; of a refusal its
+    /// [reason](Rejection::reason).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Handled => "handled",
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::DeadLettered => "dead-lettered",
+            Self::Failed => "failed",
+            Self::Unfinished => "unfinished",
+            Self::Rejected(rejection) => rejection.reason(),
+        }
+    }
+
     /// The answer to the sender. The whole table is here.
     pub fn response(self) -> Response {
         match self {
-            Self::Handled => done(200, "handled"),
-            Self::Accepted => done(202, "accepted"),
-            Self::Duplicate => done(200, "duplicate"),
-            Self::Ignored => done(200, "ignored"),
-            Self::DeadLettered => done(200, "dead-lettered"),
+            Self::Handled | Self::Duplicate | Self::Ignored | Self::DeadLettered => done(200, self.as_str()),
+            Self::Accepted => done(202, self.as_str()),
             Self::Failed => plain(500, "internal server error"),
             // Circa's first retry comes after 30 s (Circa documentation, Webhooks).
             Self::Unfinished => with_header(503, ("retry-after", "30"), "service unavailable"),
@@ -89,6 +103,12 @@ impl Outcome {
                 Rejection::Clock | Rejection::StoreUnavailable => plain(503, "service unavailable"),
             },
         }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

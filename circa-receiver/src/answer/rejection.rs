@@ -6,7 +6,7 @@ use super::fault::PayloadFault;
 ///
 /// The sender is never told: all 401 answers are the same bytes.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// The method is not POST. Answered 405 with `Allow: POST`.
     #[error("the method is not POST")]

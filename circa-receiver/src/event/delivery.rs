@@ -21,7 +21,7 @@ impl Delivery {
         Self { endpoint: endpoint.into(), event }
     }
 
-    /// The name of the endpoint: [`Builder::endpoint`](crate::Builder::endpoint).
+    /// The name of the endpoint: [`ReceiverBuilder::endpoint`](crate::ReceiverBuilder::endpoint).
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -1,12 +1,14 @@
 //! The types of events, as an open enum: what is not known yet is data, not an error.
 
+use std::fmt;
+
 use crate::sender::{Envelope, Sender};
 
 macro_rules! event_kinds {
     ($($(#[$doc:meta])* $kind:ident = $sender:ident $name:literal,)*) => {
         /// The type of an event. Open: what is not known yet is [`EventKind::Other`].
         #[non_exhaustive]
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum EventKind<'a> {
             $($(#[$doc])* $kind,)*
             /// A type that this version does not know.
@@ -20,8 +22,22 @@ macro_rules! event_kinds {
                     (_, other) => Self::Other(other),
                 }
             }
+
+            /// The type's name, as it stands in the body.
+            pub fn as_str(self) -> &'a str {
+                match self {
+                    $(Self::$kind => $name,)*
+                    Self::Other(other) => other,
+                }
+            }
         }
     };
+}
+
+impl fmt::Display for EventKind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 event_kinds! {

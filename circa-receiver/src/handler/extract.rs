@@ -27,31 +27,29 @@ impl ExtractError {
     }
 }
 
-impl Delivery {
-    /// What an extractor does with the delivery that the receiver left in the request, if it did.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtractError::OutsideReceiver`] for `None`.
-    pub fn extract(delivery: Option<&Self>) -> Result<Self, ExtractError> {
-        delivery.cloned().ok_or(ExtractError::OutsideReceiver)
-    }
+/// What an extractor does with the delivery that the receiver left in the request, if it did.
+///
+/// # Errors
+///
+/// [`ExtractError::OutsideReceiver`] for `None`.
+pub fn extract_delivery(delivery: Option<&Delivery>) -> Result<Delivery, ExtractError> {
+    delivery.cloned().ok_or(ExtractError::OutsideReceiver)
+}
 
-    /// The event, in the way of an extractor.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtractError::OutsideReceiver`] for `None`.
-    pub fn extract_any(delivery: Option<&Self>) -> Result<AnyEvent, ExtractError> {
-        Ok(delivery.ok_or(ExtractError::OutsideReceiver)?.event().clone())
-    }
+/// The event, in the way of an extractor.
+///
+/// # Errors
+///
+/// [`ExtractError::OutsideReceiver`] for `None`.
+pub fn extract_any(delivery: Option<&Delivery>) -> Result<AnyEvent, ExtractError> {
+    Ok(delivery.ok_or(ExtractError::OutsideReceiver)?.event().clone())
+}
 
-    /// The typed event, in the way of an extractor.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtractError::OutsideReceiver`] for `None`, [`ExtractError::Decode`] for data that is not a `T`.
-    pub fn extract_event<T: EventData>(delivery: Option<&Self>) -> Result<Event<T>, ExtractError> {
-        Ok(Self::extract_any(delivery)?.try_into()?)
-    }
+/// The typed event, in the way of an extractor.
+///
+/// # Errors
+///
+/// [`ExtractError::OutsideReceiver`] for `None`, [`ExtractError::Decode`] for data that is not a `T`.
+pub fn extract_event<T: EventData>(delivery: Option<&Delivery>) -> Result<Event<T>, ExtractError> {
+    Ok(extract_any(delivery)?.try_into()?)
 }

@@ -1,13 +1,20 @@
 //! What is run for an event.
 //!
 //! 1. `routes`: which handler runs for which event type;
-//! 2. `extract`: what the extractors of all adapters do;
-//! 3. `portable`: handlers that know no web framework.
+//! 2. `extract`: what the extractors of all adapters do; `status`: what the status of a framework's response means;
+//! 3. `portable`: handlers that know no web framework;
+//! 4. `error`: why a handler failed; `dead_letter`: where events go that can never be handled.
 
+mod dead_letter;
+mod error;
 mod extract;
 mod portable;
 mod routes;
+mod status;
 
-pub use extract::ExtractError;
-pub use portable::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler};
+pub use dead_letter::{DeadLetter, DeadLetterSink};
+pub use error::HandlerError;
+pub use extract::{ExtractError, extract_any, extract_delivery, extract_event};
+pub use portable::{Handler, PortableHandler};
 pub use routes::{RouteError, Routes};
+pub use status::{MAX_REASON_BYTES, handler_result, service_result};

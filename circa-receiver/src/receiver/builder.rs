@@ -57,7 +57,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Builds a [`Receiver`].
 #[must_use]
-pub struct Builder {
+pub struct ReceiverBuilder {
     sender: Sender,
     /// `None` for an unsigned receiver.
     secrets: Option<Secrets>,
@@ -92,23 +92,23 @@ enum Tolerance {
 
 impl Receiver {
     /// Builds a receiver for Circa's deliveries.
-    pub fn circa(secrets: impl Into<Secrets>) -> Builder {
-        Builder::new(Sender::CIRCA, Some(secrets.into()))
+    pub fn circa(secrets: impl Into<Secrets>) -> ReceiverBuilder {
+        ReceiverBuilder::new(Sender::CIRCA, Some(secrets.into()))
     }
 
     /// Builds a receiver for Circularo's deliveries.
-    pub fn circularo(secrets: impl Into<Secrets>) -> Builder {
-        Builder::new(Sender::CIRCULARO, Some(secrets.into()))
+    pub fn circularo(secrets: impl Into<Secrets>) -> ReceiverBuilder {
+        ReceiverBuilder::new(Sender::CIRCULARO, Some(secrets.into()))
     }
 
     /// Builds a receiver that takes Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
     /// Dangerous: whoever knows the URL can send events.
-    pub fn dangerous_circularo_unsigned() -> Builder {
-        Builder::new(Sender::CIRCULARO, None)
+    pub fn dangerous_circularo_unsigned() -> ReceiverBuilder {
+        ReceiverBuilder::new(Sender::CIRCULARO, None)
     }
 }
 
-impl Builder {
+impl ReceiverBuilder {
     pub(crate) fn new(sender: Sender, secrets: Option<Secrets>) -> Self {
         Self {
             sender,
@@ -385,9 +385,9 @@ fn permits(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for ReceiverBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ReceiverBuilder")
             .field("sender", &self.sender)
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()

@@ -1,11 +1,13 @@
 //! What the settings choose between, and why a receiver is not built.
 
+use std::{fmt, str::FromStr};
+
 use crate::verify::SecretError;
 use crate::verify::ToleranceError;
 
 /// Which of Circa's events are wanted, by `livemode`.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Mode {
     /// All events, also those without `livemode`.
     #[default]
@@ -17,6 +19,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The mode's name: `"any"`, `"live"` or `"test"`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+
     pub(crate) fn wants(self, livemode: Option<bool>) -> bool {
         match self {
             Self::Any => true,
@@ -25,6 +36,26 @@ impl Mode {
         }
     }
 }
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    /// A mode by its [name](Mode::as_str).
+    fn from_str(name: &str) -> Result<Self, UnknownMode> {
+        [Self::Any, Self::Live, Self::Test].into_iter().find(|mode| mode.as_str() == name).ok_or(UnknownMode)
+    }
+}
+
+/// No mode has this name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no mode has this name: it is \"any\", \"live\" or \"test\"")]
+pub struct UnknownMode;
 
 /// What happens to an event when the dedup store fails or does not answer.
 #[non_exhaustive]
@@ -81,8 +112,8 @@ pub enum ConfigError {
     Endpoint,
 }
 
-impl std::fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

@@ -14,6 +14,8 @@ mod body;
 mod builder;
 mod config;
 mod drain;
+#[cfg(feature = "http")]
+mod http;
 mod keeper;
 mod notices;
 mod readers;
@@ -23,8 +25,8 @@ mod running;
 mod shared;
 mod task;
 
-pub use builder::Builder;
-pub use config::{ConfigError, Mode, StoreFailure};
+pub use builder::ReceiverBuilder;
+pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};
 pub use drain::{Drain, Drainable};
 pub use receive::{Receiver, Reception};
 pub use task::{Admitted, Answer};

@@ -46,7 +46,7 @@ use crate::verify::{Head, Secrets};
 #[derive(Clone)]
 pub struct Receiver(Arc<Shared>);
 
-/// What [`Receiver::receive`] made of a request.
+/// What [`Receiver::receive`] made of a request. Exhaustive on purpose: an adapter has to decide what it does with each.
 #[derive(Debug)]
 #[must_use]
 pub enum Reception<'r, H> {
@@ -62,7 +62,7 @@ impl Receiver {
         self.0.verifier.sender()
     }
 
-    /// The endpoint's name: [`Builder::endpoint`].
+    /// The endpoint's name: [`ReceiverBuilder::endpoint`].
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }

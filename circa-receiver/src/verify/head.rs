@@ -14,6 +14,16 @@ pub trait Head {
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 
+impl<H: Head + ?Sized> Head for &H {
+    fn method(&self) -> &str {
+        (**self).method()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        (**self).headers()
+    }
+}
+
 /// A header field that may stand in a request once.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Field<'h> {

@@ -173,6 +173,15 @@ impl Secret {
     }
 }
 
+impl TryFrom<&str> for Secret {
+    type Error = SecretError;
+
+    /// As [`Secret::new`].
+    fn try_from(secret: &str) -> Result<Self, SecretError> {
+        Self::new(secret)
+    }
+}
+
 fn refuse_malformed(secret: &[u8]) -> Result<(), SecretError> {
     // Bytes that are not UTF-8 are a binary key, in which any byte may stand but white space at the ends.
     let text = std::str::from_utf8(secret).ok();

@@ -7,7 +7,8 @@ use std::sync::{
 
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, HandlerError, Outcome, Receiver, Reception, Rejection, Routes, Secret, Sender, Verifier,
+    AnyEvent, HandlerError, Outcome, Receiver, Rejection, Routes, Secret, Sender, Verifier,
+    adapter::Reception,
     event::{DatapointPulled, DocumentSigned, WebhookTest},
     testing::{CircaSigner, CircularoSigner, FakeClock, unix_time},
 };

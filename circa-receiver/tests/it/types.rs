@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use circa_receiver::{
-    AnyEvent, Builder, ConfigError, DecodeError, Delivery, Event, ExtractError, HandlerError, MemoryStore, Outcome,
-    PortableHandler, Receiver, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender, SystemClock, Verified,
-    Verifier,
+    AnyEvent, ConfigError, DecodeError, Delivery, Event, HandlerError, MemoryStore, Outcome, PortableHandler, Receiver,
+    ReceiverBuilder, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender, SystemClock, Verified, Verifier,
+    adapter::ExtractError,
     dedup::{Key, StoreError},
     event::{DatapointPulled, DocumentSigned, WebhookTest},
 };
@@ -15,7 +15,7 @@ fn is_shared<T: Debug + Send + Sync + 'static>() {}
 #[test]
 fn public_types_are_send_sync_and_debug() {
     is_shared::<(AnyEvent, Event<DatapointPulled>, Event<DocumentSigned>, Event<WebhookTest>, Delivery)>();
-    is_shared::<(Builder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
+    is_shared::<(ReceiverBuilder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
     is_shared::<(Secret, Secrets, SecretId, Key)>();
     is_shared::<(Routes<PortableHandler<()>>, PortableHandler<()>, Outcome, Response, Rejection)>();
     is_shared::<(ConfigError, DecodeError, ExtractError, HandlerError, StoreError)>();

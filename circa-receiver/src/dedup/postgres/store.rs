@@ -27,7 +27,7 @@ use crate::error::StoreError;
 /// use circa_receiver::{Receiver, Secret, dedup::PostgresStore};
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = PostgresStore::connect("postgres://receiver@localhost/app")?.schema("webhooks");
+/// let store = PostgresStore::connect_lazy("postgres://receiver@localhost/app")?.schema("webhooks");
 /// store.migrate().await?;
 /// let receiver = Receiver::circa(Secret::from_env("CIRCA_WEBHOOK_SECRET")?).dedup(store);
 /// # Ok(())
@@ -46,7 +46,7 @@ use crate::error::StoreError;
 /// - Claims leave two connections of the pool free (a pool of one or two has one for claims), so that under overload
 ///   renewals, completions and releases do not wait behind claims.
 /// - It works through a pooler that keeps prepared statements: PgBouncer with `pool_mode = session`, or 1.21 or later with
-///   `max_prepared_statements`; and, for [`connect`](Self::connect), with
+///   `max_prepared_statements`; and, for [`connect_lazy`](Self::connect_lazy), with
 ///   `ignore_startup_parameters = extra_float_digits, options`. Another pooler in transaction mode is refused by
 ///   [`migrate`](Self::migrate) and by the first [`check`](DedupStore::check).
 ///
@@ -79,7 +79,7 @@ impl PostgresStore {
         Self::from(Source::given(pool))
     }
 
-    /// A store with a pool of its own (8 connections: see [`connections`](Self::connections)), opened when it is first used.
+    /// A store with a pool of its own (8 connections: see [`max_connections`](Self::max_connections)), opened when it is first used.
     ///
     /// The URL is as in `postgres://user:password@host:5432/database?sslmode=verify-full`. TLS needs the feature
     /// `postgres-tls`; without it `sslmode` is `disable` or `prefer`, which then does not encrypt.
@@ -88,7 +88,7 @@ impl PostgresStore {
     ///
     /// [`StoreError::Failed`] where the URL cannot be read; the message has no part of it. [`migrate`](Self::migrate) and
     /// [`check`](DedupStore::check) fail where the server cannot be reached.
-    pub fn connect(url: &str) -> Result<Self, StoreError> {
+    pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
         Source::url(url).map(Self::from)
     }
 
@@ -113,7 +113,7 @@ impl PostgresStore {
     /// How many connections the store's own pool has at most. Default 8: each call needs one for a round trip and a commit,
     /// and claims use at most all but two. No effect on a pool of yours.
     #[must_use]
-    pub fn connections(mut self, most: u32) -> Self {
+    pub fn max_connections(mut self, most: u32) -> Self {
         self.source.set_max_connections(most);
         self
     }

@@ -5,7 +5,7 @@ if not value then
 end
 local head = string.sub(value, 1, 17)
 if head == 'D' .. ARGV[1] then
-    -- By this very claim: a call whose answer was lost is repeated.
+    -- By this claim: the answer to the first call was lost, and the call is repeated.
     return 1
 end
 if head ~= 'P' .. ARGV[1] then

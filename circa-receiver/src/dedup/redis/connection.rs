@@ -1,7 +1,7 @@
-//! The connection to Redis: one that all calls share, made when it is needed and given up when it is in doubt.
+//! The connection to Redis: one that all calls share, made when it is needed, and replaced after an error.
 //!
-//! Not `redis`'s connection manager: it keeps a connection whose server no longer answers until the network gives it up, which may take a
-//! quarter of an hour, and it never tries again after a login that failed once.
+//! Not the connection manager of `redis`: it keeps a connection whose server no longer answers until the TCP timeout, up to
+//! a quarter of an hour, and it does not reconnect after a login that failed once.
 
 use std::{
     fmt,
@@ -22,23 +22,24 @@ use ::redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection, i
 
 use crate::error::StoreError;
 
-/// For the connection itself and the login.
+/// How long a connection and its login may take.
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A cluster also tells where its keys are, and its nodes are connected to.
+/// As above on a cluster, where the slots are read too, and the nodes are connected to.
 #[cfg(feature = "redis-cluster")]
 const CLUSTER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A cluster's connection makes those to its nodes anew by itself, and goes on with the nodes that answer: it is given up only when none has for so long.
+/// The connection to a cluster reconnects to single nodes by itself, and works with the nodes that answer: it is replaced
+/// only when no node has answered for so long.
 #[cfg(feature = "redis-cluster")]
 const CLUSTER_SILENCE: Duration = Duration::from_secs(2);
 
-/// Where the server is, and how long it may take.
+/// Where the server is, how long it may take, and the connection to it.
 pub(super) struct Link {
     target: Target,
     response_timeout: Duration,
     shared: Mutex<Option<Numbered>>,
-    /// Held while a connection is made, so that one is made for all who wait.
+    /// Locked while a connection is made, so that all who wait share it.
     connecting: tokio::sync::Mutex<()>,
     made: AtomicU64,
 }
@@ -49,7 +50,7 @@ enum Target {
     Cluster(Vec<ConnectionInfo>),
 }
 
-/// A connection with the number by which it is given up, so that nobody gives up its successor.
+/// A connection and its number, so that a late error of an old connection does not replace its successor.
 #[derive(Clone)]
 pub(super) struct Numbered {
     number: u64,
@@ -110,22 +111,23 @@ impl Link {
         Ok(numbered)
     }
 
-    /// Gives a connection up on which a call failed so that another one may fare better. Calls that wait on it still get their answers.
-    pub(super) fn doubt(&self, doubted: &Numbered, error: &RedisError) {
+    /// Replaces the connection after an error that another connection may not have. Calls that wait on it still get their
+    /// answers.
+    pub(super) fn replace_after(&self, error: &RedisError, failed: &Numbered) {
         let server_is_fine = match error.kind() {
             ErrorKind::Server(kind) => !matches!(
                 kind,
-                // A server that has become a replica, or is not the one that the name stands for now.
+                // The server has become a replica: the name may lead to another one by now.
                 ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
             ),
             ErrorKind::Extension => error.code() != Some("NOAUTH"),
             _ => false,
         };
-        if server_is_fine || doubted.is_spared() {
+        if server_is_fine || failed.works_in_part() {
             return;
         }
         let mut shared = self.shared();
-        if shared.as_ref().is_some_and(|numbered| numbered.number == doubted.number) {
+        if shared.as_ref().is_some_and(|numbered| numbered.number == failed.number) {
             *shared = None;
         }
     }
@@ -134,7 +136,7 @@ impl Link {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What went wrong, for logs: without the password, whatever the server repeats.
+    /// The error for logs, without the password, which a server may repeat in its message.
     pub(super) fn error(&self, error: &RedisError) -> StoreError {
         if error.is_timeout() {
             return StoreError::Timeout;
@@ -144,8 +146,8 @@ impl Link {
 
     /// As [`Link::error`], with the address, for someone who has just configured it.
     pub(super) fn refused(&self, error: &RedisError) -> StoreError {
-        let told = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
-        StoreError::Failed(format!("cannot connect to Redis at {self}: {}", self.without_password(told)).into())
+        let why = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+        StoreError::Failed(format!("cannot connect to Redis at {self}: {}", self.without_password(why)).into())
     }
 
     fn without_password(&self, text: String) -> String {
@@ -156,11 +158,12 @@ impl Link {
 
 impl Numbered {
     /// Notes that a call was answered.
-    pub(super) fn trust(&self) {
+    pub(super) fn note_answer(&self) {
         *self.answered() = Instant::now();
     }
 
-    fn is_spared(&self) -> bool {
+    /// Whether other nodes of a cluster still answer on it.
+    fn works_in_part(&self) -> bool {
         match self.connection {
             Connection::Single(_) => false,
             #[cfg(feature = "redis-cluster")]
@@ -212,10 +215,10 @@ impl Target {
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(nodes) => {
                 let client = ClusterClientBuilder::new(nodes.clone())
-                    .tcp_settings(impatient())
+                    .tcp_settings(with_short_timeout())
                     .connection_timeout(CONNECTION_TIMEOUT)
                     .response_timeout(response_timeout)
-                    // So few and so soon that they end within the bound of a call.
+                    // Few and short, so that they end within the bound of a call.
                     .retries(2)
                     .max_retry_wait(50)
                     .build()?;
@@ -258,16 +261,17 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// A node's connection that is silently lost is given up by the network after a second, where the system can do that, and not after a quarter of an hour.
+/// Settings with which a connection to a node that no longer answers fails after a second, where the system supports it, and
+/// not after a quarter of an hour.
 #[cfg(feature = "redis-cluster")]
-fn impatient() -> TcpSettings {
+fn with_short_timeout() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(Duration::from_secs(1));
     settings
 }
 
-/// The URL itself is not repeated: it may hold a password.
+/// The message does not repeat the URL, which may have a password.
 fn parse(url: &str) -> Result<ConnectionInfo, StoreError> {
     let advice = "expected redis://[user]:[password]@host:port/[database], or rediss:// with the feature redis-tls";
     url.into_connection_info()

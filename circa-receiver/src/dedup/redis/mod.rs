@@ -1,6 +1,10 @@
 //! The store in Redis: shared by all replicas of a receiver, on one server or a cluster.
 //!
-//! One string per event, at one key, which expires by itself. Every operation is one script on that key; the server's clock rules.
+//! One string per event, at one key, which expires by itself. Every operation is one script on that key, by the server's
+//! clock.
+//!
+//! 1. `connection`: the connection that all calls share;
+//! 2. `script`: runs a script by its hash. The scripts are the `.lua` files.
 
 mod connection;
 mod script;
@@ -27,7 +31,8 @@ use crate::error::StoreError;
 const KEY_PREFIX: &str = "circa-receiver:";
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// How long a key outlives the end of its claim, so that the next token is higher though the server's clock was set back meanwhile.
+/// How long a key outlives the end of its claim, so that the next token is higher even where the server's clock was set back
+/// meanwhile.
 const MARGIN_MILLIS: u64 = 600_000;
 
 #[doc = include_str!("store.md")]
@@ -49,17 +54,18 @@ struct Scripts {
 }
 
 impl RedisStore {
-    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://` with the feature `redis-tls`.
+    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://` with the feature
+    /// `redis-tls`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the URL is none, or the server cannot be reached within 400 ms, refuses the login or takes no writes: it says which, and
-    /// never repeats the password.
+    /// [`StoreError`] where the URL cannot be read, or the server cannot be reached within 400 ms, refuses the login or takes
+    /// no writes. The message says which, and never has the password.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::start(Link::single(url, RESPONSE_TIMEOUT)?).await
     }
 
-    /// A store on the cluster of which these URLs name some nodes: it tells of the others. All have the same user and password.
+    /// A store on a cluster, given the URLs of some of its nodes; the others are found. All have the same user and password.
     ///
     /// # Errors
     ///
@@ -70,15 +76,15 @@ impl RedisStore {
         Self::start(Link::cluster(&urls, RESPONSE_TIMEOUT)?).await
     }
 
-    /// What stands before every key: `circa-receiver:` by default. Stores with different prefixes know nothing of each other's events.
+    /// The prefix of every key: `circa-receiver:` by default. Stores with different prefixes have no events in common.
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = prefix.as_bytes().to_vec();
         self
     }
 
-    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect first may take 250 ms more, 500 ms on a
-    /// cluster. Keep the sum below the receiver's store timeout.
+    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect first may take 250 ms
+    /// more, 500 ms on a cluster. Keep the sum below the receiver's store timeout of 2 s.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.link = self.link.response_timeout(timeout);
@@ -101,12 +107,12 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Two prefixes keep apart what they precede: the bytes of a [`Key`] begin with NUL, which no sensible prefix holds.
+    /// The bytes of a [`Key`] begin with NUL, so that two prefixes without NUL never make the same key.
     fn key(&self, key: &[u8]) -> Vec<u8> {
         [&self.key_prefix, key].concat()
     }
 
-    /// Runs a call that may be repeated: once more where the connection turns out to be gone, as after a restart of the server.
+    /// Runs a call that may be repeated: once more where the connection was closed, as after a restart of the server.
     async fn run<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
         self.bounded(async {
             match self.attempt(call).await {
@@ -117,7 +123,7 @@ impl RedisStore {
         .await
     }
 
-    /// Runs a call whose second answer would not be that of the first: where the answer is lost, the caller is told.
+    /// Runs a call that may not be repeated, because its second answer would differ from the first.
     async fn run_once<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
         self.bounded(self.attempt(call)).await
     }
@@ -126,8 +132,8 @@ impl RedisStore {
         let mut numbered = self.link.connection().await?;
         let answer = call.run(&mut numbered.connection).await;
         match &answer {
-            Ok(_) => numbered.trust(),
-            Err(error) => self.link.doubt(&numbered, error),
+            Ok(_) => numbered.note_answer(),
+            Err(error) => self.link.replace_after(error, &numbered),
         }
         answer
     }
@@ -160,7 +166,7 @@ impl DedupStore for RedisStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let mut answer = self.claim_once(&request).await?;
         if answer.0 == 0 {
-            // The server's clock was set forward: its answer brought the right time.
+            // The server's clock was not known yet, or was set forward: its answer has the time.
             answer = self.claim_once(&request).await?;
         }
         match answer {
@@ -197,7 +203,8 @@ impl DedupStore for RedisStore {
         self.run_once(&call.arg(MARGIN_MILLIS)).await
     }
 
-    /// Writes a key that expires after 1 s: a replica, a full server and a user without rights are no store. On a cluster, to one node of it.
+    /// Writes a key that expires after 1 s, on a cluster to one of its nodes: fails on a replica, on a full server, and for a
+    /// user without the rights.
     async fn check(&self) -> Result<(), StoreError> {
         let now = self.run(&self.scripts.check.call(self.key(b"check"))).await?;
         self.clock.heard(Instant::now(), now);
@@ -214,7 +221,7 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// As the scripts keep it; one with more digits than any of theirs is like none.
+/// A token as the scripts keep it: 16 digits. A number of more digits equals no token of theirs.
 fn digits(token: Token) -> String {
     format!("{:016}", token.get())
 }

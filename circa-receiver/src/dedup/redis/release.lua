@@ -4,7 +4,7 @@ if not value then
     return 0
 end
 if value == 'R' .. ARGV[1] then
-    -- By this very claim: a call whose answer was lost is repeated.
+    -- By this claim: the answer to the first call was lost, and the call is repeated.
     return 1
 end
 if string.sub(value, 1, 17) ~= 'P' .. ARGV[1] then

@@ -2,7 +2,7 @@
 
 use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind, ToRedisArgs, aio::ConnectionLike};
 
-/// A script, known to the server by its hash once it has run there.
+/// A script and its hash, by which the server knows it once it has run there.
 pub(super) struct Stored {
     code: &'static str,
     hash: String,
@@ -32,8 +32,8 @@ impl Call<'_> {
         self
     }
 
-    /// By its hash; a server that was started since does not know it, and gets the code itself. Not by loading it first: on a cluster that asks
-    /// every node, also those that are down.
+    /// Runs the script by its hash; a server that does not know it, as after a restart, is sent the code. Not `SCRIPT LOAD`
+    /// first: on a cluster that would ask every node, and fail where one is down.
     pub(super) async fn run<T: FromRedisValue>(&self, connection: &mut impl ConnectionLike) -> RedisResult<T> {
         match self.command("EVALSHA", &self.script.hash).query_async(connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

@@ -18,7 +18,7 @@ use crate::support::receiving::{
 };
 use async_trait::async_trait;
 use circa_receiver::{
-    BoxError, DeadLetter, DeadLetterSink, HandlerError, PortableHandler, Reception, Response, Routes,
+    BoxError, DeadLetter, DeadLetterSink, HandlerError, PortableHandler, Response, Routes, adapter::Reception,
     testing::CircaSigner,
 };
 use tokio::{sync::oneshot, time::Instant};

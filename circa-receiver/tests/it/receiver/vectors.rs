@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use circa_receiver::{
-    AnyEvent, Delivery, HandlerError, Observer, PortableHandler, Receiver, Reception, Rejection, Response, Routes,
-    testing::FakeClock,
+    AnyEvent, Delivery, HandlerError, Observer, PortableHandler, Receiver, Rejection, Response, Routes,
+    adapter::Reception, testing::FakeClock,
 };
 use circa_receiver_test_support::Chunks;
 

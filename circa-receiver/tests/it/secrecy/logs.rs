@@ -7,8 +7,8 @@ use std::{
 };
 
 use circa_receiver::{
-    BoxError, Builder, DeadLetter, DeadLetterSink, DedupStore, Event, HandlerError, PortableHandler, Receiver, Routes,
-    Secret, StoreFailure, TracingObserver,
+    BoxError, DeadLetter, DeadLetterSink, DedupStore, Event, HandlerError, PortableHandler, Receiver, ReceiverBuilder,
+    Routes, Secret, StoreFailure, TracingObserver,
     dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     event::{DatapointPulled, DocumentSigned},
     testing::{CircaSigner, CircularoSigner, FakeClock},
@@ -99,7 +99,7 @@ async fn signed(event: Event<DocumentSigned>, (): ()) -> Result<(), HandlerError
     Ok(())
 }
 
-fn circa() -> Builder {
+fn circa() -> ReceiverBuilder {
     let builder = Receiver::circa(Secret::new(circa_secret()).unwrap()).clock(FakeClock::at(NOW));
     builder.observer(TracingObserver).dead_letters(Sink)
 }

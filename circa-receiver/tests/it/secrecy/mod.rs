@@ -8,8 +8,9 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, ConfigError, DecodeError, Delivery, Event, EventData, ExtractError, HandlerError, MemoryStore, Outcome,
-    Receiver, Reception, Rejection, Routes, Secret, Secrets, Sender, Verifier,
+    AnyEvent, ConfigError, DecodeError, Event, EventData, HandlerError, MemoryStore, Outcome, Receiver, Rejection,
+    Routes, Secret, Secrets, Sender, Verifier,
+    adapter::{ExtractError, Reception},
     dedup::{ClaimRequest, Fingerprint, Key, Nonce},
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentSigned,
@@ -292,7 +293,7 @@ async fn what_a_receiver_hands_out() {
     printed.debug("Routes", &routes);
     printed.debug("Admitted", &admitted);
     printed.debug("Delivery", admitted.delivery());
-    printed.debug("AnyEvent", &Delivery::extract_any(Some(admitted.delivery())).unwrap());
+    printed.debug("AnyEvent", &circa_receiver::adapter::extract_any(Some(admitted.delivery())).unwrap());
     let portable = portable.clone();
     let (task, answer) = admitted.run(move |delivery| portable.call(delivery.event().clone(), ()));
     printed.debug("Answer", &answer);

@@ -9,7 +9,9 @@ use tokio::{
 };
 
 use super::PATIENCE;
-use crate::support::{REFERENCES, Request, circa, event, event_of_size, pulled_line, read_answer, turn};
+use crate::support::{
+    CIRCA_SECRET, REFERENCES, Request, circa, event, event_of_size, forged, pulled_line, read_answer, turn,
+};
 
 /// Reads until the peer closes; panics where it resets.
 async fn closes(stream: &mut TcpStream, who: &str) -> Vec<u8> {
@@ -78,5 +80,32 @@ async fn an_offer_to_upgrade_leaves_the_length_alone() {
         let request = circa(event("evt_1")).header("Connection", "Upgrade").header("Upgrade", "websocket");
         assert_eq!(request.send(process.address).await.told(), (200, Some("handled")), "{}", reference.name);
         assert_eq!(process.stop().await.stdout, [pulled_line("evt_1")], "{}", reference.name);
+    }
+}
+
+/// After an answer that closes its connection, nothing that came behind the request is served.
+#[tokio::test]
+async fn what_is_pipelined_behind_a_refusal_is_not_served() {
+    for reference in &REFERENCES {
+        let process = reference.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("H2C", "")]).await;
+        let behind = circa(event("evt_1"));
+        for (name, refused) in [
+            ("with a length", Request::post("/webhooks/circa").body("x".repeat(100))),
+            ("in chunks", Request::post("/webhooks/circa").body("x".repeat(100)).chunked(10)),
+            ("read to its end", forged(&event("evt_2"))),
+        ] {
+            let mut stream = TcpStream::connect(process.address).await.unwrap();
+            let requests = [refused.head(), refused.framed_body(), behind.head(), behind.framed_body()].concat();
+            stream.write_all(&requests).await.unwrap();
+            let who = format!("{} {name}", reference.name);
+            // To the end, whether it is a close or a reset: what was pipelined is not read.
+            let mut read = Vec::new();
+            let ended = async { while matches!(stream.read_buf(&mut read).await, Ok(1..)) {} };
+            timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{who}: the connection stays open"));
+            let read = String::from_utf8(read).unwrap();
+            assert!(read.starts_with("HTTP/1.1 401 "), "{who}: {read}");
+            assert_eq!(read.matches("HTTP/1.1 ").count(), 1, "{who}: {read}");
+        }
+        assert_eq!(process.stop().await.stdout, [""; 0], "{}", reference.name);
     }
 }

@@ -2,6 +2,7 @@
 
 mod early_answers;
 mod logs;
+mod proxies;
 mod secrets;
 mod stopping;
 

@@ -15,7 +15,7 @@ const ENDS_WITHIN: Duration = Duration::from_millis(25_500);
 async fn whoever_holds_on_does_not_delay_the_stop() {
     let _turn = turn::unhurried().await;
     for reference in &REFERENCES {
-        let mut process = reference.start().await;
+        let mut process = reference.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("H2C", "")]).await;
         let mut held = Vec::new();
         for sent in ["", "POST /webhooks/circa HT", "POST /webhooks/circa HTTP/1.1\r\nHost: x\r\nX-"] {
             let mut stream = TcpStream::connect(process.address).await.unwrap();
@@ -85,7 +85,7 @@ async fn health_is_answered_alike() {
 async fn idle_connections_do_not_exhaust_it() {
     let _turn = turn::unhurried().await;
     for reference in &REFERENCES {
-        let process = reference.start().await;
+        let process = reference.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("H2C", "")]).await;
         let limit = format!("prlimit --pid {} --nofile=1024:1024", process.pid());
         assert!(Command::new("sh").args(["-c", &limit]).status().await.unwrap().success(), "{limit}");
         let mut idle = Vec::new();

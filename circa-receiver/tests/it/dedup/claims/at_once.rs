@@ -157,7 +157,7 @@ async fn who_waits_for_a_run_whose_task_is_gone_runs_itself() {
     let request = Request::circa("evt_1");
     let head = (request.method, &request.headers[..]);
     let body = Body::whole(request.body.clone());
-    let circa_receiver::Reception::Admitted(admitted, handler) =
+    let circa_receiver::adapter::Reception::Admitted(admitted, handler) =
         endpoint.receiver.receive(&head, body, &endpoint.routes).await
     else {
         panic!("not admitted")

@@ -3,12 +3,14 @@
 mod at_once;
 mod elsewhere;
 mod lease;
+mod nonces;
 mod repeats;
+mod settling;
 mod store_failure;
 
 use std::{sync::Arc, time::Duration};
 
-use circa_receiver::{Builder, DedupStore, testing::CircaSigner};
+use circa_receiver::{DedupStore, ReceiverBuilder, testing::CircaSigner};
 use tokio::time::Instant;
 
 use crate::support::receiving::{Endpoint, Gate, NOW, Request, SECRET, ScriptedStore, circa, seconds};
@@ -21,7 +23,7 @@ fn two_processes(store: &ScriptedStore, first: &Gate, second: &Gate) -> [Endpoin
     [first, second].map(|gate| Endpoint::new(circa().dedup(Arc::clone(&store)), gate.routes()))
 }
 
-fn with_store(builder: Builder, gate: &Gate) -> (Endpoint, ScriptedStore) {
+fn with_store(builder: ReceiverBuilder, gate: &Gate) -> (Endpoint, ScriptedStore) {
     let store = ScriptedStore::memory();
     (Endpoint::new(builder.dedup(store.clone()), gate.routes()), store)
 }

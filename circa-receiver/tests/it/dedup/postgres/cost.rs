@@ -1,11 +1,14 @@
 //! What a claim costs: commits, time and space.
 
 use circa_receiver_test_support::postgres::PostgresServer;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use circa_receiver::{
     DedupStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token, sqlx},
+    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, PostgresStore, Token, sqlx},
 };
 
 use super::{DONE, LEASE, RETENTION, handle, key, options, patient, pool, request, win};
@@ -138,4 +141,34 @@ async fn measures_bytes_per_entry() {
         size("pg_total_relation_size"),
         size("pg_indexes_size")
     );
+}
+
+/// As many deliveries at once as a receiver has in flight by default, on the default pool of 8: claim, then complete.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "a measurement: cargo test --release --features postgres --test it postgres::cost::measures -- --ignored --nocapture"]
+async fn measures_handled_events_a_second() {
+    let server = PostgresServer::start();
+    for in_flight in [4, 16, 64] {
+        let store = Arc::new(PostgresStore::connect_lazy(&server.url()).unwrap().timeout(Duration::from_secs(20)));
+        store.migrate().await.unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        let tasks: Vec<_> = (0..in_flight)
+            .map(|task| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let mut handled = 0_u32;
+                    while Instant::now() < until {
+                        handle(&store, &key(format!("{in_flight} {task} {handled}"))).await;
+                        handled += 1;
+                    }
+                    handled
+                })
+            })
+            .collect();
+        let mut handled = 0;
+        for task in tasks {
+            handled += task.await.unwrap();
+        }
+        println!("{in_flight} in flight: {} events a second", handled / 5);
+    }
 }

@@ -39,7 +39,7 @@ fn server() -> &'static PostgresServer {
 /// A store that waits longer than by default, for a machine that has other things to do, and has a connection for each thread that asks, and for each
 /// connection that is on its way back to the pool.
 fn patient(server: &PostgresServer) -> PostgresStore {
-    PostgresStore::connect(&server.url()).unwrap().connections(16).timeout(PATIENCE)
+    PostgresStore::connect_lazy(&server.url()).unwrap().max_connections(16).timeout(PATIENCE)
 }
 
 async fn store(schema: &str) -> PostgresStore {
@@ -56,7 +56,7 @@ async fn subject() -> Subject {
 /// With a server of its own, which can be taken away.
 async fn alone() -> Subject {
     let server = PostgresServer::start();
-    let store = PostgresStore::connect(&server.url()).unwrap();
+    let store = PostgresStore::connect_lazy(&server.url()).unwrap();
     store.migrate().await.unwrap();
     let server = Arc::new(Mutex::new(server));
     let restarted = Arc::clone(&server);
@@ -211,7 +211,7 @@ async fn errors_say_what_is_wrong_and_never_the_password() {
         (&format!("postgres://postgres:hunter2@127.0.0.1:{port}/hunters"), "hunters"),
         (&format!("postgres://postgres:hunter2@127.0.0.1:{port}/postgres?sslmode=require"), "TLS"),
     ] {
-        let store = PostgresStore::connect(url);
+        let store = PostgresStore::connect_lazy(url);
         let error: StoreError = match &store {
             Ok(store) => {
                 assert!(!format!("{store:?}").contains("hunter2"), "{store:?}");

@@ -6,7 +6,7 @@ use circa_receiver_test_support::pgbouncer::PgBouncer;
 use super::{PATIENCE, all_operations_work, server, store};
 
 fn through(pooler: &PgBouncer) -> PostgresStore {
-    PostgresStore::connect(&pooler.url()).unwrap().timeout(PATIENCE).schema("pooled")
+    PostgresStore::connect_lazy(&pooler.url()).unwrap().timeout(PATIENCE).schema("pooled")
 }
 
 /// PgBouncer before 1.21, or with `max_prepared_statements = 0`: with one connection at a time every call succeeds.

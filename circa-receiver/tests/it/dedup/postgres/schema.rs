@@ -118,7 +118,8 @@ async fn a_role_needs_no_more_than_grants_sql_says_and_no_less() {
     let owner = store("least").await;
     server().sql("CREATE ROLE \"least role\" LOGIN");
     server().sql(&owner.grants_sql("least role"));
-    let role = || PostgresStore::connect(&server().url_as("least%20role")).unwrap().timeout(PATIENCE).schema("least");
+    let role =
+        || PostgresStore::connect_lazy(&server().url_as("least%20role")).unwrap().timeout(PATIENCE).schema("least");
     all_operations_work(&role(), "least").await;
     role().migrate().await.unwrap();
     let refused = role().schema("not yet there").migrate().await.unwrap_err().to_string();

@@ -5,7 +5,7 @@ mod secrets;
 use std::time::Duration;
 
 use circa_receiver::{
-    Builder, ConfigError, ConfigWarning, Mode, Receiver, Secret, Secrets, Sender, ToleranceError,
+    ConfigError, ConfigWarning, Mode, Receiver, ReceiverBuilder, Secret, Secrets, Sender, ToleranceError,
     testing::{CircaSigner, FakeClock},
 };
 
@@ -21,7 +21,7 @@ const MILLI: Duration = Duration::from_millis(1);
 fn nonsense_is_refused_at_build() {
     let tolerance = || ConfigError::Tolerance(ToleranceError);
     let age = || ConfigError::SignedTime;
-    let cases: [(&str, Builder, Result<(), ConfigError>); 47] = [
+    let cases: [(&str, ReceiverBuilder, Result<(), ConfigError>); 47] = [
         ("the defaults, Circa", circa(), Ok(())),
         ("the defaults, Circularo", circularo(), Ok(())),
         ("the defaults, unsigned", Receiver::dangerous_circularo_unsigned(), Ok(())),
@@ -100,7 +100,7 @@ fn nonsense_is_refused_at_build() {
     }
 }
 
-fn unsigned() -> Builder {
+fn unsigned() -> ReceiverBuilder {
     Receiver::dangerous_circularo_unsigned()
 }
 
@@ -151,7 +151,7 @@ fn each_error_says_what_to_do() {
 #[test]
 fn a_retention_below_the_retry_span_is_warned_of() {
     let warning = [ConfigWarning::RetentionBelowRetrySpan];
-    let cases: [(&str, Builder, &[ConfigWarning]); 6] = [
+    let cases: [(&str, ReceiverBuilder, &[ConfigWarning]); 6] = [
         ("the default", circa(), &[]),
         ("112,350 s", circa().retention(seconds(112_350)), &[]),
         ("a bit less", circa().retention(seconds(112_350) - MILLI), &warning),

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use circa_receiver::{BoxError, Builder, DeadLetter, DeadLetterSink, Event, Routes, event::DatapointPulled};
+use circa_receiver::{BoxError, DeadLetter, DeadLetterSink, Event, ReceiverBuilder, Routes, event::DatapointPulled};
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{End, again, ending};
@@ -137,7 +137,7 @@ impl DeadLetterSink for Stuck {
     }
 }
 
-fn with_stuck_sink(builder: Builder) -> (Endpoint, Arc<Semaphore>, Arc<AtomicUsize>) {
+fn with_stuck_sink(builder: ReceiverBuilder) -> (Endpoint, Arc<Semaphore>, Arc<AtomicUsize>) {
     let passes = Arc::new(Semaphore::new(0));
     let (routes, runs) = ending(&[End::Permanent; 2]);
     (Endpoint::new(builder.dead_letters(Stuck(Arc::clone(&passes))), routes), passes, runs)

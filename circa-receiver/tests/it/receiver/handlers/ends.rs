@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use circa_receiver::{HandlerError, Outcome, Reception};
+use circa_receiver::{
+    HandlerError, Outcome,
+    adapter::{Reception, handler_result, service_result},
+};
 
 use super::{Answer, End, ending};
 use crate::support::receiving::{
@@ -66,14 +69,15 @@ async fn a_hundred_panics_at_once_leave_the_receiver_alive() {
     }
 }
 
-/// What a status of an HTTP-flavoured handler means: 2xx done, 4xx permanent, everything else retryable.
+/// What a status of an HTTP-flavoured handler means: 2xx done, 4xx permanent except for those that say "later", everything else retryable.
 #[test]
 fn the_status_of_a_handler_decides() {
-    let permanent = |status| HandlerError::from_handler_status(status).err().map(|error| error.is_permanent());
-    let of_service = |status| HandlerError::from_service_status(status).err().map(|error| error.is_permanent());
+    let permanent = |status| handler_result(status, None).err().map(|error| error.is_permanent());
+    let of_service = |status| service_result(status).err().map(|error| error.is_permanent());
     for status in 100..600 {
         let expected = match status {
             200..=299 => None,
+            408 | 423 | 425 | 429 => Some(false),
             400..=499 => Some(true),
             _ => Some(false),
         };

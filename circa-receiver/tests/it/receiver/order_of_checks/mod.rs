@@ -7,7 +7,7 @@ mod time;
 
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, Builder, HandlerError, Receiver, Response, Routes, Secret, Sender,
+    AnyEvent, HandlerError, Receiver, ReceiverBuilder, Response, Routes, Secret, Sender,
     testing::{CircaSigner, CircularoSigner, FakeClock},
 };
 
@@ -66,7 +66,7 @@ const TABLE: [(Flaw, Option<&str>, u16, &str); 18] = [
 ];
 
 /// An endpoint that lets one request in at a time and dislikes what the flaws say.
-fn endpoint(builder: Builder, flaws: &[Flaw]) -> Endpoint {
+fn endpoint(builder: ReceiverBuilder, flaws: &[Flaw]) -> Endpoint {
     let store = ScriptedStore::memory();
     if flaws.contains(&Store) {
         store.script("claim", Fault::Fail, usize::MAX);
@@ -170,7 +170,7 @@ async fn deliver(endpoint: &Endpoint, flaws: &[Flaw], request: Request, body: Bo
 /// Contract, section 1: each failure with its reason and status, alone, with any one later failure, and with all later failures at once.
 async fn each_check_comes_before_all_later_ones(
     applicable: impl Fn(Flaw) -> bool,
-    builder: fn() -> Builder,
+    builder: fn() -> ReceiverBuilder,
     request: fn(&[Flaw]) -> (Request, Body),
 ) {
     let table: Vec<_> = TABLE.into_iter().filter(|(flaw, ..)| applicable(*flaw)).collect();

@@ -9,7 +9,7 @@ mod scripted_store;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use circa_receiver::{
-    AnyEvent, Builder, HandlerError, PortableHandler, Receiver, Reception, Response, Routes, Secret,
+    AnyEvent, HandlerError, PortableHandler, Receiver, ReceiverBuilder, Response, Routes, Secret, adapter::Reception,
     testing::TokioClock,
 };
 use tokio::task::JoinHandle;
@@ -39,7 +39,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(builder: Builder, routes: Routes<PortableHandler<()>>) -> Self {
+    pub(crate) fn new(builder: ReceiverBuilder, routes: Routes<PortableHandler<()>>) -> Self {
         let notes = Notes::default();
         let receiver = builder.observer(notes.clone()).build().unwrap();
         Self { receiver, routes: Arc::new(routes), notes }
@@ -70,12 +70,12 @@ impl Endpoint {
 }
 
 /// A builder for Circa on a clock that goes with tokio's.
-pub(crate) fn circa() -> Builder {
+pub(crate) fn circa() -> ReceiverBuilder {
     Receiver::circa(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_at(NOW))
 }
 
 /// A builder for Circularo on a clock that goes with tokio's.
-pub(crate) fn circularo() -> Builder {
+pub(crate) fn circularo() -> ReceiverBuilder {
     Receiver::circularo(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_at(NOW))
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct ScriptedStore {
 struct Script {
     faults: HashMap<&'static str, (Fault, usize)>,
     calls: Vec<&'static str>,
+    nonces: Vec<Nonce>,
 }
 
 impl ScriptedStore {
@@ -54,13 +55,18 @@ impl ScriptedStore {
         Self::new(MemoryStore::default().clock(TokioClock::starting_at(NOW)))
     }
 
-    /// The next so many calls of an operation (`"claim"`, `"renew"`, `"complete"`, `"release"`, `"forget"`) go wrong.
+    /// The next so many calls of an operation (`"claim"`, `"renew"`, `"complete"`, `"release"`, `"withdraw"`, `"forget"`) go wrong.
     pub(crate) fn script(&self, operation: &'static str, fault: Fault, times: usize) {
         self.script.lock().unwrap().faults.insert(operation, (fault, times));
     }
 
     pub(crate) fn calls(&self, operation: &str) -> usize {
         self.script.lock().unwrap().calls.iter().filter(|call| **call == operation).count()
+    }
+
+    /// The nonces of all claims, in the order in which they came.
+    pub(crate) fn nonces(&self) -> Vec<Nonce> {
+        self.script.lock().unwrap().nonces.clone()
     }
 
     async fn call<T>(
@@ -102,6 +108,7 @@ impl ScriptedStore {
 #[async_trait]
 impl DedupStore for ScriptedStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        self.script.lock().unwrap().nonces.push(request.nonce());
         self.call("claim", self.inner.claim(request)).await
     }
 

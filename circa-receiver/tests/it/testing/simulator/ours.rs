@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use circa_receiver::{
-    AnyEvent, HandlerError, Head, PortableHandler, Receiver, Reception, Routes, Secret, Secrets,
+    AnyEvent, HandlerError, PortableHandler, Receiver, Routes, Secret, Secrets,
+    adapter::{Head, Reception},
     testing::{Answer, CircaSimulator, CircularoSimulator, Faults, HandlerRuns, SimulatedBody, Target, TokioClock},
 };
 use http::Request;

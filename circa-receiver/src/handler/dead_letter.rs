@@ -1,0 +1,42 @@
+//! Where events go that can never be handled.
+
+use async_trait::async_trait;
+
+use super::error::HandlerError;
+use crate::error::BoxError;
+use crate::event::{AnyEvent, Delivery};
+
+/// An event that can never be handled, on its way to the [`DeadLetterSink`].
+#[derive(Debug)]
+pub struct DeadLetter<'a> {
+    pub(crate) delivery: &'a Delivery,
+    pub(crate) error: &'a HandlerError,
+}
+
+impl DeadLetter<'_> {
+    /// The event, with its exact body.
+    pub fn event(&self) -> &AnyEvent {
+        self.delivery.event()
+    }
+
+    /// The name of the endpoint at which it arrived.
+    pub fn endpoint(&self) -> &str {
+        self.delivery.endpoint()
+    }
+
+    /// Why it can never be handled.
+    pub fn error(&self) -> &HandlerError {
+        self.error
+    }
+}
+
+/// Keeps events that can never be handled: a table, a queue, a file.
+#[async_trait]
+pub trait DeadLetterSink: Send + Sync + 'static {
+    /// Keeps one event durably. Only then is it answered 200.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be kept; the event is then answered 500, so that the sender's retries keep it alive.
+    async fn bury(&self, letter: DeadLetter<'_>) -> Result<(), BoxError>;
+}

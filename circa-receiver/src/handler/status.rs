@@ -1,0 +1,62 @@
+//! What the status of a framework's response means for its event (contract, section 8).
+
+use super::error::HandlerError;
+
+/// How much of a response's text is kept as the reason of a failure, in bytes.
+pub const MAX_REASON_BYTES: usize = 1_024;
+
+/// What the answer of an HTTP-flavoured handler means: 2xx is success; 4xx is permanent, except 408, 423, 425 and 429, which
+/// say "later"; everything else is retryable. `reason` is the text of the response, where it is known: at most 1 KiB of it
+/// is kept for observers and dead letters.
+///
+/// # Errors
+///
+/// A [`HandlerError`] that names the status and the reason, unless the status is 2xx.
+pub fn handler_result(status: u16, reason: Option<&str>) -> Result<(), HandlerError> {
+    let error = || said("handler", status, reason);
+    match status {
+        200..=299 => Ok(()),
+        408 | 423 | 425 | 429 => Err(HandlerError::retryable(error())),
+        400..=499 => Err(HandlerError::permanent(error())),
+        _ => Err(HandlerError::retryable(error())),
+    }
+}
+
+/// What the status of a service behind the receiver as middleware means: 2xx completes the claim, anything else releases it.
+///
+/// # Errors
+///
+/// A retryable [`HandlerError`] that names the status, unless it is 2xx.
+pub fn service_result(status: u16) -> Result<(), HandlerError> {
+    match status {
+        200..=299 => Ok(()),
+        _ => Err(HandlerError::retryable(said("service", status, None))),
+    }
+}
+
+fn said(who: &str, status: u16, reason: Option<&str>) -> String {
+    match reason.map(str::trim).filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("the {who} answered {status}: {}", cut(reason)),
+        None => format!("the {who} answered {status}"),
+    }
+}
+
+/// At most [`MAX_REASON_BYTES`], at a character's end.
+fn cut(text: &str) -> &str {
+    let end = (0..=MAX_REASON_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_kept_up_to_their_limit() {
+        let said = |reason: &str| handler_result(422, Some(reason)).map_err(|error| error.to_string());
+        assert_eq!(said("no such team\n"), Err("the handler answered 422: no such team".to_owned()));
+        assert_eq!(said(""), Err("the handler answered 422".to_owned()));
+        let long = said(&"é".repeat(1_000)).expect_err("not 2xx");
+        assert_eq!(long.chars().filter(|character| *character == 'é').count(), 512);
+    }
+}
