@@ -38,7 +38,7 @@ impl Least {
     /// What the handler is to be given, or the status of the answer.
     pub fn take(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<DatapointPulled, u16> {
         let headers = signature.map(|signature| ("circa-signature", signature));
-        self.verifier.verify(headers, body, SystemTime::now()).map_err(|_| 401_u16)?;
+        let _ = self.verifier.verify(headers, body, SystemTime::now()).map_err(|_| 401_u16)?;
         let body = std::str::from_utf8(body).map_err(|_| 400_u16)?;
         let event: Pulled<'_> = serde_json::from_str(body).map_err(|_| 400_u16)?;
         let id = self.hasher.hash_one(event.id);
