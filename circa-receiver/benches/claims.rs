@@ -1,7 +1,9 @@
-//! Claims in every store, by 1, 16 and 64 callers, beside what no store can do without: the round trip to its server, and one durable commit.
+//! Claims in every store by 1, 16 and 64 callers, beside the round trip to the store's server and a
+//! durable commit, which no store can do without.
 //!
-//! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts servers of its own (`redis-server` and PostgreSQL must be
-//! installed), all on the disk of the folder for temporary files, and fails where a goal is missed. See `docs/stores.md`.
+//! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts servers
+//! of its own (install `redis-server` and PostgreSQL) in the folder for temporary files, and fails
+//! where a goal is missed. See `docs/stores.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -15,10 +17,10 @@ use std::{
 };
 
 use circa_receiver::{
-    DedupStore, PostgresStore, RedisStore, SqliteStore,
+    DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
 };
-use circa_receiver_bench_support::{Figures, Goal, MemoryStore, Table, median};
+use circa_receiver_bench_support::{Figures, Goal, Table, median};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use sqlx::postgres::PgPoolOptions;
 use tokio::{
@@ -208,10 +210,8 @@ fn rate(runtime: &Runtime, call: &Call, callers: u64, calls: u64) -> f64 {
     (callers * calls) as f64 / start.elapsed().as_secs_f64()
 }
 
-/// The median of a ratio of calls' times. One task makes the calls in turn.
-///
-/// On few cores the first wake-ups decide for a while which thread runs where, and a round trip takes three times as long on one side of that as on
-/// the other. Slice by slice that alone would decide.
+/// The median of a ratio of the times of calls, which one task makes in turn. A round trip takes up
+/// to three times as long after the scheduler has moved a thread to another core.
 fn in_turn<const N: usize>(runtime: &Runtime, turns: u64, calls: [&Call; N], ratio: fn([f64; N]) -> f64) -> f64 {
     let calls = calls.map(Arc::clone);
     let ratios = async move {

@@ -1,18 +1,18 @@
-//! One part of a delivery, so many times: `instructions <part> <times>`. `tests/instructions.rs` runs it under callgrind.
+//! One part of a delivery, so many times: `instructions <part> <times>`.
 //!
-//! It measures nothing itself. Inputs are made before the first time, so that two runs of different length differ by the part alone.
+//! `tests/instructions.rs` runs it under callgrind. It makes its inputs before the first time, so
+//! that two runs of different length differ by the part alone.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use circa_receiver::{
-    AnyEvent, DedupStore, Event, HandlerError, Receiver, Routes, Verified, Verifier,
+    AnyEvent, DedupStore, Event, HandlerError, MemoryStore, Receiver, Routes, Verified, Verifier,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce},
     event::DatapointPulled,
-    testing::unix_time,
 };
-use circa_receiver_bench_support::{Delivery, MemoryStore, secret};
+use circa_receiver_bench_support::{Delivery, secret};
 
 /// Its name, and what runs it so many times.
 type Part = (&'static str, fn(usize));
@@ -57,8 +57,7 @@ fn header(times: usize) {
     let (verifier, mut delivery) = (Verifier::circa(secret()), delivery(1));
     delivery.signature += ",malformed";
     for _ in 0..times {
-        let verified =
-            verifier.verify(black_box(delivery.headers()), &delivery.body[..], unix_time(delivery.signed_at));
+        let verified = verifier.verify(black_box(delivery.headers()), &delivery.body[..], delivery.signed_at);
         assert!(black_box(verified).is_err());
     }
 }
@@ -82,7 +81,7 @@ fn each(times: usize, run: impl Fn(Verified<'_, Bytes>)) {
     let (verifier, delivery) = (Verifier::circa(secret()), delivery(1));
     for _ in 0..times {
         let (headers, body) = (black_box(&delivery).headers(), delivery.body.clone());
-        run(verifier.verify(headers, body, unix_time(delivery.signed_at)).unwrap());
+        run(verifier.verify(headers, body, delivery.signed_at).unwrap());
     }
 }
 
@@ -117,7 +116,7 @@ fn pipeline(times: usize) {
         black_box(event.data());
         Ok(())
     };
-    let receiver = Receiver::circa(secret()).dedup(MemoryStore::default()).build().unwrap();
+    let receiver = Receiver::circa(secret()).build().unwrap();
     let routes = Routes::new().on(handler);
     let deliveries: Vec<Delivery> = (0..MOST as u64).map(delivery).collect();
     runtime().block_on(async {

@@ -1,6 +1,6 @@
-//! The whole default receiver in memory, with many remembered ids and under floods: `cargo bench -p circa-receiver --bench pipeline`.
+//! The whole default receiver in memory, with many remembered ids and under floods.
 //!
-//! Fails where a goal of `docs/performance.md` is missed.
+//! `cargo bench -p circa-receiver --bench pipeline`. It fails where a goal is missed.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circa_receiver::{Event, HandlerError, PortableHandler, Receiver, Routes, event::DatapointPulled};
-use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, MemoryStore, Table, calls, now, secret};
+use circa_receiver::{Event, HandlerError, MemoryStore, PortableHandler, Receiver, Routes, event::DatapointPulled};
+use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, Table, calls, now, secret};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     table.print()
 }
 
-/// Both stores are full: each fresh id takes the place of the oldest, so that their number stays the same.
+/// Both stores are full: each fresh id takes the place of the oldest, so their number stays.
 fn remembered(figures: &mut Figures, table: &mut Table) {
     let (few, many) = (Pipeline::full(1_000), Pipeline::full(1_000_000));
     let ratio = figures.ratio("remembered", |events| few.accept(events), |events| many.accept(events));

@@ -1,6 +1,7 @@
-//! Verification of one delivery beside a bare pre-keyed HMAC over the same bytes: `cargo bench -p circa-receiver --bench verify`.
+//! Verification of one delivery beside a bare pre-keyed HMAC over the same bytes.
 //!
-//! Fails where a goal of `docs/performance.md` is missed. Beside other libraries: `comparison/`.
+//! `cargo bench -p circa-receiver --bench verify`; beside other libraries: `comparison/`. It fails
+//! where a goal of `docs/performance.md` is missed.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::process::ExitCode;

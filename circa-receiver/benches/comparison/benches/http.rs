@@ -1,13 +1,15 @@
-//! Requests per second over HTTP on loopback, on both frameworks: `cargo bench --bench http`, in `circa-receiver/benches/comparison`.
+//! Requests per second over HTTP on loopback, on both frameworks: `cargo bench --bench http`.
 //!
-//! The server runs on core 0, `wrk` with 32 connections on core 1. In each of five rounds each candidate gets a fresh server and deliveries signed within
-//! that round, none twice; every answer must be 200 and every event handled. It needs `wrk` and `taskset`, takes about seven minutes, and fails where a
-//! goal of `docs/performance.md` is missed.
+//! The server runs on core 0, `wrk` with 32 connections on core 1. In each of five rounds each
+//! candidate gets a fresh server and deliveries signed in that round, none twice; every answer must
+//! be 200 and every event handled. It needs `wrk` and `taskset`, takes about seven minutes, and fails
+//! where a goal of `docs/performance.md` is missed.
 
 use std::{
-    fs,
+    fs::{self, File, OpenOptions},
     io::{BufWriter, Read, Write},
     net::{TcpListener, TcpStream},
+    os::fd::AsRawFd,
     process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -71,11 +73,12 @@ fn measure(framework: &str, candidate: &str, load: &Load) -> Figures {
     if candidate == BARE {
         wrk.env("STATIC", "1");
     }
+    let requests = format!("/proc/{}/fd/{}", std::process::id(), load.file.as_raw_fd());
     let wrk = wrk
         .args(["-c", "1", "wrk", "-t1", "-c32", &format!("-d{SECONDS}s"), "-s"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load.lua"))
         .arg(format!("http://127.0.0.1:{}", server.port))
-        .envs([("REQUESTS", load.path.clone()), ("LENGTH", load.length.to_string())])
+        .envs([("REQUESTS", requests), ("LENGTH", load.length.to_string())])
         .output()
         .expect("`wrk` and `taskset` are installed");
     let ticks = server.ticks() - before;
@@ -92,9 +95,9 @@ fn measure(framework: &str, candidate: &str, load: &Load) -> Figures {
     Figures { per_second: requests / microseconds * 1e6, cpu: ticks / TICKS * 1e6 / handled }
 }
 
-/// Deliveries as whole requests of one length, one behind the other in a file, which is in memory.
+/// Deliveries as whole requests of one length, one behind the other in a file without a name.
 struct Load {
-    path: String,
+    file: File,
     length: usize,
 }
 
@@ -102,21 +105,17 @@ impl Load {
     /// Signs all deliveries now.
     fn sign(bytes: usize, requests: u64) -> Self {
         let path = format!("/dev/shm/circa-receiver-load-{}", std::process::id());
-        let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(&path).expect("a file for the load"));
+        let mut options = OpenOptions::new();
+        let file = options.create_new(true).read(true).write(true).open(&path).expect("a file for the load");
+        fs::remove_file(path).expect("it was just made");
+        let mut file = BufWriter::with_capacity(1 << 20, file);
         let mut length = 0;
         for number in 0..requests {
             let request = request(&Delivery::pulled(number, bytes));
             length = request.len();
             file.write_all(&request).expect("room for the load");
         }
-        file.flush().expect("room for the load");
-        Self { path, length }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        Self { file: file.into_inner().expect("room for the load"), length }
     }
 }
 
@@ -127,12 +126,6 @@ fn request(delivery: &Delivery) -> Vec<u8> {
     }
     request.extend([b"\r\n", &delivery.body[..]].concat());
     request
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 /// A server process, ended when dropped.

@@ -1,5 +1,6 @@
--- Sends requests from a file of ready-made ones, all of one length in bytes, each once. With STATIC it sends the first again and again, which takes
--- less of the load's CPU: for a route that does not look at them.
+-- Sends requests from a file of ready-made ones, all of one length in bytes, each once. With STATIC
+-- it sends the first again and again, which takes less of the load's CPU: for a route that does not
+-- look at them.
 local file = assert(io.open(os.getenv("REQUESTS"), "rb"))
 local length = tonumber(os.getenv("LENGTH"))
 file:setvbuf("full", 1048576)
@@ -7,7 +8,10 @@ file:setvbuf("full", 1048576)
 if os.getenv("STATIC") then
   local head, body = file:read(length):match("^(.-)\r\n\r\n(.*)$")
   wrk.method, wrk.path, wrk.body = "POST", head:match("^POST (%S+)"), body
-  for name, value in head:gmatch("\n([^:]+): ([^\r]*)") do wrk.headers[name] = value end
+  for name, value in head:gmatch("\n([^:]+): ([^\r]*)") do
+    -- wrk adds these two itself.
+    if name ~= "host" and name ~= "content-length" then wrk.headers[name] = value end
+  end
 else
   function request()
     local made = file:read(length)

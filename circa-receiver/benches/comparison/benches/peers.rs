@@ -1,7 +1,7 @@
-//! Verification beside other libraries: `cargo bench --bench peers`, in `circa-receiver/benches/comparison`.
+//! Verification beside other libraries: `cargo bench --bench peers`.
 //!
-//! Libraries with the same wire format get Circa's own header; the others a delivery of their own form over the same body. Fails where one that checks a signed
-//! time is faster.
+//! Libraries with the same wire format get Circa's own header; the others a delivery of their own
+//! form over the same body. It fails where one that checks a signed time is faster.
 
 use std::{hint::black_box, process::ExitCode, time::Duration};
 

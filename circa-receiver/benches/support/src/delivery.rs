@@ -1,6 +1,10 @@
 //! Deliveries of an exact size, signed now.
 
-use std::{fmt::Write as _, hint::black_box, time::SystemTime};
+use std::{
+    fmt::Write as _,
+    hint::black_box,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use circa_receiver::{Secret, Verifier, testing::CircaSigner};
@@ -20,7 +24,7 @@ pub fn secret() -> Secret {
 
 /// Now, in unix seconds.
 pub fn now() -> i64 {
-    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
+    UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
 }
 
 /// A body with its headers.
@@ -32,14 +36,14 @@ pub struct Delivery {
     pub body: Bytes,
     /// The value of `Circa-Signature`.
     pub signature: String,
-    /// In unix seconds.
-    pub signed_at: i64,
+    /// When it was made.
+    pub signed_at: SystemTime,
     /// The value of `Content-Length`.
     pub length: String,
 }
 
 impl Delivery {
-    /// A `datapoint.pulled` of at least 280 bytes with an id of its own and as many property ids as it takes.
+    /// A `datapoint.pulled` of 280 bytes or more, with as many property ids as that takes.
     pub fn pulled(number: u64, bytes: usize) -> Self {
         let id = format!("evt_{number:032}");
         let mut body = format!(
@@ -66,8 +70,8 @@ impl Delivery {
     fn new(id: String, body: Bytes) -> Self {
         // A server hands over a body that is shared already.
         drop(body.clone());
-        let (signed_at, length) = (now(), body.len().to_string());
-        Self { id, signature: CircaSigner::new(SECRET).sign(signed_at, &body), signed_at, length, body }
+        let (signed_at, length) = (SystemTime::now(), body.len().to_string());
+        Self { id, signature: CircaSigner::new(SECRET).sign_now(&body), signed_at, length, body }
     }
 
     /// Verification by this crate, the clock read each time: whether the delivery is authentic.
@@ -76,10 +80,10 @@ impl Delivery {
         move || verifier.verify(black_box(self.headers()), &self.body[..], SystemTime::now()).is_ok()
     }
 
-    /// The HMAC of body and time by the library alone, its key prepared: what no verification can leave out.
+    /// The HMAC by the library alone, its key prepared: what no verification can leave out.
     pub fn hmac(&self) -> impl Fn() -> CtOutput<Hmac<Sha256>> {
         let key = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        let prefix = format!("{}.", self.signed_at);
+        let prefix = format!("{}.", now());
         move || {
             let mut mac = key.clone();
             mac.update(prefix.as_bytes());

@@ -1,8 +1,9 @@
-//! Figures by criterion: of each sample a figure such as the ratio of two times, instead of the time of one call.
+//! Figures by criterion: of each sample the ratio of two times, or a rate, instead of a time.
 //!
-//! criterion runs one benchmark after the other. On a machine that does other work too, speed changes between the two, so a ratio
-//! of their times says little. Here one sample calls candidate and baseline in turn, and gives the median of the ratios. Warm-up, the
-//! number of calls, the samples, their median and the comparison with the last run are criterion's.
+//! criterion runs one benchmark after the other. On a machine that does other work too, speed changes
+//! between the two, so a ratio of their times says little. Here one sample calls candidate and
+//! baseline in turn and gives the median of the ratios. Warm-up, the number of calls, the samples,
+//! their median and the comparison with the last run are criterion's.
 
 use std::{
     fs,
@@ -16,9 +17,8 @@ use criterion::{
     measurement::{Measurement, ValueFormatter},
 };
 
-/// The most calls of the candidate between those of the baseline, and the turns that a sample should at least have.
+/// The most calls of one candidate before it is the other's turn.
 const AT_ONCE: u64 = 64;
-const TURNS: u64 = 32;
 
 /// The figures of one program.
 #[expect(missing_debug_implementations, reason = "criterion's is none")]
@@ -29,7 +29,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Takes so many samples for each figure, in `seconds` altogether. `folder` is for criterion's files: `env!("CARGO_TARGET_TMPDIR")`.
+    /// Takes so many samples of each figure, in so many seconds. criterion's files go to `folder`.
     pub fn new(program: &'static str, folder: &str, samples: usize, seconds: f64) -> Self {
         let folder = Path::new(folder).join("criterion");
         let criterion = Criterion::default()
@@ -42,7 +42,7 @@ impl Figures {
         Self { criterion, program, folder }
     }
 
-    /// The median of what `sample` gives for so many calls. `None` if the program's arguments leave `id` out.
+    /// The median of what `sample` gives for a number of calls; `None` if arguments leave it out.
     pub fn median(&mut self, id: &str, mut sample: impl FnMut(u64) -> f64) -> Option<f64> {
         let plain = !id.contains(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^']);
         assert!(plain && id.len() <= 64, "{id}: criterion would give the folder another name");
@@ -57,7 +57,8 @@ impl Figures {
         Some(estimates["median"]["point_estimate"].as_f64().unwrap())
     }
 
-    /// The median of the candidate's time as a multiple of the baseline's. Both take a number of calls and give their time, as [`calls`] does.
+    /// The median of the candidate's time as a multiple of the baseline's. Both give the time of a
+    /// number of calls, as [`calls`] does.
     pub fn ratio(
         &mut self,
         id: &str,
@@ -65,7 +66,8 @@ impl Figures {
         mut baseline: impl FnMut(u64) -> Duration,
     ) -> Option<f64> {
         self.median(id, |calls| {
-            let at_once = (calls / TURNS).clamp(1, AT_ONCE);
+            // At least 32 turns, if the calls suffice.
+            let at_once = (calls / 32).clamp(1, AT_ONCE);
             let turn = |_| {
                 let baseline = baseline(at_once);
                 candidate(at_once).as_secs_f64() / baseline.as_secs_f64()

@@ -5,8 +5,6 @@ mod delivery;
 mod figures;
 mod table;
 
-/// The store that the default receiver has.
-pub use circa_receiver::MemoryStore;
 pub use delivery::{BOGUS, Delivery, SECRET, now, secret};
 pub use figures::{Figures, calls, median};
 pub use table::{Goal, Table, rounded};

@@ -3,13 +3,7 @@
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, web};
 use circa_receiver_actix::{Event, event::DatapointPulled, webhook};
 
-use crate::{
-    PATH,
-    careful::Careful,
-    count, handle,
-    least::{Least, OUTCOME},
-    naive::Naive,
-};
+use crate::{careful::Careful, count, handle, least::Least, naive::Naive};
 
 pub fn serve(candidate: &str, port: u16) -> std::io::Result<()> {
     let (least, naively) = (web::Data::new(Least::new()), web::Data::new(Naive::new()));
@@ -25,7 +19,7 @@ pub fn serve(candidate: &str, port: u16) -> std::io::Result<()> {
             other => panic!("no candidate is called {other}"),
         };
         let app = App::new().app_data(least.clone()).app_data(naively.clone()).app_data(carefully.clone());
-        app.route(PATH, route).route("/count", web::get().to(async || count()))
+        app.route("/webhooks/circa", route).route("/count", web::get().to(async || count()))
     };
     actix_web::rt::System::new().block_on(HttpServer::new(app).workers(1).bind(("127.0.0.1", port))?.run())
 }
@@ -52,7 +46,10 @@ async fn answer(least: web::Data<Least>, request: HttpRequest, body: web::Bytes)
         Ok(data) => {
             actix_web::rt::spawn(async move { handle(&data) }).await.expect("no handler panics");
             let mut answer = HttpResponse::Ok();
-            answer.content_type("text/plain; charset=utf-8").insert_header((OUTCOME, "handled")).body("handled")
+            answer
+                .content_type("text/plain; charset=utf-8")
+                .insert_header(("circa-receiver-outcome", "handled"))
+                .body("handled")
         }
     }
 }

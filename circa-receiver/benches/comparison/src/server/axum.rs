@@ -12,13 +12,7 @@ use axum::{
 };
 use circa_receiver_axum::{Event, event::DatapointPulled, webhook};
 
-use crate::{
-    PATH,
-    careful::Careful,
-    count, handle,
-    least::{Least, OUTCOME},
-    naive::Naive,
-};
+use crate::{careful::Careful, count, handle, least::Least, naive::Naive};
 
 pub fn serve(candidate: &str, port: u16) -> std::io::Result<()> {
     let route = match candidate {
@@ -29,7 +23,7 @@ pub fn serve(candidate: &str, port: u16) -> std::io::Result<()> {
         "circa-receiver" => webhook(crate::receiver()).on(ours).into_route(),
         other => panic!("no candidate is called {other}"),
     };
-    let app = Router::new().route(PATH, route).route("/count", get(async || count()));
+    let app = Router::new().route("/webhooks/circa", route).route("/count", get(async || count()));
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         axum::serve(listener, app).await
@@ -61,7 +55,7 @@ async fn answer(State(least): State<Arc<Least>>, request: Request) -> Response {
         Err(other) => status(other).into_response(),
         Ok(data) => {
             tokio::spawn(async move { handle(&data) }).await.expect("no handler panics");
-            ([(HeaderName::from_static(OUTCOME), "handled")], "handled").into_response()
+            ([(HeaderName::from_static("circa-receiver-outcome"), "handled")], "handled").into_response()
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A receiver as one writes it by hand with care, and no more than is needed to answer: the key prepared, the header read in place, the time judged, a
-//! borrowed envelope, a typed event, one atomic entry in a bounded cache of ids. No task of the handler's own, no claim to be given up where it fails,
-//! no deadlines.
+//! A receiver as one writes it by hand with care: the key prepared, the header read in place, the
+//! time judged, a borrowed envelope, a typed event, one atomic entry in a bounded cache of ids. It
+//! has no task for the handler, no claim that a failed handler gives up, no deadlines.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,8 +1,8 @@
-//! What no receiver can leave out, written simply, with the libraries that ours has too: the candidate `answer`.
+//! The candidate `answer`: what no receiver can leave out, written simply, with the same libraries.
 //!
-//! It verifies the one signature header, reads the body in one pass into the handler's type, puts the id into a set, runs the handler in a task of its own
-//! and says in a header and a body what was done. It is no receiver to be used: the event of a handler that fails is lost, and ids are kept for ever as
-//! hashes of 64 bits.
+//! It verifies the one signature header, reads the body in one pass into the handler's type, puts the
+//! id into a set, runs the handler in a task, and says in a header and a body what was done. It is no
+//! receiver to be used: it loses the event of a handler that fails, and keeps ids for ever.
 
 use std::{
     collections::HashSet,
@@ -14,9 +14,6 @@ use std::{
 use circa_receiver::{Verifier, event::DatapointPulled};
 use circa_receiver_bench_support::secret;
 use serde::Deserialize;
-
-/// The header that says what was done.
-pub const OUTCOME: &str = "circa-receiver-outcome";
 
 /// The event as its handler wants it, and of the envelope no more than is asked for here.
 #[derive(Deserialize)]
@@ -41,7 +38,7 @@ impl Least {
     /// What the handler is to be given, or the status of the answer.
     pub fn take(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<DatapointPulled, u16> {
         let headers = signature.map(|signature| ("circa-signature", signature));
-        self.verifier.verify(headers, body, SystemTime::now()).map_err(|_| 401_u16)?;
+        let _ = self.verifier.verify(headers, body, SystemTime::now()).map_err(|_| 401_u16)?;
         let body = std::str::from_utf8(body).map_err(|_| 400_u16)?;
         let event: Pulled<'_> = serde_json::from_str(body).map_err(|_| 400_u16)?;
         let id = self.hasher.hash_one(event.id);

@@ -1,9 +1,8 @@
-//! A server to be driven with `wrk`: `server <axum|actix> <candidate> <port>`.
+//! A server to be driven with `wrk`: `server <axum|actix> <candidate> <port>`, on one thread.
 //!
-//! Candidates: `bare` reads the body, and no more; `answer` does what no receiver can leave out; `naive` is a receiver written by hand as the vendor's page
-//! describes it, `careful` one written by hand with care; `circa-receiver` is this crate's.
-//!
-//! One thread serves. `POST /webhooks/circa` takes deliveries; `GET /count` tells how many events were handled.
+//! Candidates: `bare` reads the body, `answer` does what no receiver can leave out, `naive` and
+//! `careful` are receivers written by hand, `circa-receiver` is this crate's. `POST /webhooks/circa`
+//! takes deliveries; `GET /count` says how many events were handled.
 
 mod actix;
 mod axum;
@@ -14,10 +13,7 @@ mod naive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use circa_receiver::Receiver;
-use circa_receiver_bench_support::{MemoryStore, secret};
-
-/// The route of deliveries.
-const PATH: &str = "/webhooks/circa";
+use circa_receiver_bench_support::secret;
 
 /// Events handled.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
@@ -34,7 +30,7 @@ fn main() -> std::io::Result<()> {
 }
 
 fn receiver() -> Receiver {
-    Receiver::circa(secret()).dedup(MemoryStore::default()).build().expect("the defaults")
+    Receiver::circa(secret()).build().expect("the defaults")
 }
 
 /// What every candidate's handler does with an event.

@@ -1,5 +1,6 @@
-//! A receiver as one writes it from the vendor's page: header parts in a map, the signed text put together, hex compared with hex, the body
-//! parsed into a `Value`, and a set of ids that is asked before it is added to.
+//! A receiver as one writes it from the vendor's page: header parts in a map, the signed text put
+//! together, hex compared with hex, the body parsed into a `Value`, and a set of ids that is asked
+//! before it is added to.
 
 use std::{
     collections::{HashMap, HashSet},
