@@ -33,7 +33,7 @@ impl Shared {
         let limits =
             body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
         let body = body::read(body, fields.content_length, limits).await?;
-        let verified = self.verifier.finish(parsed, body, || self.clock.unix_seconds())?;
+        let verified = self.verifier.finish(&parsed, body, || self.clock.unix_seconds())?;
         let place = self.place()?;
         let event = match self.read(&verified) {
             Err(Rejection::MalformedPayload(fault)) if self.dead_letters.is_some() => {

@@ -91,7 +91,7 @@ impl<'h> SignedFields<'h> {
 
 /// Whether a header has this name, compared without case. A sender without such a header has the empty name for it.
 fn is(name: &str, header: &str) -> bool {
-    !header.is_empty() && name.eq_ignore_ascii_case(header)
+    !header.is_empty() && name.len() == header.len() && name.eq_ignore_ascii_case(header)
 }
 
 /// Everything that the receiver reads of a head, found in one walk.

@@ -4,15 +4,23 @@
 pub(crate) fn decode(text: &[u8]) -> Option<[u8; 32]> {
     let text: &[u8; 64] = text.try_into().ok()?;
     let mut bytes = [0; 32];
+    let mut seen = 0;
     for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = nibble(digits[0])? << 4 | nibble(digits[1])?;
+        let (high, low) = (nibble(digits[0]), nibble(digits[1]));
+        seen |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Some(bytes)
+    (seen < 16).then_some(bytes)
 }
 
-/// The value of a hex digit.
-fn nibble(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+/// The value of a hex digit; of any other byte a value from 16 on.
+fn nibble(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        b'A'..=b'F' => byte - b'A' + 10,
+        _ => u8::MAX,
+    }
 }
 
 /// 64 lower-case hex digits.

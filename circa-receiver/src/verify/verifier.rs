@@ -133,7 +133,7 @@ impl Verifier {
         now: SystemTime,
     ) -> Result<Verified<'h, B>, Rejection> {
         let header = self.parse(SignedFields::read(self.sender, headers))?;
-        self.finish(header, body, || unix_seconds(now))
+        self.finish(&header, body, || unix_seconds(now))
     }
 
     /// Checks the signature header, before the body is there.
@@ -148,12 +148,12 @@ impl Verifier {
     /// Compares the MACs, then judges the signed time.
     pub(crate) fn finish<'h, B: AsRef<[u8]>>(
         &self,
-        head: ParsedHead<'h>,
+        head: &ParsedHead<'h>,
         body: B,
         now: impl FnOnce() -> Result<i64, ClockError>,
     ) -> Result<Verified<'h, B>, Rejection> {
         let ParsedHead { signature, unsigned } = head;
-        let mut verified = Verified { sender: self.sender, body, secret: None, signed_at: None, unsigned };
+        let mut verified = Verified { sender: self.sender, body, secret: None, signed_at: None, unsigned: *unsigned };
         let (Some(Signature { signed_at, candidates }), Some(keys)) = (signature, &self.keys) else {
             return Ok(verified);
         };
@@ -169,7 +169,7 @@ impl Verifier {
             if self.tolerance.is_some_and(|tolerance| seconds.abs_diff(now) > tolerance) {
                 return Err(Rejection::Stale { skew_seconds: seconds.saturating_sub(now) });
             }
-            verified.signed_at = Some(seconds);
+            verified.signed_at = Some(*seconds);
         }
         Ok(verified)
     }
