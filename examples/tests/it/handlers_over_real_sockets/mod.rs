@@ -67,23 +67,24 @@ async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
 /// Contract, section 7: "In progress -> wait for it, at most until the ack deadline, and give its
 /// answer".
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_identical_deliveries_wait_for_one_slow_run() {
+async fn sixty_identical_deliveries_wait_for_one_slow_run() {
     alike_on_every_mount(async |mount| {
         let gate = Gate::new(succeed);
         let (address, _receiver, _served) = mount.serve(&gate, ACK_DEADLINE);
         let request = circa(event("evt_1"));
         let mut senders = JoinSet::new();
-        for _ in 0..100 {
+        // No more than a quarter of the 256 places: further copies would be refused.
+        for _ in 0..60 {
             let request = request.clone();
             senders.spawn(async move { request.send(address).await });
         }
-        wait_for(100, &gate.0.authenticated).await;
-        gate.0.leave.add_permits(100);
+        wait_for(60, &gate.0.authenticated).await;
+        gate.0.leave.add_permits(60);
         let mut answers = senders.join_all().await;
         answers.sort_by(|one, other| one.told().cmp(&other.told()));
         let handled = answers.iter().filter(|answer| answer.told() == (200, Some("handled"))).count();
         let duplicates = answers.iter().filter(|answer| answer.told() == (200, Some("duplicate"))).count();
-        assert_eq!((handled, duplicates, gate.runs()), (1, 99, 1), "{}", mount.name);
+        assert_eq!((handled, duplicates, gate.runs()), (1, 59, 1), "{}", mount.name);
         answers
     })
     .await;

@@ -30,12 +30,13 @@ async fn deliveries_over_http2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_identical_deliveries_at_once_run_the_handler_once() {
+async fn sixty_identical_deliveries_at_once_run_the_handler_once() {
     for reference in &REFERENCES {
         let process = reference.start().await;
         let request = circa(event("evt_1"));
         let mut senders = JoinSet::new();
-        for _ in 0..100 {
+        // No more than a quarter of the 256 places: further copies would be refused.
+        for _ in 0..60 {
             let (request, address) = (request.clone(), process.address);
             senders.spawn(async move { request.send(address).await });
         }
