@@ -11,8 +11,10 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::claims::Claims;
+use super::fingerprint::Fingerprint;
 use super::key::Key;
-use super::token::Token;
+use super::store::ClaimAnswer;
+use super::token::{Nonce, Token};
 use crate::error::StoreError;
 
 /// The pauses between the first tries to mark an event done, while its sender waits.
@@ -21,6 +23,35 @@ const COMPLETE_PAUSES: [Duration; 3] =
 
 /// The pause between further tries in the background.
 const BACKGROUND_PAUSE: Duration = Duration::from_secs(1);
+
+/// What came of asking for a claim.
+pub(crate) enum Claimed {
+    Won(Claim),
+    InProgress { retry_after: Duration },
+    Done { same_body: bool },
+}
+
+impl Claims {
+    /// Asks for a claim.
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        key: &Key,
+        fingerprint: Fingerprint,
+        nonce: Nonce,
+    ) -> Result<Claimed, StoreError> {
+        Ok(match self.ask(key, fingerprint, nonce).await? {
+            ClaimAnswer::Won(token) => Claimed::Won(Claim {
+                claims: Arc::clone(self),
+                key: key.clone(),
+                token,
+                held: AtomicBool::new(true),
+                lost: AtomicBool::new(false),
+            }),
+            ClaimAnswer::InProgress { retry_after } => Claimed::InProgress { retry_after },
+            ClaimAnswer::Done { same_body } => Claimed::Done { same_body },
+        })
+    }
+}
 
 /// The right to run the handler for one event.
 pub(crate) struct Claim {
@@ -34,10 +65,6 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    pub(super) fn new(claims: Arc<Claims>, key: Key, token: Token) -> Self {
-        Self { claims, key, token, held: AtomicBool::new(true), lost: AtomicBool::new(false) }
-    }
-
     /// Prolongs the lease. `false` if the claim has passed to another holder.
     pub(crate) async fn renew(&self) -> Result<bool, StoreError> {
         let held = self.claims.renew(&self.key, self.token).await?;

@@ -1,10 +1,9 @@
-//! Makes claims in a store, each call bounded in time.
+//! A store, and how a receiver uses it: each call bounded in time.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::claim::Claim;
 use super::fingerprint::Fingerprint;
 use super::key::Key;
 use super::store::{ClaimAnswer, ClaimRequest, DedupStore};
@@ -24,13 +23,6 @@ pub(crate) struct Claims {
     background: Arc<Semaphore>,
 }
 
-/// What came of asking for a claim.
-pub(crate) enum Claimed {
-    Won(Claim),
-    InProgress { retry_after: Duration },
-    Done { same_body: bool },
-}
-
 impl Claims {
     pub(crate) fn new(store: Arc<dyn DedupStore>, timeout: Duration, lease: Duration, retention: Duration) -> Self {
         Self { store, timeout, lease, retention, background: Arc::new(Semaphore::new(MAX_BACKGROUND)) }
@@ -41,18 +33,15 @@ impl Claims {
         self.lease
     }
 
-    pub(crate) async fn claim(
-        self: &Arc<Self>,
+    /// Asks the store for a claim.
+    pub(super) async fn ask(
+        &self,
         key: &Key,
         fingerprint: Fingerprint,
         nonce: Nonce,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<ClaimAnswer, StoreError> {
         let request = ClaimRequest::new(key, fingerprint, nonce, self.lease, self.retention);
-        Ok(match self.bounded(|| self.store.claim(request)).await? {
-            ClaimAnswer::Won(token) => Claimed::Won(Claim::new(Arc::clone(self), key.clone(), token)),
-            ClaimAnswer::InProgress { retry_after } => Claimed::InProgress { retry_after },
-            ClaimAnswer::Done { same_body } => Claimed::Done { same_body },
-        })
+        self.bounded(|| self.store.claim(request)).await
     }
 
     /// Withdraws in the background what a claim may have left whose answer was lost, so that the event need not wait for

@@ -35,5 +35,5 @@ pub use store::{ClaimAnswer, ClaimRequest, DedupStore};
 pub use token::{Nonce, Token};
 
 pub use crate::error::StoreError;
-pub(crate) use claim::Claim;
-pub(crate) use claims::{Claimed, Claims};
+pub(crate) use claim::{Claim, Claimed};
+pub(crate) use claims::Claims;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
+use super::decode_error::{DecodeError, Fault};
 use super::drift::Drift;
 use super::kind::EventKind;
 use super::label::Label;
 use super::scalar::{Actor, Timestamp, at_unix_millis};
-use super::typed::{DecodeError, Fault};
 use crate::answer::PayloadFault;
 use crate::sender::Sender;
 use crate::verify::SecretId;

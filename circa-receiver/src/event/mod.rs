@@ -6,13 +6,14 @@
 //!
 //! 1. `envelope`: from a verified body to an [`AnyEvent`]; `object`: the members of a JSON object; `drift`: fields that are
 //!    not as documented; `label`: an unsigned header made harmless for logs;
-//! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `kind`: all known types; `scalar`: values of undocumented form;
+//! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `decode_error`: why data is not of its type; `kind`: all known types; `scalar`: values of undocumented form;
 //! 3. `circa`, `circularo`: the typed data of each sender's events;
 //! 4. `delivery`: an event that arrived at an endpoint.
 
 mod any;
 mod circa;
 mod circularo;
+mod decode_error;
 mod delivery;
 mod drift;
 mod envelope;
@@ -31,9 +32,10 @@ pub use circularo::{
     DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent, DocumentSigned,
     DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
 };
+pub use decode_error::DecodeError;
 pub use kind::EventKind;
 pub use scalar::{Actor, Timestamp};
-pub use typed::{DecodeError, Event, EventData};
+pub use typed::{Event, EventData};
 
 pub use delivery::Delivery;
 #[cfg(feature = "receiver")]

@@ -1,91 +1,48 @@
-//! Builds a receiver. All defaults stand here, once, each with its reason.
+//! The settings of a receiver.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
-
-use super::config::{ConfigError, Mode, StoreFailure};
-use super::keeper::Keeper;
-use super::notices::Notices;
-use super::readers::Readers;
+use super::config::{Mode, StoreFailure};
+use super::defaults;
 use super::receive::Receiver;
-use super::running::Running;
-use super::shared::Shared;
 use crate::clock::{Clock, SystemClock};
-use crate::dedup::{Claims, DedupStore, MemoryStore};
+use crate::dedup::DedupStore;
 use crate::handler::DeadLetterSink;
-use crate::observe::ConfigWarning;
 use crate::observe::Observer;
 use crate::sender::Sender;
 use crate::verify::Secrets;
-use crate::verify::Verifier;
-
-/// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
-const BODY_LIMIT: usize = 1_024 * 1_024;
-/// As the ack deadline: a body that takes longer could not be answered in time any more.
-const READ_DEADLINE: Duration = Duration::from_secs(10);
-/// With 1 MiB each, at most 256 MiB.
-const MAX_IN_FLIGHT: usize = 256;
-/// Circa gives up at 15 s (Circa documentation, Webhooks); 5 s are left for the answer's way.
-const ACK_DEADLINE: Duration = Duration::from_secs(10);
-/// When the sender gives up: 15 s (Circa documentation, Webhooks).
-const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
-/// Four times the longest time that a handler's answer is waited for; renewed at a third.
-const LEASE: Duration = Duration::from_secs(60);
-/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
-const RETENTION: Duration = Duration::from_secs(72 * 3_600);
-/// Five times a bad day of a store in the same network, and well within the ack deadline.
-const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
-/// How many bodies are waited for at once; each costs a few kilobytes beside its bytes.
-const MAX_READERS: usize = 4_096;
-/// The memory that bodies take together while they are waited for.
-const MAX_READER_BYTES: usize = 128 * 1_024 * 1_024;
-/// Twice the deliveries in flight: handlers that run on beyond their answer hold no place any more.
-const MAX_RUNNING: usize = 512;
-/// A handler that runs longer is taken to hang.
-const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Of the places in flight, deliveries that only wait for another run of their event keep at most this share: a quarter.
-const WAITING_SHARE: usize = 4;
-
-/// What longer durations are cut to, so that no deadline overflows.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Builds a [`Receiver`].
 #[must_use]
 pub struct ReceiverBuilder {
-    sender: Sender,
+    pub(super) sender: Sender,
     /// `None` for an unsigned receiver.
-    secrets: Option<Secrets>,
-    tolerance: Option<Tolerance>,
-    max_event_age: Option<Duration>,
-    mode: Mode,
-    endpoint: Arc<str>,
-    clock: Arc<dyn Clock>,
-    store: Option<Arc<dyn DedupStore>>,
-    store_failure: StoreFailure,
-    store_timeout: Duration,
-    lease: Duration,
-    retention: Duration,
-    body_limit: usize,
-    read_deadline: Duration,
-    max_in_flight: usize,
-    ack_deadline: Duration,
-    drain_deadline: Duration,
-    max_readers: usize,
-    max_reader_bytes: usize,
-    max_running: usize,
-    run_timeout: Duration,
-    dead_letters: Option<Arc<dyn DeadLetterSink>>,
-    observers: Vec<Arc<dyn Observer>>,
+    pub(super) secrets: Option<Secrets>,
+    pub(super) tolerance: Option<Tolerance>,
+    pub(super) max_event_age: Option<Duration>,
+    pub(super) mode: Mode,
+    pub(super) endpoint: Arc<str>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Option<Arc<dyn DedupStore>>,
+    pub(super) store_failure: StoreFailure,
+    pub(super) store_timeout: Duration,
+    pub(super) lease: Duration,
+    pub(super) retention: Duration,
+    pub(super) body_limit: usize,
+    pub(super) read_deadline: Duration,
+    pub(super) max_in_flight: usize,
+    pub(super) ack_deadline: Duration,
+    pub(super) drain_deadline: Duration,
+    pub(super) max_readers: usize,
+    pub(super) max_reader_bytes: usize,
+    pub(super) max_running: usize,
+    pub(super) run_timeout: Duration,
+    pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
 }
 
 #[derive(Clone, Copy)]
-enum Tolerance {
+pub(super) enum Tolerance {
     Checked(Duration),
     Dangerous(Option<Duration>),
 }
@@ -120,18 +77,18 @@ impl ReceiverBuilder {
             clock: Arc::new(SystemClock),
             store: None,
             store_failure: StoreFailure::default(),
-            store_timeout: STORE_TIMEOUT,
-            lease: LEASE,
-            retention: RETENTION,
-            body_limit: BODY_LIMIT,
-            read_deadline: READ_DEADLINE,
-            max_in_flight: MAX_IN_FLIGHT,
-            ack_deadline: ACK_DEADLINE,
-            drain_deadline: DRAIN_DEADLINE,
-            max_readers: MAX_READERS,
-            max_reader_bytes: MAX_READER_BYTES,
-            max_running: MAX_RUNNING,
-            run_timeout: RUN_TIMEOUT,
+            store_timeout: defaults::STORE_TIMEOUT,
+            lease: defaults::LEASE,
+            retention: defaults::RETENTION,
+            body_limit: defaults::BODY_LIMIT,
+            read_deadline: defaults::READ_DEADLINE,
+            max_in_flight: defaults::MAX_IN_FLIGHT,
+            ack_deadline: defaults::ACK_DEADLINE,
+            drain_deadline: defaults::DRAIN_DEADLINE,
+            max_readers: defaults::MAX_READERS,
+            max_reader_bytes: defaults::MAX_READER_BYTES,
+            max_running: defaults::MAX_RUNNING,
+            run_timeout: defaults::RUN_TIMEOUT,
             dead_letters: None,
             observers: Vec::new(),
         }
@@ -277,116 +234,10 @@ impl ReceiverBuilder {
         self.observers.push(Arc::new(observer));
         self
     }
-
-    /// Builds the receiver.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for settings that cannot be right, with what to do.
-    pub fn build(self) -> Result<Receiver, ConfigError> {
-        self.refuse_nonsense()?;
-        let verifier = self.verifier()?;
-        let warnings = self.warnings();
-        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
-        let shared = Shared {
-            verifier,
-            clock: self.clock,
-            endpoint: self.endpoint,
-            mode: self.mode,
-            max_event_age: self.max_event_age,
-            body_limit: self.body_limit,
-            read_deadline: self.read_deadline.min(self.ack_deadline),
-            ack_deadline: self.ack_deadline,
-            drain_deadline: self.drain_deadline.min(FOREVER),
-            places: permits(self.max_in_flight),
-            wait_permits: permits((self.max_in_flight / WAITING_SHARE).max(1)),
-            run_permits: permits(self.max_running),
-            run_timeout: self.run_timeout.min(FOREVER),
-            readers: Arc::new(Readers::new(self.max_readers, self.max_reader_bytes)),
-            claims: Arc::new(Claims::new(
-                store,
-                self.store_timeout,
-                self.lease.min(FOREVER),
-                self.retention.min(FOREVER),
-            )),
-            keeper: Keeper::new(),
-            store_failure: self.store_failure,
-            dead_letters: self.dead_letters,
-            observers: self.observers,
-            observer_panics: AtomicU64::new(0),
-            notices: Notices::default(),
-            running: Arc::new(Running::default()),
-            warnings,
-        };
-        for warning in &shared.warnings {
-            shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
-        }
-        Ok(Receiver::from(shared))
-    }
-
-    fn refuse_nonsense(&self) -> Result<(), ConfigError> {
-        let zero = [
-            ("the body limit", self.body_limit == 0),
-            ("the number of deliveries in flight", self.max_in_flight == 0),
-            ("the number of bodies that are waited for", self.max_readers == 0),
-            ("the memory of bodies that are waited for", self.max_reader_bytes == 0),
-            ("the number of running handlers", self.max_running == 0),
-            ("the time limit of a run", self.run_timeout.is_zero()),
-            ("the read deadline", self.read_deadline.is_zero()),
-            ("the ack deadline", self.ack_deadline.is_zero()),
-            ("the store timeout", self.store_timeout.is_zero()),
-            ("the retention", self.retention.is_zero()),
-        ];
-        if let Some((what, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
-            return Err(ConfigError::Zero(what));
-        }
-        if self.ack_deadline >= SENDER_TIMEOUT {
-            return Err(ConfigError::AckDeadline);
-        }
-        if self.lease <= self.ack_deadline {
-            return Err(ConfigError::Lease);
-        }
-        if self.lease < 3 * self.store_timeout.min(FOREVER) {
-            return Err(ConfigError::LeaseBelowStoreTimeout);
-        }
-        if self.endpoint.is_empty() {
-            return Err(ConfigError::Endpoint);
-        }
-        if self.sender == Sender::CIRCULARO {
-            if self.tolerance.is_some() {
-                return Err(ConfigError::NoSignedTime);
-            }
-            if self.mode != Mode::Any {
-                return Err(ConfigError::NoLivemode);
-            }
-        } else if self.max_event_age.is_some() {
-            return Err(ConfigError::SignedTime);
-        }
-        Ok(())
-    }
-
-    fn warnings(&self) -> Vec<ConfigWarning> {
-        let retry_span = Duration::from_secs(self.sender.spec().retry_span_seconds);
-        if self.retention < retry_span { vec![ConfigWarning::RetentionBelowRetrySpan] } else { Vec::new() }
-    }
-
-    fn verifier(&self) -> Result<Verifier, ConfigError> {
-        let Some(secrets) = self.secrets.clone() else { return Ok(Verifier::dangerous_circularo_unsigned()) };
-        let verifier = Verifier::new(self.sender, &secrets);
-        Ok(match self.tolerance {
-            None => verifier,
-            Some(Tolerance::Checked(tolerance)) => verifier.tolerance(tolerance)?,
-            Some(Tolerance::Dangerous(tolerance)) => verifier.dangerous_tolerance(tolerance),
-        })
-    }
 }
 
-fn permits(count: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
-}
-
-impl std::fmt::Debug for ReceiverBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ReceiverBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceiverBuilder")
             .field("sender", &self.sender)
             .field("endpoint", &self.endpoint)

@@ -18,10 +18,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::shared::Shared;
 use crate::dedup::Claim;
-use crate::event::Delivery;
-use crate::observe::StoreOperation;
+use crate::error::StoreError;
 
 /// A renewal that failed is repeated after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -53,11 +51,20 @@ struct State {
 
 #[derive(Clone)]
 struct Lease {
-    shared: Arc<Shared>,
-    delivery: Delivery,
-    claim: Arc<Claim>,
+    holder: Arc<dyn Holder>,
     every: Duration,
     due: Instant,
+}
+
+/// Whose lease is renewed.
+pub(super) trait Holder: Send + Sync {
+    fn claim(&self) -> &Claim;
+
+    /// The claim has passed to another holder.
+    fn lost(&self);
+
+    /// A renewal failed; it is repeated.
+    fn failed(&self, error: &StoreError);
 }
 
 /// A lease is renewed until this is dropped.
@@ -71,17 +78,10 @@ impl Keeper {
         Self { inner: Arc::default(), runtime: Handle::try_current().ok(), task: Mutex::default() }
     }
 
-    /// Renews the claim at a third of its lease, until the guard is dropped.
-    pub(super) fn keep(&self, shared: &Arc<Shared>, delivery: &Delivery, claim: &Arc<Claim>) -> Kept {
+    /// Renews the holder's claim so often, until the guard is dropped.
+    pub(super) fn keep(&self, holder: Arc<dyn Holder>, every: Duration) -> Kept {
         self.ensure_runs();
-        let every = shared.claims.lease() / 3;
-        let lease = Lease {
-            shared: Arc::clone(shared),
-            delivery: delivery.clone(),
-            claim: Arc::clone(claim),
-            every,
-            due: Instant::now() + every,
-        };
+        let lease = Lease { holder, every, due: Instant::now() + every };
         let mut state = self.inner.lock();
         let number = state.next_number;
         state.next_number += 1;
@@ -136,20 +136,16 @@ async fn serve(inner: Arc<Inner>) {
 }
 
 async fn renew(inner: Arc<Inner>, number: u64, lease: Lease) {
-    let renewed = lease.claim.renew().await;
+    let renewed = lease.holder.claim().renew().await;
     // What has ended meanwhile gave its claim up itself.
     if !inner.lock().leases.contains_key(&number) {
         return;
     }
     let again_after = match renewed {
         Ok(true) => lease.every,
-        Ok(false) => {
-            lease.shared.observe(|observer| observer.claim_lost(&lease.delivery));
-            return;
-        }
+        Ok(false) => return lease.holder.lost(),
         Err(error) => {
-            let operation = StoreOperation::Renew;
-            lease.shared.observe(|observer| observer.store_error(&lease.delivery, operation, &error));
+            lease.holder.failed(&error);
             RETRY_AFTER.min(lease.every)
         }
     };

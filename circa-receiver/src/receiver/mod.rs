@@ -1,6 +1,7 @@
 //! One delivery, from head to answer.
 //!
-//! 1. `builder`: settings and defaults; `config`: what they choose between, and what is refused;
+//! 1. `builder`: the settings; `defaults`: each with its reason; `config`: what they choose between; `build`: what
+//!    is refused, and what is made;
 //! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
@@ -11,8 +12,10 @@
 mod admission;
 mod admit;
 mod body;
+mod build;
 mod builder;
 mod config;
+mod defaults;
 mod drain;
 #[cfg(feature = "http")]
 mod http;

@@ -11,10 +11,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use super::keeper::{Holder, Kept};
 use super::running::Visit;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::Claim;
+use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::{DeadLetter, HandlerError};
 use crate::observe::{StoreOperation, in_handler_span};
@@ -46,10 +48,16 @@ impl Run<'_> {
         let started = Instant::now();
         let end = {
             // Until the claim is settled: a renewal in between would find it gone.
-            let _kept = self.claim.as_ref().map(|claim| self.shared.keeper.keep(self.shared, self.delivery, claim));
+            let _kept = self.claim.as_ref().map(|claim| self.keep(claim));
             self.attempt(handler).await
         };
         self.settle(end, started, visit).await
+    }
+
+    /// Has the lease renewed at a third of it.
+    fn keep(&self, claim: &Arc<Claim>) -> Kept {
+        let (shared, delivery, claim) = (Arc::clone(self.shared), self.delivery.clone(), Arc::clone(claim));
+        self.shared.keeper.keep(Arc::new(LeaseHolder { shared, delivery, claim }), self.shared.claims.lease() / 3)
     }
 
     /// The handler to its end, at most to the time limit or the end of the drain.
@@ -150,5 +158,26 @@ impl Run<'_> {
     async fn release(&self) -> Option<Arc<Claim>> {
         self.shared.release(self.delivery, self.claim.as_deref()).await;
         None
+    }
+}
+
+/// A run whose lease is renewed.
+struct LeaseHolder {
+    shared: Arc<Shared>,
+    delivery: Delivery,
+    claim: Arc<Claim>,
+}
+
+impl Holder for LeaseHolder {
+    fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    fn lost(&self) {
+        self.shared.observe(|observer| observer.claim_lost(&self.delivery));
+    }
+
+    fn failed(&self, error: &StoreError) {
+        self.shared.observe(|observer| observer.store_error(&self.delivery, StoreOperation::Renew, error));
     }
 }

@@ -1,7 +1,7 @@
 //! From bytes to a [`Verified`] delivery, without I/O.
 //!
 //! 1. `head`: the header fields that are read, found in one walk;
-//! 2. `secret`: signing secrets, refused early where they cannot be right;
+//! 2. `secret`: a signing secret, refused early where it cannot be right; `secrets`: those of one endpoint;
 //! 3. `signature`: the grammars of the two signature headers;
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
@@ -11,13 +11,15 @@
 mod head;
 pub(crate) mod hex;
 mod secret;
+mod secrets;
 mod sign;
 mod signature;
 mod verified;
 mod verifier;
 
 pub use head::Head;
-pub use secret::{Secret, SecretError, SecretId, Secrets};
+pub use secret::{Secret, SecretError};
+pub use secrets::{SecretId, Secrets};
 pub use verified::Verified;
 pub use verifier::{ToleranceError, Verifier};
 

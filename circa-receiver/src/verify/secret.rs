@@ -2,11 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-/// At most this many secrets at once: enough for any rotation, and a bound on the HMACs per delivery.
-const MAX_SECRETS: usize = 8;
 
 /// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits).
 const MIN_BYTES: usize = 16;
@@ -17,8 +13,8 @@ const MIN_BYTES: usize = 16;
 /// Zeroized on drop. `Debug` shows the label only.
 #[derive(Clone)]
 pub struct Secret {
-    bytes: Zeroizing<Vec<u8>>,
-    label: Option<Arc<str>>,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) label: Option<Arc<str>>,
 }
 
 /// Why a secret, or a set of them, was refused. Says what to do; never holds the secret, nor its length.
@@ -207,75 +203,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One to eight secrets, any of which may match: the current one, and those being rotated out.
-#[derive(Clone, Debug)]
-pub struct Secrets(Vec<Secret>);
-
-impl Secrets {
-    /// One to eight secrets, in the order in which their positions are reported.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::None`] and [`SecretError::TooMany`].
-    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Result<Self, SecretError> {
-        let secrets: Vec<_> = secrets.into_iter().collect();
-        match secrets.len() {
-            0 => Err(SecretError::None),
-            1..=MAX_SECRETS => Ok(Self(secrets)),
-            _ => Err(SecretError::TooMany),
-        }
-    }
-
-    /// Refuses a secret that stands in both sets: call it where one configuration builds receivers for both senders.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::SharedBetweenSenders`].
-    pub fn ensure_distinct(&self, other: &Self) -> Result<(), SecretError> {
-        let shared = self.0.iter().any(|a| other.0.iter().any(|b| a.bytes.ct_eq(&b.bytes).into()));
-        if shared { Err(SecretError::SharedBetweenSenders) } else { Ok(()) }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (SecretId, &[u8])> {
-        let id = |(position, secret): (usize, &Secret)| SecretId { position, label: secret.label.clone() };
-        self.0.iter().enumerate().map(move |(position, secret)| (id((position, secret)), secret.bytes()))
-    }
-}
-
-impl From<Secret> for Secrets {
-    fn from(secret: Secret) -> Self {
-        Self(vec![secret])
-    }
-}
-
-/// Which of the configured secrets matched: its position, and its label if it has one. Never its content.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SecretId {
-    position: usize,
-    label: Option<Arc<str>>,
-}
-
-impl SecretId {
-    /// Its place among the configured secrets, from 0.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// The label given with [`Secret::labeled`]; for [`Secret::from_env`], the variable's name.
-    pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
-    }
-}
-
-impl fmt::Display for SecretId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.label {
-            Some(label) => f.write_str(label),
-            None => write!(f, "#{}", self.position),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,16 +279,5 @@ mod tests {
         assert_eq!(Secret::dangerous_short(" x").map(drop), Err(SecretError::OuterWhitespace));
         assert!(Secret::dangerous_unchecked("\0").is_ok());
         assert_eq!(Secret::dangerous_unchecked("").map(drop), Err(SecretError::Blank));
-    }
-
-    #[test]
-    fn none_nine_and_shared_secrets_are_refused() {
-        let secret = |n: usize| Secret::new(format!("whsec_0123456789abcdef{n}")).expect("a good secret");
-        assert_eq!(Secrets::new([]).map(drop), Err(SecretError::None));
-        assert!(Secrets::new((0..8).map(secret)).is_ok());
-        assert_eq!(Secrets::new((0..9).map(secret)).map(drop), Err(SecretError::TooMany));
-        let both = Secrets::new([secret(0), secret(1)]).expect("two secrets");
-        assert_eq!(both.ensure_distinct(&secret(1).into()), Err(SecretError::SharedBetweenSenders));
-        assert_eq!(both.ensure_distinct(&secret(2).into()), Ok(()));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::head::UnsignedFields;
-use super::secret::SecretId;
+use super::secrets::SecretId;
 use crate::sender::Sender;
 
 /// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`](crate::AnyEvent).

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::head::{SignedFields, UnsignedFields};
-use super::secret::{SecretId, Secrets};
+use super::secrets::{SecretId, Secrets};
 use super::sign::MacKey;
 use super::signature::{Signature, SignedAt};
 use super::verified::Verified;

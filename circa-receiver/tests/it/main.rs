@@ -4,6 +4,7 @@
 #[cfg(feature = "receiver")]
 mod dedup;
 mod event;
+mod layout;
 #[cfg(feature = "receiver")]
 mod receiver;
 #[cfg(feature = "receiver")]

@@ -1,0 +1,130 @@
+//! From the settings to a receiver: what is refused, and what is made.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use super::builder::{ReceiverBuilder, Tolerance};
+use super::config::{ConfigError, Mode};
+use super::defaults;
+use super::keeper::Keeper;
+use super::notices::Notices;
+use super::readers::Readers;
+use super::receive::Receiver;
+use super::running::Running;
+use super::shared::Shared;
+use crate::dedup::{Claims, MemoryStore};
+use crate::observe::ConfigWarning;
+use crate::sender::Sender;
+use crate::verify::Verifier;
+
+impl ReceiverBuilder {
+    /// Builds the receiver.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for settings that cannot be right, with what to do.
+    pub fn build(self) -> Result<Receiver, ConfigError> {
+        self.refuse_nonsense()?;
+        let verifier = self.verifier()?;
+        let warnings = self.warnings();
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
+        let shared = Shared {
+            verifier,
+            clock: self.clock,
+            endpoint: self.endpoint,
+            mode: self.mode,
+            max_event_age: self.max_event_age,
+            body_limit: self.body_limit,
+            read_deadline: self.read_deadline.min(self.ack_deadline),
+            ack_deadline: self.ack_deadline,
+            drain_deadline: self.drain_deadline.min(defaults::FOREVER),
+            places: permits(self.max_in_flight),
+            wait_permits: permits((self.max_in_flight / defaults::WAITING_SHARE).max(1)),
+            run_permits: permits(self.max_running),
+            run_timeout: self.run_timeout.min(defaults::FOREVER),
+            readers: Arc::new(Readers::new(self.max_readers, self.max_reader_bytes)),
+            claims: Arc::new(Claims::new(
+                store,
+                self.store_timeout,
+                self.lease.min(defaults::FOREVER),
+                self.retention.min(defaults::FOREVER),
+            )),
+            keeper: Keeper::new(),
+            store_failure: self.store_failure,
+            dead_letters: self.dead_letters,
+            observers: self.observers,
+            observer_panics: AtomicU64::new(0),
+            notices: Notices::default(),
+            running: Arc::new(Running::default()),
+            warnings,
+        };
+        for warning in &shared.warnings {
+            shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
+        }
+        Ok(Receiver::from(shared))
+    }
+
+    fn refuse_nonsense(&self) -> Result<(), ConfigError> {
+        let zero = [
+            ("the body limit", self.body_limit == 0),
+            ("the number of deliveries in flight", self.max_in_flight == 0),
+            ("the number of bodies that are waited for", self.max_readers == 0),
+            ("the memory of bodies that are waited for", self.max_reader_bytes == 0),
+            ("the number of running handlers", self.max_running == 0),
+            ("the time limit of a run", self.run_timeout.is_zero()),
+            ("the read deadline", self.read_deadline.is_zero()),
+            ("the ack deadline", self.ack_deadline.is_zero()),
+            ("the store timeout", self.store_timeout.is_zero()),
+            ("the retention", self.retention.is_zero()),
+        ];
+        if let Some((what, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(ConfigError::Zero(what));
+        }
+        if self.ack_deadline >= defaults::SENDER_TIMEOUT {
+            return Err(ConfigError::AckDeadline);
+        }
+        if self.lease <= self.ack_deadline {
+            return Err(ConfigError::Lease);
+        }
+        if self.lease < 3 * self.store_timeout.min(defaults::FOREVER) {
+            return Err(ConfigError::LeaseBelowStoreTimeout);
+        }
+        if self.endpoint.is_empty() {
+            return Err(ConfigError::Endpoint);
+        }
+        if self.sender == Sender::CIRCULARO {
+            if self.tolerance.is_some() {
+                return Err(ConfigError::NoSignedTime);
+            }
+            if self.mode != Mode::Any {
+                return Err(ConfigError::NoLivemode);
+            }
+        } else if self.max_event_age.is_some() {
+            return Err(ConfigError::SignedTime);
+        }
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<ConfigWarning> {
+        let retry_span = Duration::from_secs(self.sender.spec().retry_span_seconds);
+        if self.retention < retry_span { vec![ConfigWarning::RetentionBelowRetrySpan] } else { Vec::new() }
+    }
+
+    fn verifier(&self) -> Result<Verifier, ConfigError> {
+        let Some(secrets) = self.secrets.clone() else { return Ok(Verifier::dangerous_circularo_unsigned()) };
+        let verifier = Verifier::new(self.sender, &secrets);
+        Ok(match self.tolerance {
+            None => verifier,
+            Some(Tolerance::Checked(tolerance)) => verifier.tolerance(tolerance)?,
+            Some(Tolerance::Dangerous(tolerance)) => verifier.dangerous_tolerance(tolerance),
+        })
+    }
+}
+
+fn permits(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+}

@@ -1,0 +1,35 @@
+//! All defaults, once, each with its reason.
+
+use std::time::Duration;
+
+/// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
+pub(super) const BODY_LIMIT: usize = 1_024 * 1_024;
+/// As the ack deadline: a body that takes longer could not be answered in time any more.
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(10);
+/// With 1 MiB each, at most 256 MiB.
+pub(super) const MAX_IN_FLIGHT: usize = 256;
+/// Circa gives up at 15 s (Circa documentation, Webhooks); 5 s are left for the answer's way.
+pub(super) const ACK_DEADLINE: Duration = Duration::from_secs(10);
+/// When the sender gives up: 15 s (Circa documentation, Webhooks).
+pub(super) const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Four times the longest time that a handler's answer is waited for; renewed at a third.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
+pub(super) const RETENTION: Duration = Duration::from_secs(72 * 3_600);
+/// Five times a bad day of a store in the same network, and well within the ack deadline.
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
+pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+/// How many bodies are waited for at once; each costs a few kilobytes beside its bytes.
+pub(super) const MAX_READERS: usize = 4_096;
+/// The memory that bodies take together while they are waited for.
+pub(super) const MAX_READER_BYTES: usize = 128 * 1_024 * 1_024;
+/// Twice the deliveries in flight: handlers that run on beyond their answer hold no place any more.
+pub(super) const MAX_RUNNING: usize = 512;
+/// A handler that runs longer is taken to hang.
+pub(super) const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Of the places in flight, deliveries that only wait for another run of their event keep at most this share: a quarter.
+pub(super) const WAITING_SHARE: usize = 4;
+
+/// What longer durations are cut to, so that no deadline overflows.
+pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
