@@ -7,13 +7,10 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{
-    AssertSqlSafe, Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::{AssertSqlSafe, Postgres, Row, postgres::PgRow};
 use tokio::time::Instant;
 
+use super::statements::Asked;
 use super::store::PostgresStore;
 use crate::dedup::store::{ClaimAnswer, ClaimRequest};
 use crate::dedup::token::Token;
@@ -23,9 +20,6 @@ use crate::error::StoreError;
 
 /// How often a claim is asked again because another claim came between its read and its insert.
 const MAX_RACES: usize = 10;
-
-/// A statement with its values.
-pub(super) type Asked = Query<'static, Postgres, PgArguments>;
 
 impl PostgresStore {
     /// The answer to a statement.

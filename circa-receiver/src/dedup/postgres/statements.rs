@@ -6,7 +6,12 @@
 
 use std::sync::Arc;
 
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
+
 use crate::engine::postgres::Table;
+
+/// A statement with its values.
+pub(super) type Asked = Query<'static, Postgres, PgArguments>;
 
 const TABLE: &str = "circa_receiver_claims";
 const TOKENS: &str = "circa_receiver_tokens";

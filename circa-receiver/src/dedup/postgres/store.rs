@@ -10,9 +10,8 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use super::calls::Asked;
 use super::migration;
-use super::statements::Statements;
+use super::statements::{Asked, Statements};
 use super::sweeper::{self, Sweeper};
 use crate::dedup::key::Key;
 use crate::dedup::store::{ClaimAnswer, ClaimRequest, DedupStore};

@@ -70,12 +70,12 @@ impl<'a> Rows<'a> {
         nonce: Nonce,
         lease: Duration,
     ) -> Result<ClaimAnswer> {
-        let nonce = nonce.get().to_be_bytes();
+        let (nonce, ends) = (nonce.get().to_be_bytes(), self.end(lease));
         let insert = || {
             self.write(
                 "INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT :key, :hash, :fingerprint, :holder, :ends
                  WHERE NOT EXISTS (SELECT 1 FROM claims WHERE hash = :hash AND key = :key)",
-                named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": self.end(lease) },
+                named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": ends },
             )
         };
         // Most events are new: one statement for them.
@@ -87,17 +87,16 @@ impl<'a> Rows<'a> {
                 Ok(ClaimAnswer::Done { same_body: handled == fingerprint.to_bytes() })
             }
             Some(Row { holder: Some(holder), token, .. }) if holder == nonce => {
-                self.set_end(token, self.end(lease))?;
+                self.set_end(token, ends)?;
                 Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())))
             }
-            Some(Row { ends, token, .. }) => {
+            Some(Row { ends: until, token, .. }) => {
                 // The clock was set back since the lease was granted: without the cap the entry would outlast every
                 // lease.
-                let capped = ends.min(self.end(lease));
-                if capped < ends {
-                    self.set_end(token, capped)?;
+                if ends < until {
+                    self.set_end(token, ends)?;
                 }
-                Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(capped.abs_diff(self.now)) })
+                Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.min(until).abs_diff(self.now)) })
             }
             None => {
                 self.write(

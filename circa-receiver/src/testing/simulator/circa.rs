@@ -19,7 +19,7 @@ use super::{
     Answer, Faults, HandlerRuns, Ledger, SimulatedBody, Target,
     endpoint::{Disabling, EndpointState},
     faults::{Fault, Random},
-    join_all,
+    join::join_all,
     ledger::{Attempt, End, Row},
 };
 use crate::clock::{Clock, SystemClock};

@@ -6,7 +6,8 @@ use http::Request;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    HandlerRuns, Ledger, SENDER_TIMEOUT, SimulatedBody, Target, join_all,
+    HandlerRuns, Ledger, SENDER_TIMEOUT, SimulatedBody, Target,
+    join::join_all,
     ledger::{Attempt, End, Row},
 };
 use crate::sender::Sender;

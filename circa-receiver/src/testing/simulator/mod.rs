@@ -7,6 +7,7 @@ mod circa;
 mod circularo;
 mod endpoint;
 mod faults;
+mod join;
 mod ledger;
 mod runs;
 mod target;
@@ -18,19 +19,3 @@ pub use faults::Faults;
 pub use ledger::Ledger;
 pub use runs::{HandlerRun, HandlerRuns};
 pub use target::{Answer, HttpTarget, SimulatedBody, Target};
-
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::Poll,
-};
-
-/// Runs all futures at once in this task, so that they need not be `Send`.
-async fn join_all<'a>(futures: impl IntoIterator<Item = Pin<Box<dyn Future<Output = ()> + 'a>>>) {
-    let mut futures: Vec<_> = futures.into_iter().collect();
-    poll_fn(|cx| {
-        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
-        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}

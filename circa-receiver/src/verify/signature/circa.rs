@@ -5,7 +5,7 @@
 //! 3. exactly one `t`, canonical decimal, at most `i64::MAX`;
 //! 4. one to eight `v1`; those that are not 64 hex digits are ignored as long as one is.
 
-use super::{Candidates, Signature, SignedAt, trim};
+use super::offered::{Candidates, Signature, SignedAt, trim};
 use crate::verify::hex;
 
 const MAX_ELEMENTS: usize = 16;

@@ -1,6 +1,6 @@
 //! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no list.
 
-use super::{Candidates, Signature};
+use super::offered::{Candidates, Signature};
 use crate::verify::hex;
 
 /// `None` is malformed.

@@ -13,7 +13,7 @@ use tokio::sync::Barrier;
 use crate::dedup::{ClaimAnswer, Key, Token};
 
 use super::super::{
-    THREADS,
+    run::THREADS,
     subject::{DONE, Subject, key, keys},
 };
 
