@@ -3,8 +3,10 @@
 //! An adapter reads the request, calls [`Receiver::receive`](crate::Receiver::receive), spawns the task of what was admitted,
 //! and writes the response; `circa-receiver-axum` and `circa-receiver-actix` are two.
 
+#[cfg(feature = "receiver")]
 pub use crate::handler::{
     ExtractError, MAX_REASON_BYTES, extract_any, extract_delivery, extract_event, handler_result, service_result,
 };
+#[cfg(feature = "receiver")]
 pub use crate::receiver::{Admitted, Answer, Drain, Drainable, Reception};
 pub use crate::verify::Head;

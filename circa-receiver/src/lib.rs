@@ -43,7 +43,6 @@
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "receiver")]
 pub mod adapter;
 mod answer;
 mod clock;

@@ -65,7 +65,7 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
 
 /// An authentic delivery whose envelope cannot be understood, as an event for the dead letters. Its id and type hold
 /// parentheses and a space, which no genuine id or type may hold.
-#[cfg(feature = "receiver")]
+#[cfg_attr(not(feature = "receiver"), allow(dead_code))]
 pub(crate) fn unreadable(verified: &Verified<'_, Bytes>, fault: PayloadFault) -> AnyEvent {
     let text = |text: String| Text::Owned(text.into());
     let parsed = Parsed {
