@@ -7,7 +7,7 @@ use actix_web::{
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract_any, handler_result},
+    adapter::{extract_any, handler_result, is_failure},
 };
 
 use crate::Event;
@@ -52,15 +52,15 @@ impl EventHandler {
 
 /// What a handler's response means, with its error or its text as the reason where they are known.
 fn result(response: HttpResponse) -> Result<(), HandlerError> {
-    let status = response.status();
-    if status.is_success() {
-        return handler_result(status.as_u16(), None);
+    let status = response.status().as_u16();
+    if !is_failure(status) {
+        return handler_result(status, None);
     }
     if let Some(error) = response.error() {
-        return handler_result(status.as_u16(), Some(&error.to_string()));
+        return handler_result(status, Some(&error.to_string()));
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
-    handler_result(status.as_u16(), std::str::from_utf8(&text).ok())
+    handler_result(status, std::str::from_utf8(&text).ok())
 }
 
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).

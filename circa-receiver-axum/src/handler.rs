@@ -10,7 +10,7 @@ use axum::{
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract_any, handler_result},
+    adapter::{extract_any, handler_result, is_failure},
 };
 
 use crate::Event;
@@ -51,14 +51,14 @@ const MAX_READ: usize = 64 * 1_024;
 
 /// What a handler's response means, with its text as the reason where its size is known.
 async fn result(response: Response) -> Result<(), HandlerError> {
-    let status = response.status();
+    let status = response.status().as_u16();
     let body = response.into_body();
     let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
-    if status.is_success() || !is_known {
-        return handler_result(status.as_u16(), None);
+    if !is_failure(status) || !is_known {
+        return handler_result(status, None);
     }
     let text = to_bytes(body, MAX_READ).await.unwrap_or_default();
-    handler_result(status.as_u16(), std::str::from_utf8(&text).ok())
+    handler_result(status, std::str::from_utf8(&text).ok())
 }
 
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).

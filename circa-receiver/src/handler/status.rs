@@ -22,6 +22,11 @@ pub fn handler_result(status: u16, reason: Option<&str>) -> Result<(), HandlerEr
     }
 }
 
+/// Whether a status says that the handler did not succeed, so that its text is worth reading.
+pub fn is_failure(status: u16) -> bool {
+    !(200..=299).contains(&status)
+}
+
 /// What the status of a service behind the receiver as middleware means: 2xx completes the claim, anything else releases it.
 ///
 /// # Errors

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
-use crate::answer::Outcome;
-use crate::answer::Rejection;
+use crate::answer::{Outcome, PayloadFault, Rejection};
 use crate::error::{BoxError, StoreError};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
@@ -28,6 +27,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret) tells which secret matched.
     fn authenticated(&self, delivery: &Delivery) {
         let _ = delivery;
+    }
+
+    /// An authentic delivery has an envelope that cannot be understood; it goes to the dead-letter sink. Without a sink it is
+    /// [rejected](Observer::rejected).
+    fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {
+        let _ = (delivery, fault);
     }
 
     /// An event is not wanted: another mode, or no handler for its type.
@@ -110,6 +115,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn authenticated(&self, delivery: &Delivery) {
         (**self).authenticated(delivery);
+    }
+
+    fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {
+        (**self).unreadable(delivery, fault);
     }
 
     fn ignored(&self, delivery: &Delivery) {

@@ -9,7 +9,7 @@ use std::{
 use super::observer::Observer;
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
-use crate::answer::{Outcome, Rejection};
+use crate::answer::{Outcome, PayloadFault, Rejection};
 use crate::error::{BoxError, StoreError};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
@@ -74,6 +74,11 @@ impl Observer for TracingObserver {
 
     fn ignored(&self, delivery: &Delivery) {
         delivery_event!(debug, delivery, "event ignored");
+    }
+
+    fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {
+        let reason = Rejection::MalformedPayload(fault).reason();
+        delivery_event!(error, delivery, "authentic delivery cannot be understood", reason, fault = %fault);
     }
 
     fn unhandled(&self, delivery: &Delivery) {

@@ -108,11 +108,11 @@ impl Collected {
                 None if self.announced.is_some() => return Poll::Ready(Err(Rejection::BodyIncomplete)),
                 None => return Poll::Ready(Ok(())),
                 Some(Err(_)) => return Poll::Ready(Err(Rejection::BodyIncomplete)),
-                Some(Ok(chunk)) if chunk.len() > self.limit - self.len() => {
-                    return Poll::Ready(Err(Rejection::PayloadTooLarge));
-                }
                 Some(Ok(mut chunk)) => {
                     chunk.truncate(wanted);
+                    if chunk.len() > self.limit - self.len() {
+                        return Poll::Ready(Err(Rejection::PayloadTooLarge));
+                    }
                     self.push(chunk);
                 }
             }

@@ -129,6 +129,7 @@ impl Receiver {
         };
         let ack_deadline = arrived + shared.ack_deadline;
         if let Some(fault) = delivery.event().fault() {
+            shared.observe(|observer| observer.unreadable(&delivery, fault));
             let admitted = Admitted { shared: Arc::clone(shared), delivery, ack_deadline, place };
             return Reception::Answered(bury(admitted, fault).await);
         }

@@ -122,8 +122,8 @@ fn they_are_small() {
     for adapter in ADAPTERS {
         let lines: usize = on_the_way(adapter).map(|source| source.lines.len()).sum();
         println!("{adapter}: {lines} lines");
-        // actix-web needs ways of its own to end a connection in peace.
-        let at_most = if adapter == "circa-receiver-actix" { 450 } else { 400 };
+        // actix-web needs ways of its own to end a connection in peace, and has errors of its own beside texts.
+        let at_most = if adapter == "circa-receiver-actix" { 470 } else { 400 };
         assert!(lines < at_most, "{adapter}: {lines} lines of code: does a part of them belong to the core?");
     }
 }
