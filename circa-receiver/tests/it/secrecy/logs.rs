@@ -82,7 +82,7 @@ impl DeadLetterSink for Sink {
 }
 
 async fn pulled(event: Event<DatapointPulled>, (): ()) -> Result<(), HandlerError> {
-    tracing::info!(?event, data = ?event.data(), "in the handler");
+    tracing::info!(?event, "in the handler");
     match event.id() {
         "evt_failing" => Err("the database is down".into()),
         "evt_panicking" => panic!("out of order"),
@@ -95,7 +95,7 @@ async fn pulled(event: Event<DatapointPulled>, (): ()) -> Result<(), HandlerErro
 }
 
 async fn signed(event: Event<DocumentSigned>, (): ()) -> Result<(), HandlerError> {
-    tracing::info!(?event, data = ?event.data(), "in the handler");
+    tracing::info!(?event, "in the handler");
     Ok(())
 }
 
