@@ -132,7 +132,7 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Where claims are kept; a [`MemoryStore`] by default.
+    /// Where claims are kept; a [`MemoryStore`](crate::MemoryStore) by default.
     ///
     /// To share a store with other receivers, give each an `Arc` of it.
     pub fn dedup(mut self, store: impl DedupStore) -> Self {

@@ -62,7 +62,7 @@ impl Receiver {
         self.0.verifier.sender()
     }
 
-    /// The endpoint's name: [`ReceiverBuilder::endpoint`].
+    /// The endpoint's name: [`ReceiverBuilder::endpoint`](crate::ReceiverBuilder::endpoint).
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }

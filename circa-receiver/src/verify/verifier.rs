@@ -120,7 +120,7 @@ impl Verifier {
     /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time.
     ///
     /// A borrowed slice and all fields of the [signature header](Sender::signature_header) are enough to verify. To go on with [`Verified::event`] take
-    /// [`Bytes`] or `Vec<u8>` as the body, and all headers: an id or type that is not handed over is not compared with the body's.
+    /// [`Bytes`](bytes::Bytes) or `Vec<u8>` as the body, and all headers: an id or type that is not handed over is not compared with the body's.
     ///
     /// # Errors
     ///
