@@ -51,7 +51,7 @@ pub(super) struct Permission {
 impl Admission<'_> {
     /// The permission, or what the sender is answered.
     pub(super) async fn decide(&self, visit: &mut Visit) -> Result<Permission, Outcome> {
-        let nonce = Nonce::fresh();
+        let mut nonce = Nonce::fresh();
         let mut pause = POLL_PAUSES.0;
         loop {
             if let Some(outcome) = self.outcome_of_run_here().await? {
@@ -83,8 +83,9 @@ impl Admission<'_> {
             };
             match visit.run(&self.key, self.fingerprint) {
                 Entry::Registered => return Ok(Permission { claim, permit }),
-                // Another delivery came first while the store was away: it is waited for.
-                Entry::AlreadyRuns => {}
+                // Another delivery came first while the store was away: it is waited for. What is given up in the background
+                // under this nonce must not be what is claimed next.
+                Entry::AlreadyRuns => nonce = Nonce::fresh(),
                 Entry::IntakeStopped => {
                     self.shared.release(self.delivery, claim.as_deref()).await;
                     return Err(self.shared.reject(Rejection::ShuttingDown));
