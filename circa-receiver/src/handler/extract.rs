@@ -1,7 +1,6 @@
 //! Why an extractor found no event. The adapters turn it into their framework's answer.
 
-use crate::event::Delivery;
-use crate::event::{AnyEvent, DecodeError, Event, EventData};
+use crate::event::{AnyEvent, DecodeError, Delivery, Event, EventData};
 
 /// Why an extractor found no event: it stands outside a receiver, or the data is not of its type.
 #[non_exhaustive]

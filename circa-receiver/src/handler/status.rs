@@ -33,10 +33,7 @@ pub fn is_failure(status: u16) -> bool {
 ///
 /// A retryable [`HandlerError`] that names the status, unless it is 2xx.
 pub fn service_result(status: u16) -> Result<(), HandlerError> {
-    match status {
-        200..=299 => Ok(()),
-        _ => Err(HandlerError::retryable(said("service", status, None))),
-    }
+    if is_failure(status) { Err(HandlerError::retryable(said("service", status, None))) } else { Ok(()) }
 }
 
 fn said(who: &str, status: u16, reason: Option<&str>) -> String {

@@ -5,7 +5,7 @@
 //! which the receiver was built: with actix that is not a worker's.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -44,7 +44,7 @@ struct State {
     next_number: u64,
     leases: HashMap<u64, Lease>,
     /// When each is due; the number tells leases apart that are due at the same time.
-    due: BTreeMap<(Instant, u64), ()>,
+    due: BTreeSet<(Instant, u64)>,
     /// When the task wakes next; `None` while it waits for a first lease.
     wakes_at: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl Keeper {
         state.next_number += 1;
         let due = lease.due;
         state.leases.insert(number, lease);
-        state.due.insert((due, number), ());
+        state.due.insert((due, number));
         let is_sooner = state.wakes_at.is_none_or(|wakes_at| due < wakes_at);
         drop(state);
         if is_sooner {
@@ -163,19 +163,19 @@ impl State {
     /// What is due now, and when the next is.
     fn take_due(&mut self, now: Instant) -> (Vec<(u64, Lease)>, Option<Instant>) {
         let mut taken = Vec::new();
-        while let Some(first) = self.due.first_entry().filter(|first| first.key().0 <= now) {
-            let (_, number) = *first.key();
-            first.remove();
+        while let Some(first) = self.due.first().copied().filter(|(due, _)| *due <= now) {
+            let (_, number) = first;
+            self.due.remove(&first);
             taken.extend(self.leases.get(&number).map(|lease| (number, lease.clone())));
         }
-        self.wakes_at = self.due.first_key_value().map(|((due, _), ())| *due);
+        self.wakes_at = self.due.first().map(|(due, _)| *due);
         (taken, self.wakes_at)
     }
 
     fn schedule(&mut self, number: u64, due: Instant) {
         if let Some(lease) = self.leases.get_mut(&number) {
             lease.due = due;
-            self.due.insert((due, number), ());
+            self.due.insert((due, number));
         }
     }
 }
