@@ -90,8 +90,10 @@ impl<'h> SignedFields<'h> {
 }
 
 /// Whether a header has this name, compared without case. A sender without such a header has the empty name for it.
+///
+/// Frameworks hand names over in lower case, so that the first comparison decides.
 fn is(name: &str, header: &str) -> bool {
-    !header.is_empty() && name.len() == header.len() && name.eq_ignore_ascii_case(header)
+    name.len() == header.len() && (name == header || name.eq_ignore_ascii_case(header)) && !header.is_empty()
 }
 
 /// Everything that the receiver reads of a head, found in one walk.
