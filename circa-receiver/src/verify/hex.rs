@@ -3,22 +3,21 @@
 /// Exactly 64 hex digits, either case.
 pub(crate) fn decode(text: &[u8]) -> Option<[u8; 32]> {
     let text: &[u8; 64] = text.try_into().ok()?;
+    // Both steps go over whole arrays: the compiler makes vector instructions of them.
+    let digits = text.map(value);
     let mut bytes = [0; 32];
-    let mut seen = 0;
-    for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (nibble(digits[0]), nibble(digits[1]));
-        seen |= high | low;
-        *byte = high << 4 | low & 0xf;
+    for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digits[0] << 4 | digits[1] & 0xf;
     }
-    (seen < 16).then_some(bytes)
+    digits.iter().all(|digit| *digit < 16).then_some(bytes)
 }
 
 /// The value of a hex digit; of any other byte a value from 16 on.
-fn nibble(byte: u8) -> u8 {
-    match byte {
-        b'0'..=b'9' => byte - b'0',
-        b'a'..=b'f' => byte - b'a' + 10,
-        b'A'..=b'F' => byte - b'A' + 10,
+fn value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
         _ => u8::MAX,
     }
 }
