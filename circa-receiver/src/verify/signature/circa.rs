@@ -12,40 +12,37 @@ const MAX_ELEMENTS: usize = 16;
 
 /// `None` is malformed.
 pub(super) fn parse(value: &[u8]) -> Option<Signature<'_>> {
-    let mut signed_at = None;
-    let mut candidates = Candidates::default();
+    let mut signature = Signature::default();
     let mut v1 = 0;
     for (place, element) in value.split(|byte| *byte == b',').enumerate() {
         if place == MAX_ELEMENTS {
             return None;
         }
         match trim(element) {
-            [b't', b'=', ..] if signed_at.is_some() => return None,
-            [b't', b'=', time @ ..] => signed_at = Some(parse_time(time)?),
+            [b't', b'=', ..] if signature.signed_at.is_some() => return None,
+            [b't', b'=', time @ ..] => signature.signed_at = Some(parse_time(time)?),
             [b'v', b'1', b'=', ..] if v1 == Candidates::MAX => return None,
             [b'v', b'1', b'=', mac @ ..] => {
                 v1 += 1;
                 if let Some(mac) = hex::decode(mac) {
-                    candidates.push(mac.into());
+                    signature.candidates.push(mac.into());
                 }
             }
             unknown if unknown.contains(&b'=') => {}
             _ => return None,
         }
     }
-    if candidates.is_empty() {
-        return None;
-    }
-    Some(Signature { signed_at: Some(signed_at?), candidates })
+    (signature.signed_at.is_some() && !signature.candidates.is_empty()).then_some(signature)
 }
 
 /// `0`, or a non-zero digit followed by digits, within `i64`. No sign, no leading zero, no space.
 fn parse_time(text: &[u8]) -> Option<SignedAt<'_>> {
-    let canonical = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.iter().all(u8::is_ascii_digit);
-    if !canonical {
-        return None;
-    }
-    Some(SignedAt { text, seconds: std::str::from_utf8(text).ok()?.parse().ok()? })
+    let (b"0" | [b'1'..=b'9', ..]) = text else { return None };
+    let append = |seconds: i64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        seconds.checked_mul(10)?.checked_add(digit)
+    };
+    Some(SignedAt { text, seconds: text.iter().try_fold(0, append)? })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no list.
 
-use super::offered::{Candidates, Signature};
+use super::offered::Signature;
 use crate::verify::hex;
 
 /// `None` is malformed.
 pub(super) fn parse(value: &[u8]) -> Option<Signature<'_>> {
-    let mut candidates = Candidates::default();
-    candidates.push(hex::decode(value)?.into());
-    Some(Signature { signed_at: None, candidates })
+    let mut signature = Signature::default();
+    signature.candidates.push(hex::decode(value)?.into());
+    Some(signature)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::verify::sign::Mac;
 
 /// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were offered.
+#[derive(Default)]
 pub(crate) struct Signature<'h> {
     pub(crate) signed_at: Option<SignedAt<'h>>,
     pub(crate) candidates: Candidates,
@@ -18,7 +19,7 @@ pub(crate) struct SignedAt<'h> {
 /// The well-formed MACs that a header offers, at most [`Candidates::MAX`].
 #[derive(Default)]
 pub(crate) struct Candidates {
-    macs: [Option<Mac>; Self::MAX],
+    macs: [Mac; Self::MAX],
     count: usize,
 }
 
@@ -28,7 +29,7 @@ impl Candidates {
 
     /// Adds one; whoever calls has counted that there is room.
     pub(super) fn push(&mut self, mac: Mac) {
-        self.macs[self.count] = Some(mac);
+        self.macs[self.count] = mac;
         self.count += 1;
     }
 
@@ -38,7 +39,7 @@ impl Candidates {
 
     /// Whether any candidate equals `expected`; each comparison takes constant time.
     pub(crate) fn contain(&self, expected: &Mac) -> bool {
-        self.macs.iter().flatten().any(|candidate| candidate.matches(expected))
+        self.macs[..self.count].iter().any(|candidate| candidate.matches(expected))
     }
 }
 
