@@ -1,7 +1,7 @@
 //! From bytes to a [`Verified`] delivery, without I/O.
 //!
 //! 1. `head`: the header fields that are read, found in one walk;
-//! 2. `secret`: a signing secret, refused early where it cannot be right; `secrets`: those of one endpoint;
+//! 2. `secret`: a signing secret, refused early where it cannot be right, with a `secret_error`; `secrets`: those of one endpoint;
 //! 3. `signature`: the grammars of the two signature headers;
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
@@ -11,6 +11,7 @@
 mod head;
 pub(crate) mod hex;
 mod secret;
+mod secret_error;
 mod secrets;
 mod sign;
 mod signature;
@@ -18,7 +19,8 @@ mod verified;
 mod verifier;
 
 pub use head::Head;
-pub use secret::{Secret, SecretError};
+pub use secret::Secret;
+pub use secret_error::SecretError;
 pub use secrets::{SecretId, Secrets};
 pub use verified::Verified;
 pub use verifier::{ToleranceError, Verifier};

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq;
 
-use super::secret::{Secret, SecretError};
+use super::secret::Secret;
+use super::secret_error::SecretError;
 
 /// At most this many secrets at once: enough for any rotation, and a bound on the HMACs per delivery.
 const MAX_SECRETS: usize = 8;
