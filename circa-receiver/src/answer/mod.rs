@@ -1,16 +1,21 @@
 //! What the sender is told.
 //!
 //! 1. `rejection`: why a delivery was refused; `fault`: what is wrong with its payload;
-//! 2. `outcome`: what became of a delivery, and the one table that turns it into a response.
+//! 2. `outcome`: what became of a delivery;
+//! 3. `status`: the one table that turns an outcome into a status, headers and a body;
+//! 4. `response`: an answer.
 
 mod fault;
 mod outcome;
 mod rejection;
+mod response;
+mod status;
 
 pub use fault::PayloadFault;
-#[cfg(feature = "testing")]
-pub(crate) use outcome::OUTCOME_HEADER;
-pub use outcome::{Outcome, Response};
-#[cfg(feature = "serve")]
-pub(crate) use outcome::{plain, with_header};
+pub use outcome::Outcome;
 pub use rejection::Rejection;
+pub use response::Response;
+#[cfg(feature = "serve")]
+pub(crate) use response::{plain, with_header};
+#[cfg(feature = "testing")]
+pub(crate) use status::OUTCOME_HEADER;

@@ -20,12 +20,6 @@ pub enum Rejection {
     /// The signature header is not of its sender's grammar, or stands there twice. Answered 401.
     #[error("the signature header is malformed")]
     MalformedSignature,
-    /// More requests in flight than allowed (default 256). Answered 503.
-    #[error("too many requests in flight")]
-    Overloaded,
-    /// The receiver is shutting down and takes no more deliveries. Answered 503.
-    #[error("the receiver is shutting down")]
-    ShuttingDown,
     /// The body is larger than the limit (default 1 MiB). Answered 413.
     #[error("the body is larger than the limit")]
     PayloadTooLarge,
@@ -47,6 +41,12 @@ pub enum Rejection {
     /// The receiver's clock stands before 1970. Answered 503.
     #[error("the receiver's clock stands before 1970")]
     Clock,
+    /// More requests in flight than allowed (default 256). Answered 503.
+    #[error("too many requests in flight")]
+    Overloaded,
+    /// The receiver is shutting down and takes no more deliveries. Answered 503.
+    #[error("the receiver is shutting down")]
+    ShuttingDown,
     /// The body is not UTF-8, not one JSON object, or its envelope does not identify an event. Answered 400, or handed to
     /// the dead-letter sink where there is one.
     #[error("the body is not a valid event: {0}")]
@@ -67,14 +67,14 @@ impl Rejection {
             Self::UnsupportedContentEncoding => "unsupported_content_encoding",
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
-            Self::Overloaded => "overloaded",
-            Self::ShuttingDown => "shutting_down",
             Self::PayloadTooLarge => "payload_too_large",
             Self::BodyReadTimeout => "body_read_timeout",
             Self::BodyIncomplete => "body_incomplete",
             Self::SignatureMismatch => "signature_mismatch",
             Self::Stale { .. } => "timestamp_out_of_tolerance",
             Self::Clock => "clock_error",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting_down",
             Self::MalformedPayload(_) => "malformed_payload",
             Self::HeaderBodyMismatch => "header_body_mismatch",
             Self::StoreUnavailable => "store_unavailable",

@@ -1,4 +1,4 @@
-//! All defaults, once, each with its reason.
+//! The defaults of a receiver, each with its reason. The tolerance's is `verify::verifier`'s.
 
 use std::time::Duration;
 

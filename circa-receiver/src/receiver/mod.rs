@@ -4,9 +4,10 @@
 //!    is refused, and what is made;
 //! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
-//! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
+//! 4. `task`: claim and run, in a task that outlives the request; `admission`: whether it may run the handler, or what it
+//!    is answered; `duplicate`: where a duplicate waits;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
-//! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
+//! 6. `running`: the runs of this process, for duplicates and shutdown; `notices`: which notices were given already;
 //! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
 
 mod admission;
@@ -17,6 +18,7 @@ mod builder;
 mod config;
 mod defaults;
 mod drain;
+mod duplicate;
 #[cfg(feature = "http")]
 mod http;
 mod keeper;

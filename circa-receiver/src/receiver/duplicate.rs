@@ -1,0 +1,85 @@
+//! Where a duplicate waits: for a run of its event in this process, or for a claim that is held elsewhere (contract,
+//! section 7).
+
+use std::time::Duration;
+
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::running::Ending;
+use super::shared::Shared;
+use crate::answer::{Outcome, Rejection};
+use crate::dedup::{Fingerprint, Key};
+use crate::event::Delivery;
+
+/// The pauses after which a claim that is held elsewhere is asked for again: from the first to the last, doubling.
+const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A delivery whose event may be running already. It waits until its ack deadline at most, and not beyond the drain.
+pub(super) struct Duplicate<'a> {
+    shared: &'a Shared,
+    delivery: &'a Delivery,
+    ack_deadline: Instant,
+    /// Before the store is asked again.
+    pause: Duration,
+}
+
+impl<'a> Duplicate<'a> {
+    pub(super) fn new(shared: &'a Shared, delivery: &'a Delivery, ack_deadline: Instant) -> Self {
+        Self { shared, delivery, ack_deadline, pause: POLL_PAUSES.0 }
+    }
+
+    /// Waits for a run of the same event in this process, if there is one, and tells how this delivery is answered.
+    pub(super) async fn outcome_of_run_here(
+        &self,
+        key: &Key,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Outcome>, Outcome> {
+        let Some(run) = self.shared.running.find(key, fingerprint) else { return Ok(None) };
+        let _permit = self.wait_permit()?;
+        let same_body = run.same_body;
+        let ended = Box::pin(self.or_end_of_drain(timeout_at(self.ack_deadline, run.ended()))).await?;
+        match ended {
+            Err(_) => Err(Outcome::Unfinished),
+            Ok(Ending::Vanished) => Ok(None),
+            Ok(Ending::Outcome(Outcome::Handled | Outcome::DeadLettered)) => Ok(Some(self.of_done(same_body))),
+            Ok(Ending::Outcome(outcome)) => {
+                self.shared.observe(|observer| observer.waited_in_vain(self.delivery, outcome, same_body));
+                Ok(Some(outcome))
+            }
+        }
+    }
+
+    /// Waits until the store may be asked again whether another process still holds the claim.
+    pub(super) async fn wait_for_store(&mut self, retry_after: Duration) -> Result<(), Outcome> {
+        let pause = self.pause;
+        self.pause = (2 * pause).min(POLL_PAUSES.1);
+        let _permit = self.wait_permit()?;
+        // A lease that is about to lapse may yet be renewed: the store is not asked again at once.
+        let lapses = if retry_after < POLL_PAUSES.0 { pause } else { retry_after };
+        let wait = sleep(pause.min(lapses));
+        let waited = Box::pin(self.or_end_of_drain(timeout_at(self.ack_deadline, wait))).await?;
+        waited.map_err(|_| Outcome::Unfinished)
+    }
+
+    /// The outcome for an event that was handled before.
+    pub(super) fn of_done(&self, same_body: bool) -> Outcome {
+        self.shared.observe(|observer| observer.duplicate(self.delivery, same_body));
+        Outcome::Duplicate
+    }
+
+    pub(super) async fn or_end_of_drain<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+        tokio::select! {
+            biased;
+            waited = wait => Ok(waited),
+            () = self.shared.running.drain_ended() => Err(self.shared.reject(Rejection::ShuttingDown)),
+        }
+    }
+
+    /// Duplicates must not keep all places from other events.
+    fn wait_permit(&self) -> Result<SemaphorePermit<'_>, Outcome> {
+        self.shared.wait_permits.try_acquire().map_err(|_| Outcome::Unfinished)
+    }
+}
