@@ -10,7 +10,7 @@ use super::observer::Observer;
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
 use crate::answer::{Outcome, PayloadFault, Rejection};
-use crate::error::{BoxError, StoreError};
+use crate::error::{BoxError, StoreError, WithCauses};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
 
@@ -110,15 +110,15 @@ impl Observer for TracingObserver {
     }
 
     fn failed(&self, delivery: &Delivery, error: &HandlerError, duration: Duration) {
-        delivery_event!(warn, delivery, "handler failed", error = %error, permanent = error.is_permanent(), duration_seconds = duration.as_secs_f64());
+        delivery_event!(warn, delivery, "handler failed", error = %WithCauses(error.error()), permanent = error.is_permanent(), duration_seconds = duration.as_secs_f64());
     }
 
     fn dead_lettered(&self, delivery: &Delivery, error: &HandlerError) {
-        delivery_event!(warn, delivery, "event dead-lettered", error = %error);
+        delivery_event!(warn, delivery, "event dead-lettered", error = %WithCauses(error.error()));
     }
 
     fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {
-        delivery_event!(error, delivery, "dead-letter sink failed", error = %error);
+        delivery_event!(error, delivery, "dead-letter sink failed", error = %WithCauses(&**error));
     }
 
     fn unfinished(&self, delivery: &Delivery) {
@@ -126,7 +126,7 @@ impl Observer for TracingObserver {
     }
 
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
-        delivery_event!(error, delivery, "dedup store failed", operation = %operation, error = %error);
+        delivery_event!(error, delivery, "dedup store failed", operation = %operation, error = %WithCauses(error));
     }
 
     fn claim_lost(&self, delivery: &Delivery) {
