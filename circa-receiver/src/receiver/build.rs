@@ -111,7 +111,8 @@ impl ReceiverBuilder {
 
     fn warnings(&self) -> Vec<ConfigWarning> {
         let retry_span = Duration::from_secs(self.sender.spec().retry_span_seconds);
-        if self.retention < retry_span { vec![ConfigWarning::RetentionBelowRetrySpan] } else { Vec::new() }
+        let retention = (self.retention < retry_span).then_some(ConfigWarning::RetentionBelowRetrySpan);
+        retention.into_iter().chain(self.secrets.iter().flat_map(ConfigWarning::of_secrets)).collect()
     }
 
     fn verifier(&self) -> Result<Verifier, ConfigError> {

@@ -74,8 +74,14 @@ impl Receiver {
 
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
     ///
+    /// What is odd about one of them is told to the observers, as at build.
+    ///
     /// Without effect on a receiver made by [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
+        let secrets = secrets.into();
+        for warning in ConfigWarning::of_secrets(&secrets) {
+            self.0.observe(|observer| observer.config_warning(&self.0.endpoint, warning));
+        }
         self.0.verifier.replace_secrets(secrets);
     }
 

@@ -28,5 +28,7 @@ pub use verifier::{ToleranceError, Verifier};
 pub(crate) use head::Field;
 #[cfg(feature = "receiver")]
 pub(crate) use head::HeadFields;
+#[cfg(feature = "receiver")]
+pub(crate) use secret::PREFIX;
 #[cfg(feature = "testing")]
 pub(crate) use sign::MacKey;

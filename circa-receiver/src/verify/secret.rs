@@ -6,8 +6,15 @@ use zeroize::Zeroizing;
 
 use super::secret_error::SecretError;
 
-/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits).
+/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits). The prefix does not count.
 const MIN_BYTES: usize = 16;
+
+/// What Circa's secrets begin with. It is part of the key (Circa documentation, Webhooks).
+pub(crate) const PREFIX: &[u8] = b"whsec_";
+
+/// Characters that a copy from a page or an editor brings along and that nobody sees.
+const INVISIBLE: [char; 9] =
+    ['\u{a0}', '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{202f}', '\u{2060}', '\u{2007}', '\u{feff}'];
 
 /// A signing secret: the whole string as bytes, `whsec_` included; nothing is stripped and nothing decoded
 /// (Circa documentation, Webhooks; Circularo documentation, Webhooks).
@@ -24,12 +31,12 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with control characters or NUL
-    /// in a text, or shorter than 16 bytes.
+    /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with control or invisible characters or
+    /// NUL in a text, or shorter than 16 bytes, not counting `whsec_`.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secret = secret.as_ref();
         refuse_malformed(secret)?;
-        if secret.len() < MIN_BYTES {
+        if secret.strip_prefix(PREFIX).unwrap_or(secret).len() < MIN_BYTES {
             return Err(SecretError::Short);
         }
         Ok(Self::from_bytes(secret))
@@ -120,8 +127,11 @@ fn refuse_malformed(secret: &[u8]) -> Result<(), SecretError> {
     if trimmed.is_empty() {
         return Err(SecretError::Blank);
     }
-    if secret == b"whsec_" {
+    if secret == PREFIX {
         return Err(SecretError::BarePrefix);
+    }
+    if let Some(invisible) = text.and_then(|text| text.chars().find(|character| INVISIBLE.contains(character))) {
+        return Err(SecretError::InvisibleCharacter(invisible.into()));
     }
     if trimmed.len() != secret.len() {
         return Err(SecretError::OuterWhitespace);
@@ -153,7 +163,7 @@ mod tests {
     /// Contract, section 4: what is refused when the receiver is built.
     #[test]
     fn refused_secrets() {
-        let cases: [(&str, &[u8], Result<(), SecretError>); 15] = [
+        let cases: [(&str, &[u8], Result<(), SecretError>); 22] = [
             ("empty", b"", Err(SecretError::Blank)),
             ("blank", b"   ", Err(SecretError::Blank)),
             ("blank in Unicode", "\u{a0}\u{2003}".as_bytes(), Err(SecretError::Blank)),
@@ -165,6 +175,25 @@ mod tests {
             ("C1 control character", "whsec_0123456\u{85}789abcdef".as_bytes(), Err(SecretError::ControlCharacter)),
             ("15 bytes", b"0123456789abcde", Err(SecretError::Short)),
             ("16 bytes", b"0123456789abcdef", Ok(())),
+            ("10 bytes behind the prefix", b"whsec_0123456789", Err(SecretError::Short)),
+            ("16 bytes behind the prefix", b"whsec_0123456789abcdef", Ok(())),
+            (
+                "byte order mark",
+                "\u{feff}whsec_0123456789abcdef".as_bytes(),
+                Err(SecretError::InvisibleCharacter(0xfeff)),
+            ),
+            (
+                "zero-width space",
+                "whsec_0123\u{200b}456789abcdef".as_bytes(),
+                Err(SecretError::InvisibleCharacter(0x200b)),
+            ),
+            ("word joiner", "whsec_0123456789abcdef\u{2060}".as_bytes(), Err(SecretError::InvisibleCharacter(0x2060))),
+            (
+                "non-breaking space",
+                "whsec_0123456789abcdef\u{a0}".as_bytes(),
+                Err(SecretError::InvisibleCharacter(0xa0)),
+            ),
+            ("a letter beyond ASCII", "whsec_caf\u{e9}_0123456789abcdef".as_bytes(), Ok(())),
             ("inner space", b"It's a Secret to Everybody", Ok(())),
             ("quoted", b"\"whsec_0123456789abcdef\"", Ok(())),
             ("not UTF-8", b"\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x00\x01\x90", Ok(())),

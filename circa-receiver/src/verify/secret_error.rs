@@ -49,8 +49,15 @@ pub enum SecretError {
     /// There is a control character or a NUL in the secret.
     #[error("the secret holds a control character or a NUL: it was damaged on its way; copy it again")]
     ControlCharacter,
-    /// The secret is shorter than 16 bytes.
-    #[error("the secret is shorter than 16 bytes and could be guessed: use a longer one, or `Secret::dangerous_short`")]
+    /// There is a character in the secret that nobody sees: a byte order mark, a zero-width or a non-breaking one.
+    #[error(
+        "the secret holds an invisible character (U+{0:04X}): it came along when the secret was copied; copy it as plain text"
+    )]
+    InvisibleCharacter(u32),
+    /// The secret is shorter than 16 bytes, not counting the prefix `whsec_`.
+    #[error(
+        "the secret is shorter than 16 bytes, without `whsec_`, and could be guessed: use a longer one, or `Secret::dangerous_short`"
+    )]
     Short,
     /// No secret was given.
     #[error("no secret was given: a receiver needs at least one")]

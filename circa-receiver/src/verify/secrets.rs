@@ -39,6 +39,11 @@ impl Secrets {
         if shared { Err(SecretError::SharedBetweenSenders) } else { Ok(()) }
     }
 
+    #[cfg(feature = "receiver")]
+    pub(crate) fn as_slice(&self) -> &[Secret] {
+        &self.0
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SecretId, &[u8])> {
         let id = |(position, secret): (usize, &Secret)| SecretId { position, label: secret.label.clone() };
         self.0.iter().enumerate().map(move |(position, secret)| (id((position, secret)), secret.bytes()))

@@ -174,6 +174,29 @@ fn a_retention_below_the_retry_span_is_warned_of() {
     assert!(ConfigWarning::RetentionBelowRetrySpan.to_string().contains("retention"));
 }
 
+/// Secrets that are odd are taken as they are, and every observer is told: at build, and when they are replaced.
+#[test]
+fn odd_secrets_are_warned_of() {
+    let cases = [
+        ("plain", "whsec_0123456789abcdef", None),
+        ("hex", "whsec_5b7c1f0e9a2d4c6b8e3f7a1d0c9b2e4f", None),
+        ("in double quotes", "\"whsec_0123456789abcdef\"", Some(ConfigWarning::SecretInQuotes)),
+        ("in single quotes", "'whsec_0123456789abcdef'", Some(ConfigWarning::SecretInQuotes)),
+        ("with a version", "v1,whsec_0123456789abcdef", Some(ConfigWarning::SecretWithVersion)),
+        ("base64", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx0w==", Some(ConfigWarning::SecretLooksLikeBase64)),
+        ("base64 without padding", "whsec_MfKQ9r8GKYqr/wjUPD8ILPZI", Some(ConfigWarning::SecretLooksLikeBase64)),
+    ];
+    for (name, text, expected) in cases {
+        let (notes, secret) = (Notes::default(), || Secret::new(text).unwrap());
+        let receiver = Receiver::circa(secret()).endpoint("billing").observer(notes.clone()).build().unwrap();
+        assert_eq!(receiver.warnings(), expected.as_slice(), "{name}");
+        receiver.replace_secrets(secret());
+        let told = expected.iter().flat_map(|warning| vec![format!("warning at billing: {warning:?}"); 2]);
+        assert_eq!(notes.all(), told.collect::<Vec<_>>(), "{name}");
+        assert!(!format!("{:?}", expected.map(|warning| warning.to_string())).contains(text), "{name}");
+    }
+}
+
 /// What is built tells what it is.
 #[test]
 fn a_receiver_tells_its_sender_and_endpoint() {
