@@ -25,9 +25,9 @@ impl Drop for Started {
     }
 }
 
-fn start(binary: &str) -> Started {
+fn start(binary: &str, rust_log: &str) -> Started {
     let mut command = Command::new(binary);
-    command.env("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET).env("BIND", "127.0.0.1:0").env("RUST_LOG", "trace");
+    command.env("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET).env("BIND", "127.0.0.1:0").env("RUST_LOG", rust_log);
     command.env("STORE_URL", "").env("LEASE_SECONDS", "").env("CIRCULARO_HMAC_SECRET", "");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -53,10 +53,21 @@ async fn answers(address: SocketAddr, name: &str) {
 #[tokio::test]
 async fn a_standard_error_that_is_closed_or_not_read_fails_nothing() {
     for reference in &REFERENCES {
-        let not_read = start(reference.binary);
+        let not_read = start(reference.binary, "trace");
         answers(not_read.address, reference.name).await;
-        let mut closed = start(reference.binary);
+        let mut closed = start(reference.binary, "trace");
         drop(closed.stderr.take());
         answers(closed.address, reference.name).await;
+    }
+}
+
+/// A variable that is set to nothing is not set: refusals are still seen.
+#[tokio::test]
+async fn an_empty_filter_does_not_hide_refusals() {
+    for reference in &REFERENCES {
+        let mut started = start(reference.binary, "");
+        assert_eq!(forged(&event("evt_1")).send(started.address).await.status, 401, "{}", reference.name);
+        let mut lines = started.stderr.take().unwrap().lines();
+        assert!(lines.any(|line| line.unwrap().contains("signature_mismatch")), "{}", reference.name);
     }
 }
