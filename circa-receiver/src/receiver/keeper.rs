@@ -92,6 +92,9 @@ impl Keeper {
         drop(state);
         if is_sooner {
             self.inner.sooner.notify_one();
+            // A task that a worker thread wakes or spawns runs next on that thread, and no other thread takes it. A handler that
+            // now blocks the thread would block the keeper too. One more task moves it to the queue that others take from.
+            tokio::spawn(async {});
         }
         Kept { inner: Arc::clone(&self.inner), number }
     }

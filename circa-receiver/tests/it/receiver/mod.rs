@@ -3,6 +3,7 @@
 mod configuration;
 mod dropped_anywhere;
 mod handlers;
+mod keeper;
 mod order_of_checks;
 mod shutdown;
 mod store_trouble;

@@ -3,17 +3,17 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use crate::support::receiving::{
-    DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, seconds, settle,
+    DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, routes, seconds, settle,
 };
 use async_trait::async_trait;
 use circa_receiver::{
-    DedupStore,
+    DedupStore, HandlerError, StoreFailure,
     dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
 };
 
@@ -99,4 +99,38 @@ async fn a_claim_whose_answer_timed_out_is_not_stuck_for_a_whole_lease() {
             "{fault:?}, the sender's first retry"
         );
     }
+}
+
+/// Contract, section 7: "What an abandoned claim may have left is withdrawn by its nonce". A delivery that gave its claim
+/// up and then waited for another run claims under a fresh nonce: the withdrawal must not free what is claimed now.
+#[tokio::test(start_paused = true)]
+async fn a_claim_after_one_that_was_given_up_has_a_fresh_nonce() {
+    let store = ScriptedStore::memory();
+    // One for each of the two deliveries: within 2 s of the ack deadline a claim is not repeated.
+    store.script("claim", Fault::DoneButFails, 2);
+    let (gate, first_run) = (Gate::closed(), Arc::new(AtomicBool::new(true)));
+    let routes = {
+        let gate = gate.clone();
+        routes(move |_| {
+            let (gate, fails) = (gate.clone(), first_run.swap(false, Ordering::SeqCst));
+            async move {
+                gate.pass().await;
+                if fails { Err(HandlerError::retryable("on purpose")) } else { Ok(()) }
+            }
+        })
+    };
+    let builder = circa().dedup(store.clone()).on_store_failure(StoreFailure::RunWithoutDedup);
+    let endpoint = Endpoint::new(builder.ack_deadline(seconds(2)), routes);
+    let runs = endpoint.spawn(&Request::circa("evt_1"));
+    let waits = endpoint.spawn(&Request::circa("evt_1"));
+    gate.arrival().await;
+    settle().await;
+    gate.let_go(2);
+    assert_eq!(answer(&runs.await.unwrap()).0, 500);
+    let _ = waits.await.unwrap();
+    let retry = endpoint.deliver(&Request::circa("evt_1")).await;
+    assert!([HANDLED, DUPLICATE].contains(&answer(&retry)), "{retry:?}");
+    let nonces = store.nonces();
+    let fresh = nonces.iter().filter(|nonce| nonces[..2].contains(nonce)).count();
+    assert_eq!(fresh, 2, "the nonces of the claims that were given up were used again: {nonces:?}");
 }

@@ -6,13 +6,23 @@
 mod gate;
 mod mounts;
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
+use circa_receiver::dedup::MemoryStore;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use self::{
     gate::{FirstRun, Gate, PATIENCE, succeed, wait, wait_for},
-    mounts::{MOUNTS, Mount},
+    mounts::{MOUNTS, Mount, circa_receiver},
 };
 use crate::support::{Answer, Request, circa, event, read_answer, turn};
 
@@ -169,6 +179,49 @@ async fn shutdown_waits_for_the_running_handlers_and_refuses_the_rest() {
         answers
     })
     .await;
+}
+
+/// Contract, section 7: "Renewal does not depend on the handler: it runs in a task of its own that a
+/// handler which blocks its thread [...] cannot stop (on actix: on another thread)."
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handler_that_blocks_its_thread_for_longer_than_the_lease_keeps_its_claim() {
+    let _turn = turn::unhurried().await;
+    let (second, lease) = (Duration::from_secs(1), Duration::from_secs(3));
+    for mount in &MOUNTS {
+        let (blocking, other) = (Gate::new(block), Gate::new(succeed));
+        blocking.0.leave.add_permits(1);
+        other.0.leave.add_permits(1);
+        // Two replicas with one store.
+        let store = Arc::new(MemoryStore::default());
+        let replica = |ack_deadline| circa_receiver().dedup(Arc::clone(&store)).ack_deadline(ack_deadline);
+        let (here, _receiver, _served) =
+            mount.serve_with(&blocking, replica(second).store_timeout(second / 2).lease(lease));
+        let (there, _receiver, _served) = mount.serve_with(&other, replica(3 * lease));
+        let first = tokio::spawn(async move { circa(event("evt_1")).send(here).await });
+        wait(&blocking.0.ended).await;
+        // The copy waits for three leases: were one not renewed, it would be handled here.
+        let copy = circa(event("evt_1")).send(there).await;
+        assert_eq!((copy.status, other.runs()), (503, 0), "{}", mount.name);
+        UNBLOCK.store(true, Ordering::Release);
+        wait(&blocking.0.handled).await;
+        let again = circa(event("evt_1")).send(there).await;
+        assert_eq!((again.told(), other.runs()), ((200, Some("duplicate")), 0), "{}", mount.name);
+        // At the ack deadline; on actix-web, where the blocked thread is the one that answers, when the handler has ended.
+        assert!([503, 200].contains(&first.await.unwrap().status), "{}", mount.name);
+        UNBLOCK.store(false, Ordering::Release);
+    }
+}
+
+static UNBLOCK: AtomicBool = AtomicBool::new(false);
+
+/// Blocks its thread until the test lets it go.
+fn block() -> u16 {
+    let begun = Instant::now();
+    while !UNBLOCK.load(Ordering::Acquire) {
+        assert!(begun.elapsed() < PATIENCE, "the test lets it go");
+        thread::sleep(Duration::from_millis(10));
+    }
+    succeed()
 }
 
 /// The sender's attempts until one is answered before the ack deadline, which is so short here that a

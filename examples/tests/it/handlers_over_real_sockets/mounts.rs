@@ -16,7 +16,7 @@ use actix_web::{
 };
 use axum::{Router, extract::State, http::StatusCode, middleware, routing::post};
 use bytes::Bytes;
-use circa_receiver::{Receiver, Secret, event::DatapointPulled};
+use circa_receiver::{Receiver, ReceiverBuilder, Secret, event::DatapointPulled};
 
 use super::gate::{Gate, Presence};
 use crate::support::CIRCA_SECRET;
@@ -38,11 +38,18 @@ pub(super) const MOUNTS: [Mount; 4] = [
 
 impl Mount {
     pub(super) fn serve(&self, gate: &Gate, ack_deadline: Duration) -> (SocketAddr, Receiver, Served) {
-        let secret = Secret::new(CIRCA_SECRET).unwrap();
-        let receiver = Receiver::circa(secret).ack_deadline(ack_deadline).observer(gate.clone()).build().unwrap();
+        self.serve_with(gate, circa_receiver().ack_deadline(ack_deadline))
+    }
+
+    pub(super) fn serve_with(&self, gate: &Gate, builder: ReceiverBuilder) -> (SocketAddr, Receiver, Served) {
+        let receiver = builder.observer(gate.clone()).build().unwrap();
         let served = (self.serve)(receiver.clone(), gate.clone());
         (served.address, receiver, served)
     }
+}
+
+pub(super) fn circa_receiver() -> ReceiverBuilder {
+    Receiver::circa(Secret::new(CIRCA_SECRET).unwrap())
 }
 
 /// A server on a free port, until it is dropped or the test's runtime ends.
