@@ -10,7 +10,7 @@ use circa_receiver::{
     adapter::{extract_any, handler_result, is_failure},
 };
 
-use crate::Event;
+use crate::{Event, failure::Failure};
 
 type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
 
@@ -57,7 +57,7 @@ fn result(response: HttpResponse) -> Result<(), HandlerError> {
         return handler_result(status, None);
     }
     if let Some(error) = response.error() {
-        return handler_result(status, Some(&error.to_string()));
+        return Failure::of(error).map_or_else(|| handler_result(status, Some(&error.to_string())), Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
     handler_result(status, std::str::from_utf8(&text).ok())

@@ -13,7 +13,7 @@ use circa_receiver::{
     adapter::{extract_any, handler_result, is_failure},
 };
 
-use crate::Event;
+use crate::{Event, failure::Failure};
 
 type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
@@ -51,6 +51,9 @@ const MAX_READ: usize = 64 * 1_024;
 
 /// What a handler's response means, with its text as the reason where its size is known.
 async fn result(response: Response) -> Result<(), HandlerError> {
+    if let Some(error) = Failure::of(&response) {
+        return Err(error);
+    }
     let status = response.status().as_u16();
     let body = response.into_body();
     let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod diagnoses;
+mod failures;
 mod mounts_in_an_app;

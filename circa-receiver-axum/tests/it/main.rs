@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod diagnoses;
+mod failures;
 mod mounts_in_an_app;
 mod over_http;
