@@ -38,7 +38,7 @@ pub use circa_receiver::{self, EventData, Mode, Receiver, Routes, Secret, Secret
 
 pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
 pub use failure::Failure;
-pub use handler::TakesEvent;
+pub use handler::{HandlesEvents, TakesEvent};
 pub use layer::{ReceiverLayer, ReceiverService};
 #[cfg(feature = "serve")]
 pub use server::{Server, serve};
