@@ -53,7 +53,8 @@ impl Receiver {
         ReceiverBuilder::new(Sender::CIRCA, Some(secrets.into()))
     }
 
-    /// Builds a receiver for Circularo's deliveries.
+    /// Builds a receiver for Circularo's deliveries. They have no id: identical bytes are one event, for as long as it is
+    /// remembered (1 h by default, see [`ReceiverBuilder::retention`]).
     pub fn circularo(secrets: impl Into<Secrets>) -> ReceiverBuilder {
         ReceiverBuilder::new(Sender::CIRCULARO, Some(secrets.into()))
     }
@@ -79,7 +80,7 @@ impl ReceiverBuilder {
             store_failure: StoreFailure::default(),
             store_timeout: defaults::STORE_TIMEOUT,
             lease: defaults::LEASE,
-            retention: defaults::RETENTION,
+            retention: defaults::retention(sender),
             body_limit: defaults::BODY_LIMIT,
             read_deadline: defaults::READ_DEADLINE,
             max_in_flight: defaults::MAX_IN_FLIGHT,
@@ -158,7 +159,9 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How long a handled event is remembered; 72 h by default. Keep it above the sender's retry span: 112,350 s for Circa.
+    /// How long a handled event is remembered; 72 h by default for Circa: keep it above its retry span of 112,350 s. For
+    /// Circularo 1 h: events are known by their bytes, so that a genuine event with the bytes of one that is remembered, such as a
+    /// second edit without a timestamp, is answered as its duplicate.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
