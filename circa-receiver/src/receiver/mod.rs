@@ -7,7 +7,8 @@
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
 //! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
-//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
+//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end;
+//! 8. `receivers`: several receivers as one.
 
 mod admission;
 mod admit;
@@ -23,6 +24,7 @@ mod keeper;
 mod notices;
 mod readers;
 mod receive;
+mod receivers;
 mod run;
 mod running;
 mod shared;
@@ -32,4 +34,5 @@ pub use builder::ReceiverBuilder;
 pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};
 pub use drain::{Drain, Drainable};
 pub use receive::{Receiver, Reception};
+pub use receivers::Receivers;
 pub use task::{Admitted, Answer};

@@ -21,7 +21,7 @@ use crate::dedup::{Key, StoreError};
 use crate::handler::{HandlerError, PortableHandler, Routes};
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
-use crate::verify::{Head, Secrets};
+use crate::verify::{Head, Secret, Secrets};
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///
@@ -74,9 +74,19 @@ impl Receiver {
 
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
     ///
-    /// Without effect on a receiver made by [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
+    /// It reaches this process, not other replicas. Without effect on a receiver made by
+    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         self.0.verifier.replace_secrets(secrets);
+    }
+
+    /// Puts a new secret in the first place; the one that stood there stays valid beside it until the next rotation, and need
+    /// not be known again. [`Receiver::replace_secrets`] with the new one alone ends the former, as a leaked one must.
+    ///
+    /// It reaches this process, not other replicas. Without effect on a receiver made by
+    /// [`Receiver::dangerous_circularo_unsigned`].
+    pub fn rotate_to(&self, secret: Secret) {
+        self.0.verifier.rotate_to(secret);
     }
 
     /// Forgets an event that was handled, so that it is handled again when it is sent again. `false` if it was not remembered.
@@ -95,6 +105,10 @@ impl Receiver {
     /// [`StoreError`] where it cannot.
     pub async fn check_store(&self) -> Result<(), StoreError> {
         self.0.claims.check().await
+    }
+
+    pub(crate) fn stop_intake(&self) {
+        self.0.running.stop_intake();
     }
 
     /// Stops the intake (503), lets running handlers end until the drain deadline (default 20 s), then stops the rest and

@@ -4,6 +4,7 @@ mod configuration;
 mod dropped_anywhere;
 mod handlers;
 mod order_of_checks;
+mod receivers;
 mod shutdown;
 mod store_trouble;
 mod vectors;
