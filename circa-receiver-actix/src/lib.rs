@@ -40,7 +40,7 @@ mod server;
 pub mod testing;
 mod webhook;
 
-pub use circa_receiver::{self, EventData, Mode, Receiver, Receivers, Routes, Secret, Secrets, event};
+pub use circa_receiver::{self, EventData, Mode, Receiver, Receivers, Routes, Secret, SecretSource, Secrets, event};
 
 pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
 pub use failure::Failure;

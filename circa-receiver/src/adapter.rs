@@ -11,3 +11,6 @@ pub use crate::handler::{
 #[cfg(feature = "receiver")]
 pub use crate::receiver::{Admitted, Answer, Drain, Drainable, Reception};
 pub use crate::verify::Head;
+
+/// The name of the path's segment from which [`Head::tenant`] is taken.
+pub const TENANT: &str = "tenant";

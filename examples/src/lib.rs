@@ -23,6 +23,7 @@
 
 mod environment;
 mod output;
+pub mod sources;
 mod store;
 
 // The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that depends on both adapters.

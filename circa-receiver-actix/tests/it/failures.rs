@@ -105,7 +105,9 @@ async fn a_failure_says_whether_the_event_may_be_sent_again() {
                 ("route", (|receiver| route(webhook(receiver).fallback($handler).into_route())) as Mount),
                 ("layer", |receiver| {
                     let layer = ReceiverLayer::new(receiver);
-                    Box::new(|config| _ = config.service(web::resource(PATH).wrap(layer).post($handler)))
+                    Box::new(|config| {
+                        _ = config.service(web::resource(PATH).wrap(layer).route(web::post().to($handler)))
+                    })
                 }),
             ]
         };

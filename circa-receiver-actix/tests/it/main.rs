@@ -6,3 +6,4 @@ mod compile_errors;
 mod diagnoses;
 mod failures;
 mod mounts_in_an_app;
+mod tenants;

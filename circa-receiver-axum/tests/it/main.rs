@@ -7,3 +7,4 @@ mod diagnoses;
 mod failures;
 mod mounts_in_an_app;
 mod over_http;
+mod tenants;

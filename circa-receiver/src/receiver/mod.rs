@@ -3,7 +3,8 @@
 //! 1. `builder`: the settings; `defaults`: each with its reason; `config`: what they choose between; `build`: what
 //!    is refused, and what is made;
 //! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
-//! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
+//! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for,
+//!    `tenants` knows the secrets where there are several tenants;
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
 //! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
@@ -29,6 +30,7 @@ mod run;
 mod running;
 mod shared;
 mod task;
+mod tenants;
 
 pub use builder::ReceiverBuilder;
 pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};
@@ -36,3 +38,4 @@ pub use drain::{Drain, Drainable};
 pub use receive::{Receiver, Reception};
 pub use receivers::Receivers;
 pub use task::{Admitted, Answer};
+pub use tenants::SecretSource;

@@ -67,6 +67,11 @@ impl Receiver {
         &self.0.endpoint
     }
 
+    /// Whether it serves several tenants, and so asks for [`Head::tenant`](crate::adapter::Head::tenant).
+    pub fn has_tenants(&self) -> bool {
+        self.0.tenants.is_some()
+    }
+
     /// Settings that are allowed but unwise.
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.0.warnings
@@ -75,7 +80,7 @@ impl Receiver {
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
-    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
+    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several tenants, whose source is asked.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         self.0.verifier.replace_secrets(secrets);
     }
@@ -84,7 +89,7 @@ impl Receiver {
     /// not be known again. [`Receiver::replace_secrets`] with the new one alone ends the former, as a leaked one must.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
-    /// [`Receiver::dangerous_circularo_unsigned`].
+    /// [`Receiver::dangerous_circularo_unsigned`], and on one of several tenants.
     pub fn rotate_to(&self, secret: Secret) {
         self.0.verifier.rotate_to(secret);
     }
@@ -96,6 +101,16 @@ impl Receiver {
     /// [`StoreError`] where the dedup store failed.
     pub async fn forget(&self, event_id: &str) -> Result<bool, StoreError> {
         self.0.claims.forget(&Key::new(&self.0.endpoint, event_id)).await
+    }
+
+    /// [`Receiver::forget`] of a tenant's event.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the dedup store failed.
+    pub async fn forget_of_tenant(&self, tenant: &str, event_id: &str) -> Result<bool, StoreError> {
+        let endpoint = format!("{}/{tenant}", self.0.endpoint);
+        self.0.claims.forget(&Key::new(&endpoint, event_id)).await
     }
 
     /// Whether the dedup store can be reached and used, within the store timeout (default 2 s): for a health check.

@@ -28,3 +28,5 @@ pub(crate) use head::Field;
 pub(crate) use head::HeadFields;
 #[cfg(feature = "testing")]
 pub(crate) use sign::MacKey;
+#[cfg(feature = "receiver")]
+pub(crate) use verifier::ParsedHead;

@@ -19,6 +19,7 @@ mod minimal;
 mod over_real_sockets;
 mod quickstart;
 mod serving;
+mod sources;
 mod store_frozen;
 mod store_url;
 mod survives_a_flood;

@@ -7,4 +7,5 @@ mod order_of_checks;
 mod receivers;
 mod shutdown;
 mod store_trouble;
+mod tenants;
 mod vectors;
