@@ -12,6 +12,7 @@ mod adapters_are_twins;
 mod answers_alike;
 mod behind_proxies;
 mod documentation;
+mod envelope_drift;
 mod handlers_over_real_sockets;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
