@@ -48,6 +48,10 @@ struct Production;
 struct Answers;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/catalogue.md")]
+struct Catalogue;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/troubleshooting.md")]
 struct Troubleshooting;
 
