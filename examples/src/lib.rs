@@ -21,6 +21,7 @@
 //! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the same, 503 where the dedup
 //! store cannot be used and from SIGTERM on.
 
+pub mod application;
 mod environment;
 mod output;
 pub mod sources;

@@ -10,6 +10,7 @@ mod support;
 
 mod adapters_are_twins;
 mod answers_alike;
+mod applications;
 mod behind_proxies;
 mod documentation;
 mod envelope_drift;
