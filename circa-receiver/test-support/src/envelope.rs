@@ -71,7 +71,7 @@ impl Members {
 
 /// An integral float is an integer, as far as floats tell integers apart.
 fn integer(value: &Value) -> Option<i64> {
-    let float = || value.as_f64().filter(|float| float.trunc() == *float && float.abs() <= 2_f64.powi(53));
+    let float = || value.as_f64().filter(|float| float.trunc() == *float && float.abs() < 2_f64.powi(53));
     value.as_i64().or_else(|| float().map(|float| float as i64))
 }
 
