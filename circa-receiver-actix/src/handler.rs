@@ -109,8 +109,9 @@ macro_rules! takes_event {
     ([$($before:ident)*] $position:ty;) => {};
 }
 
-/// A second implementation for a handler of one argument: where there is only one, the compiler takes it for the arguments of
-/// every such handler, and reports a mismatch of function types instead of the message above.
+/// A second implementation for a handler of one argument: where there is only one, the compiler
+/// takes it for the arguments of every such handler, and reports a mismatch of function types
+/// instead of the message above.
 #[diagnostic::do_not_recommend]
 impl TakesEvent<First> for (Infallible,) {
     type Data = WebhookTest;

@@ -25,8 +25,9 @@ pub struct Webhook {
 impl Webhook {
     /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event), which may stand in any position among its extractors.
     ///
-    /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of the response decides: 2xx is
-    /// success, 4xx permanent, except 408, 423, 425 and 429, and everything else retryable.
+    /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of
+    /// the response decides: 2xx is success, 4xx permanent, except 408, 423, 425 and 429, and
+    /// everything else retryable.
     pub fn on<H, Args, Position>(mut self, handler: H) -> Self
     where
         H: HandlesEvents<Args>,

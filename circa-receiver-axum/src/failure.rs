@@ -8,8 +8,8 @@ use axum::{
 };
 use circa_receiver::{BoxError, HandlerError, adapter::error_status};
 
-/// Why a handler failed, and whether the event may be sent again. `Result<_, Failure>` is a handler's return type; any error
-/// converts into a retryable one, so `?` does.
+/// Why a handler failed, and whether the event may be sent again. `Result<_, Failure>` is a
+/// handler's return type; any error converts into a retryable one, so `?` does.
 ///
 /// Observers and dead letters get the error; the sender never does. It also decides behind a
 /// [`ReceiverLayer`](crate::ReceiverLayer): a permanent one goes to the dead-letter sink.

@@ -23,8 +23,9 @@ use crate::{failure::Failure, serve::serve};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes the event with an extractor.
 ///
-/// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the table in
-/// [`Outcome`](circa_receiver::Outcome).
+/// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent
+/// [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the
+/// table in [`Outcome`](circa_receiver::Outcome).
 ///
 /// ```
 /// # use axum::{Router, http::StatusCode, routing::post};

@@ -1,5 +1,5 @@
-//! What both applications, `axum-application` and `actix-application`, have beside their framework: a pool, two endpoints,
-//! tables for what they keep, and metrics.
+//! What both applications, `axum-application` and `actix-application`, have beside their framework:
+//! a pool, two endpoints, tables for what they keep, and metrics.
 
 use std::{
     collections::BTreeMap,
@@ -59,7 +59,8 @@ impl Application {
         insert.execute(&self.pool).await.map(drop)
     }
 
-    /// Puts a new secret before the former one of an endpoint; `false` where there is no such endpoint, or the secret is bad.
+    /// Puts a new secret before the former one of an endpoint; `false` where there is no such
+    /// endpoint, or the secret is bad.
     pub fn rotate(&self, endpoint: &str, new: &str) -> bool {
         let (Some(receiver), Ok(secret)) = (self.receivers.get(endpoint), Secret::new(new)) else { return false };
         receiver.rotate_to(secret);

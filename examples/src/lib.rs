@@ -117,7 +117,8 @@ pub const CIRCULARO_EVENTS: [&str; 11] = [
     DocumentSimpleActionExecuted::TYPE,
 ];
 
-/// A receiver for each endpoint, built from the environment: `circa`, and `circularo` where its secret is set.
+/// A receiver for each endpoint, built from the environment: `circa`, and `circularo` where its
+/// secret is set.
 ///
 /// # Errors
 ///

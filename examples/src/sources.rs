@@ -7,7 +7,8 @@ use sqlx::PgPool;
 
 use crate::BoxError;
 
-/// A row for each secret of a tenant, the newest first tried: rotate with an `INSERT`, and `DELETE` the former one later.
+/// A row for each secret of a tenant, the newest first tried: rotate with an `INSERT`, and `DELETE`
+/// the former one later.
 #[derive(Clone, Debug)]
 pub struct TableSource(PgPool);
 
@@ -40,7 +41,8 @@ impl SecretSource for TableSource {
     }
 }
 
-/// A file for each tenant, with its name and a secret on each line: rotate by writing the new one above the former.
+/// A file for each tenant, with its name and a secret on each line: rotate by writing the new one
+/// above the former.
 #[derive(Clone, Debug)]
 pub struct FolderSource(PathBuf);
 

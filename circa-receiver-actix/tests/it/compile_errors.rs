@@ -1,6 +1,8 @@
-//! What the compiler says to mistakes that users make: the texts beside `tests/compile_errors/*.rs`.
+//! What the compiler says to mistakes that users make: the texts beside
+//! `tests/compile_errors/*.rs`.
 //!
-//! After a change of the compiler that rewords them: `TRYBUILD=overwrite cargo test compile_errors`, and read what changed.
+//! After a change of the compiler that rewords them: `TRYBUILD=overwrite cargo test
+//! compile_errors`, and read what changed.
 
 #[test]
 fn they_name_the_fix() {

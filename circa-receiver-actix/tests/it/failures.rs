@@ -92,8 +92,8 @@ async fn send(mount: impl FnOnce(&mut web::ServiceConfig)) -> (u16, String) {
     (status, format!("{headers} {}", String::from_utf8(body.to_vec()).unwrap()))
 }
 
-/// Contract, section 8: "Why a handler failed is never thrown away: the error of a framework handler reaches observers and
-/// dead letters as that of a portable one does; never the sender."
+/// Contract, section 8: "Why a handler failed is never thrown away: the error of a framework
+/// handler reaches observers and dead letters as that of a portable one does; never the sender."
 #[actix_web::test]
 async fn a_failure_says_whether_the_event_may_be_sent_again() {
     let buried = [format!("letter: {REASON}, None"), format!("dead-lettered: {REASON}, None")];

@@ -85,8 +85,8 @@ async fn send(app: Router) -> (u16, String) {
     (parts.status.as_u16(), format!("{:?} {}", parts.headers, String::from_utf8(body.to_vec()).unwrap()))
 }
 
-/// Contract, section 8: "Why a handler failed is never thrown away: the error of a framework handler reaches observers and
-/// dead letters as that of a portable one does; never the sender."
+/// Contract, section 8: "Why a handler failed is never thrown away: the error of a framework
+/// handler reaches observers and dead letters as that of a portable one does; never the sender."
 #[tokio::test]
 async fn a_failure_says_whether_the_event_may_be_sent_again() {
     let buried = [format!("letter: {REASON}, None"), format!("dead-lettered: {REASON}, None")];

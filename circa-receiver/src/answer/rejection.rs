@@ -38,7 +38,8 @@ pub enum Rejection {
     /// No offered MAC matches under any secret. Answered 401.
     #[error("the signature matches no secret")]
     SignatureMismatch,
-    /// The secrets of a tenant cannot be looked up, and none are known that are younger than 1 h. Answered 503.
+    /// The secrets of a tenant cannot be looked up, and none are known that are younger than 1 h.
+    /// Answered 503.
     #[error("the secrets of a tenant cannot be looked up")]
     SecretsUnavailable,
     /// Authentic, but signed too long ago or too far ahead. See [`Verifier::tolerance`](crate::Verifier::tolerance). Answered 401.

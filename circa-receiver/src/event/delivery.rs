@@ -32,7 +32,8 @@ impl Delivery {
         Self { tenant: Some(tenant), ..self }
     }
 
-    /// The tenant, where the receiver has several: that of the path. It is part of the endpoint's name too, `"circa/acme"`.
+    /// The tenant, where the receiver has several: that of the path. It is part of the endpoint's
+    /// name too, `"circa/acme"`.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
     }

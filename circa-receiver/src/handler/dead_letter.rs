@@ -14,7 +14,8 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> DeadLetter<'a> {
-    /// An event that failed for good with this error. The receiver makes the letters that sinks get; in tests you can.
+    /// An event that failed for good with this error. The receiver makes the letters that sinks
+    /// get; in tests you can.
     pub fn new(delivery: &'a Delivery, error: &'a HandlerError) -> Self {
         Self { delivery, error }
     }

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::error::BoxError;
 
-/// Why a handler failed. Any error converts into a retryable one, so `?` does; [`HandlerError::permanent`] says that sending
-/// again will not help. Cheap to clone.
+/// Why a handler failed. Any error converts into a retryable one, so `?` does;
+/// [`HandlerError::permanent`] says that sending again will not help. Cheap to clone.
 #[derive(Clone)]
 pub struct HandlerError {
     permanent: bool,
@@ -24,8 +24,9 @@ impl HandlerError {
         Self { permanent: true, ..Self::retryable(error) }
     }
 
-    /// The event may be handled after `delay`, as where another service asks for it with `Retry-After`. Answered as a
-    /// retryable one: neither sender's schedule can be changed, so the delay is only told, by [`HandlerError::delay`].
+    /// The event may be handled after `delay`, as where another service asks for it with
+    /// `Retry-After`. Answered as a retryable one: neither sender's schedule can be changed, so the
+    /// delay is only told, by [`HandlerError::delay`].
     pub fn retry_after(delay: Duration, error: impl Into<BoxError>) -> Self {
         Self { delay: Some(delay), ..Self::retryable(error) }
     }

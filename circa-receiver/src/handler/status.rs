@@ -22,8 +22,8 @@ pub fn handler_result(status: u16, reason: Option<&str>) -> Result<(), HandlerEr
     }
 }
 
-/// The status by which a handler's error shows in a framework's response: 422 where it is permanent, 500 where it is
-/// retryable.
+/// The status by which a handler's error shows in a framework's response: 422 where it is
+/// permanent, 500 where it is retryable.
 pub fn error_status(error: &HandlerError) -> u16 {
     if error.is_permanent() { 422 } else { 500 }
 }

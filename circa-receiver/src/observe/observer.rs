@@ -24,8 +24,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, rejection);
     }
 
-    /// The secrets of a tenant could not be looked up; those that were known go on for up to 1 h. At most once in 60 s a tenant,
-    /// or in 5 s where none are known.
+    /// The secrets of a tenant could not be looked up; those that were known go on for up to 1 h.
+    /// At most once in 60 s a tenant, or in 5 s where none are known.
     fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
         let _ = (endpoint, error);
     }

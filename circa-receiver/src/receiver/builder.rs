@@ -56,18 +56,18 @@ impl Receiver {
         ReceiverBuilder::new(Sender::CIRCA, Some(secrets.into()))
     }
 
-    /// Builds a receiver for Circa's deliveries to several tenants, each with secrets of its own, behind one route with a segment
-    /// `{tenant}`: `/webhooks/circa/{tenant}`.
+    /// Builds a receiver for Circa's deliveries to several tenants, each with secrets of its own,
+    /// behind one route with a segment `{tenant}`: `/webhooks/circa/{tenant}`.
     ///
-    /// The tenant is part of the endpoint's name (`"circa/acme"`), and so of every dedup key; handlers get it by
-    /// [`Delivery::tenant`](crate::Delivery::tenant). An unknown tenant is answered as a wrong signature is. How often the source is
-    /// asked: [`SecretSource`].
+    /// The tenant is part of the endpoint's name (`"circa/acme"`), and so of every dedup key;
+    /// handlers get it by [`Delivery::tenant`](crate::Delivery::tenant). An unknown tenant is
+    /// answered as a wrong signature is. How often the source is asked: [`SecretSource`].
     pub fn circa_for(source: impl SecretSource) -> ReceiverBuilder {
         ReceiverBuilder { source: Some(Arc::new(source)), ..ReceiverBuilder::new(Sender::CIRCA, None) }
     }
 
-    /// Builds a receiver for Circularo's deliveries. They have no id: identical bytes are one event, for as long as it is
-    /// remembered (1 h by default, see [`ReceiverBuilder::retention`]).
+    /// Builds a receiver for Circularo's deliveries. They have no id: identical bytes are one
+    /// event, for as long as it is remembered (1 h by default, see [`ReceiverBuilder::retention`]).
     pub fn circularo(secrets: impl Into<Secrets>) -> ReceiverBuilder {
         ReceiverBuilder::new(Sender::CIRCULARO, Some(secrets.into()))
     }
@@ -173,9 +173,10 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How long a handled event is remembered; 72 h by default for Circa: keep it above its retry span of 112,350 s. For
-    /// Circularo 1 h: events are known by their bytes, so that a genuine event with the bytes of one that is remembered, such as a
-    /// second edit without a timestamp, is answered as its duplicate.
+    /// How long a handled event is remembered; 72 h by default for Circa: keep it above its retry
+    /// span of 112,350 s. For Circularo 1 h: events are known by their bytes, so that a genuine
+    /// event with the bytes of one that is remembered, such as a second edit without a timestamp,
+    /// is answered as its duplicate.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self

@@ -18,9 +18,9 @@ pub(super) const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
-/// Events that are known by their bytes alone (Circularo's): a second genuine event with the same bytes is one event for as
-/// long. No retry is documented; an hour covers the copies of a tenant's and a team's webhook that point to one URL, and the
-/// retries that senders usually make first.
+/// Events that are known by their bytes alone (Circularo's): a second genuine event with the same
+/// bytes is one event for as long. No retry is documented; an hour covers the copies of a tenant's
+/// and a team's webhook that point to one URL, and the retries that senders usually make first.
 const RETENTION_BY_BYTES: Duration = Duration::from_secs(3_600);
 /// Five times a bad day of a store in the same network, and well within the ack deadline.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -67,7 +67,8 @@ impl Receiver {
         &self.0.endpoint
     }
 
-    /// Whether it serves several tenants, and so asks for [`Head::tenant`](crate::adapter::Head::tenant).
+    /// Whether it serves several tenants, and so asks for
+    /// [`Head::tenant`](crate::adapter::Head::tenant).
     pub fn has_tenants(&self) -> bool {
         self.0.tenants.is_some()
     }
@@ -80,13 +81,15 @@ impl Receiver {
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
-    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several tenants, whose source is asked.
+    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several
+    /// tenants, whose source is asked.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         self.0.verifier.replace_secrets(secrets);
     }
 
-    /// Puts a new secret in the first place; the one that stood there stays valid beside it until the next rotation, and need
-    /// not be known again. [`Receiver::replace_secrets`] with the new one alone ends the former, as a leaked one must.
+    /// Puts a new secret in the first place; the one that stood there stays valid beside it until
+    /// the next rotation, and need not be known again. [`Receiver::replace_secrets`] with the new
+    /// one alone ends the former, as a leaked one must.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
     /// [`Receiver::dangerous_circularo_unsigned`], and on one of several tenants.

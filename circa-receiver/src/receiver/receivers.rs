@@ -14,7 +14,8 @@ use crate::error::StoreError;
 use crate::sender::Sender;
 use crate::verify::{SecretError, Secrets};
 
-/// The receivers of one process, each found by the name of its endpoint. Cheap to clone; clones share everything.
+/// The receivers of one process, each found by the name of its endpoint. Cheap to clone; clones
+/// share everything.
 ///
 /// ```
 /// use circa_receiver::{MemoryStore, Receiver, Receivers, Secret};
@@ -54,8 +55,9 @@ impl Receivers {
         Self::build(endpoints.into_iter().map(|builder| (builder, None)).collect(), common)
     }
 
-    /// Builds one for each endpoint, given by its name, its sender, and the variable in which its secret is found, or the path of
-    /// its file: see [`Secrets::from_env`]. `common` is applied to each.
+    /// Builds one for each endpoint, given by its name, its sender, and the variable in which its
+    /// secret is found, or the path of its file: see [`Secrets::from_env`]. `common` is applied to
+    /// each.
     ///
     /// ```no_run
     /// use circa_receiver::{Receivers, Sender};
@@ -110,11 +112,12 @@ impl Receivers {
         self.0.iter().map(|member| &member.receiver)
     }
 
-    /// Reads the secrets of [`Receivers::from_env`] again, as after SIGHUP: the files, for the environment of a process does not
-    /// change. All are replaced, or none where one of them is refused.
+    /// Reads the secrets of [`Receivers::from_env`] again, as after SIGHUP: the files, for the
+    /// environment of a process does not change. All are replaced, or none where one of them is
+    /// refused.
     ///
-    /// It reaches this process. For replicas write the new secret to the file of each, or to one that all of them mount, and
-    /// send each SIGHUP.
+    /// It reaches this process. For replicas write the new secret to the file of each, or to one
+    /// that all of them mount, and send each SIGHUP.
     ///
     /// # Errors
     ///

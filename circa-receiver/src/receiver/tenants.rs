@@ -21,10 +21,12 @@ use crate::event::{AnyEvent, Delivery};
 use crate::panic;
 use crate::verify::{Secrets, Verifier};
 
-/// An answer of the source is not asked for again for so long: a secret that was taken away ends by then.
+/// An answer of the source is not asked for again for so long: a secret that was taken away ends by
+/// then.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// Between two look-ups that a signature asks for which does not fit; and after a failure before any answer.
+/// Between two look-ups that a signature asks for which does not fit; and after a failure before
+/// any answer.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// So long the last answer goes on where the source is away.
@@ -38,8 +40,9 @@ const MAX_NAME: usize = 128;
 
 /// Where the secrets of tenants are looked up: a table, a folder of files, a vault.
 ///
-/// A receiver asks once in 60 s a tenant at most, and once more, at most every 5 s, where a signature fits none of the
-/// secrets that it knows. It asks for unknown tenants too, in which strangers choose the name: at most once in 60 s each.
+/// A receiver asks once in 60 s a tenant at most, and once more, at most every 5 s, where a
+/// signature fits none of the secrets that it knows. It asks for unknown tenants too, in which
+/// strangers choose the name: at most once in 60 s each.
 ///
 /// ```
 /// use circa_receiver::{BoxError, Receiver, Secret, SecretSource, Secrets, async_trait};
@@ -64,13 +67,14 @@ const MAX_NAME: usize = 128;
 /// ```
 #[async_trait]
 pub trait SecretSource: Send + Sync + 'static {
-    /// The secrets of this tenant, `None` where there is no such tenant. The name is 1 to 128 letters, digits, `_`, `-` or `.`,
-    /// and does not begin with `.`: it may stand in a path.
+    /// The secrets of this tenant, `None` where there is no such tenant. The name is 1 to 128
+    /// letters, digits, `_`, `-` or `.`, and does not begin with `.`: it may stand in a path.
     ///
     /// # Errors
     ///
-    /// Where the source cannot say. The secrets that were known go on for up to 1 h; after that, and where none were known,
-    /// deliveries are answered 503. It may take as long as the store timeout (default 2 s).
+    /// Where the source cannot say. The secrets that were known go on for up to 1 h; after that,
+    /// and where none were known, deliveries are answered 503. It may take as long as the store
+    /// timeout (default 2 s).
     async fn secrets(&self, tenant: &str) -> Result<Option<Secrets>, BoxError>;
 }
 
@@ -158,8 +162,8 @@ impl Tenants {
         cached.tenant.filter(|newer| !Arc::ptr_eq(newer, tenant))
     }
 
-    /// Asks the source, unless it was asked meanwhile, in a task of its own: a sender that hangs up does not stop it, or whoever
-    /// hangs up again and again would have it asked as often.
+    /// Asks the source, unless it was asked meanwhile, in a task of its own: a sender that hangs up
+    /// does not stop it, or whoever hangs up again and again would have it asked as often.
     async fn ask(&self, name: Arc<str>, least: Option<Duration>, tell: impl Fn(&BoxError)) -> Cached {
         let inner = Arc::clone(&self.0);
         let asked = tokio::spawn(async move { inner.ask(name, least).await }).await;

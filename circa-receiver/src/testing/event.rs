@@ -1,4 +1,5 @@
-//! Events and deliveries without a request: for tests that call a handler, an observer or a dead-letter sink themselves.
+//! Events and deliveries without a request: for tests that call a handler, an observer or a
+//! dead-letter sink themselves.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -9,8 +10,8 @@ use crate::verify::{Secret, Verifier};
 
 const SECRET: &str = "whsec_of_testing_event";
 
-/// The event that this whole body is. Only what identifies it is needed: Circa's `id` and `type`, Circularo's `event` and
-/// `documentId`.
+/// The event that this whole body is. Only what identifies it is needed: Circa's `id` and `type`,
+/// Circularo's `event` and `documentId`.
 ///
 /// ```
 /// use circa_receiver::{event::WebhookTest, testing};

@@ -1,8 +1,8 @@
 //! Probes a whole application and says in words what stands between the sender and the receiver.
 //!
-//! Every probe is refused before a handler could run: it is unsigned, or its signed body is no event. Where the receiver has a
-//! dead-letter sink, signed probes go there. The order of the probes is that of the
-//! diagnoses:
+//! Every probe is refused before a handler could run: it is unsigned, or its signed body is no
+//! event. Where the receiver has a dead-letter sink, signed probes go there. The order of the
+//! probes is that of the diagnoses:
 //!
 //! 1. unsigned: is the path routed, for POST, with a receiver?
 //! 2. signed and empty: is the secret right?
@@ -108,8 +108,8 @@ impl ProbeSigner for CircularoSigner {
     }
 }
 
-/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler runs; a dead-letter sink
-/// gets the signed probes, which are no events.
+/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler
+/// runs; a dead-letter sink gets the signed probes, which are no events.
 ///
 /// # Panics
 ///
@@ -184,7 +184,8 @@ impl<T: Target, S: ProbeSigner> Probe<'_, T, S> {
     }
 }
 
-/// Whether the receiver has found the body authentic, and no event: 400, or a dead letter where there is a sink.
+/// Whether the receiver has found the body authentic, and no event: 400, or a dead letter where
+/// there is a sink.
 fn is_no_event(answer: &Answer) -> bool {
     answer.status() == 400 || matches!(answer.outcome(), Some("dead-lettered" | "duplicate"))
 }

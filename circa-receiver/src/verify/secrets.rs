@@ -28,13 +28,15 @@ impl Secrets {
         }
     }
 
-    /// The secrets of one endpoint from the environment: the one in `variable`, and, while it is rotated, the former one in
-    /// `<variable>_OLD`. With `_FILE` behind either name the variable holds the path of a file, as for [`Secret::from_file`].
-    /// A variable that is set to nothing is not set.
+    /// The secrets of one endpoint from the environment: the one in `variable`, and, while it is
+    /// rotated, the former one in `<variable>_OLD`. With `_FILE` behind either name the variable
+    /// holds the path of a file, as for [`Secret::from_file`]. A variable that is set to nothing is
+    /// not set.
     ///
     /// # Errors
     ///
-    /// [`SecretError::NotSet`], [`SecretError::BothSet`], or why a secret was refused, with where it stands.
+    /// [`SecretError::NotSet`], [`SecretError::BothSet`], or why a secret was refused, with where
+    /// it stands.
     pub fn from_env(variable: &str) -> Result<Self, SecretError> {
         let current = secret_in_env(variable)?.ok_or_else(|| SecretError::NotSet(variable.to_owned()))?;
         Self::new([current].into_iter().chain(secret_in_env(&format!("{variable}_OLD"))?))

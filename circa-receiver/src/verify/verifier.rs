@@ -131,9 +131,9 @@ impl Verifier {
         }
     }
 
-    /// Puts a new secret in the first place; the one that stood there stays valid beside it, all others end. Neither has to be
-    /// known again. Without effect where the new secret stands there already, and on a verifier made by
-    /// [`Verifier::dangerous_circularo_unsigned`].
+    /// Puts a new secret in the first place; the one that stood there stays valid beside it, all
+    /// others end. Neither has to be known again. Without effect where the new secret stands there
+    /// already, and on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
     pub fn rotate_to(&self, secret: Secret) {
         let Some(current) = &self.keys else { return };
         let mut current = current.write().unwrap_or_else(PoisonError::into_inner);

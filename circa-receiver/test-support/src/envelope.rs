@@ -1,4 +1,5 @@
-//! An independent reading of the envelope by `serde_json::Value` (contract, section 5), for a comparison with ours.
+//! An independent reading of the envelope by `serde_json::Value` (contract, section 5), for a
+//! comparison with ours.
 
 use std::fmt;
 
@@ -27,7 +28,8 @@ pub(crate) struct Reading {
 }
 
 impl Members {
-    /// `None` where `Value` cannot read the body; it refuses more than the envelope does, such as `1e400`.
+    /// `None` where `Value` cannot read the body; it refuses more than the envelope does, such as
+    /// `1e400`.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }

@@ -77,8 +77,8 @@ fn parse(verifier: &Verifier, signature: &str, input: &[u8]) -> Option<AnyEvent>
     Some(event)
 }
 
-/// Body -> envelope, beside an independent reading by `serde_json::Value`, for both senders: where that can read the body,
-/// both refuse it, or both read the same.
+/// Body -> envelope, beside an independent reading by `serde_json::Value`, for both senders: where
+/// that can read the body, both refuse it, or both read the same.
 pub fn envelope(input: &[u8]) {
     let Some(members) = Members::read(input) else { return };
     let circa = CircaSigner::new(SECRET).sign(NOW, input);

@@ -91,8 +91,8 @@ const VALUES: [&str; 26] = [
     "",
 ];
 
-/// Bodies of a sender's fields, and the corpus, both mutated: the envelope and an independent reading agree.
-/// `FUZZ_SECONDS` goes on for as long.
+/// Bodies of a sender's fields, and the corpus, both mutated: the envelope and an independent
+/// reading agree. `FUZZ_SECONDS` goes on for as long.
 #[test]
 fn envelope_of_mutated_bodies() {
     let seconds = std::env::var("FUZZ_SECONDS").map_or(0, |seconds| seconds.parse().expect("FUZZ_SECONDS is a number"));

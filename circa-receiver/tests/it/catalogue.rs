@@ -1,4 +1,5 @@
-//! `docs/catalogue.md` lists what the code has: events, the variants and fields of `DatapointPulled`, observer methods.
+//! `docs/catalogue.md` lists what the code has: events, the variants and fields of
+//! `DatapointPulled`, observer methods.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! An application on actix-web that takes webhooks beside its own work: a pool, middleware, nested scopes, two endpoints, a
-//! route that rotates secrets, and metrics.
+//! An application on actix-web that takes webhooks beside its own work: a pool, middleware, nested
+//! scopes, two endpoints, a route that rotates secrets, and metrics.
 
 use std::error::Error;
 

@@ -1,5 +1,5 @@
-//! An application on axum that takes webhooks beside its own work: a pool, layers, nested routers, two endpoints, a route
-//! that rotates secrets, and metrics.
+//! An application on axum that takes webhooks beside its own work: a pool, layers, nested routers,
+//! two endpoints, a route that rotates secrets, and metrics.
 
 use std::{error::Error, time::Duration};
 

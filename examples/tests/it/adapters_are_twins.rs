@@ -161,7 +161,8 @@ fn they_know_no_rule() {
     ];
     let headers = ["\"circa-", "\"x-", "\"content-", "\"retry-after", "\"allow"];
     let found = violations(|line| {
-        // The framework's own name for the error of an extractor, and a delay that is the handler's.
+        // The framework's own name for the error of an extractor, and a delay that is the
+        // handler's.
         let line = line.replace("type Rejection = ExtractRejection;", "").replace("delay: Duration", "");
         let line = line.replace("use std::{fmt, time::Duration};", "");
         words(&line).any(|word| rules.contains(&word)) || headers.iter().any(|header| line.contains(header))

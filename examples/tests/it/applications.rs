@@ -1,4 +1,5 @@
-//! The applications of a new user, as they stand in `src/bin`: everything through their middleware, beside a real database.
+//! The applications of a new user, as they stand in `src/bin`: everything through their middleware,
+//! beside a real database.
 
 use std::time::Duration;
 

@@ -1,8 +1,10 @@
-//! Envelopes that are not as documented, over HTTP, at both reference receivers (contract, section 5).
+//! Envelopes that are not as documented, over HTTP, at both reference receivers (contract, section
+//! 5).
 
 use crate::support::{REFERENCES, Request, circa, circularo, turn};
 
-/// What the envelope's fields are replaced by, and what becomes of the event. None of them identifies it.
+/// What the envelope's fields are replaced by, and what becomes of the event. None of them
+/// identifies it.
 const DRIFTED: [(&str, &str); 14] = [
     ("a float", r#""created":1747000800.0"#),
     ("a float with an exponent", r#""created":1.7470008e9"#),

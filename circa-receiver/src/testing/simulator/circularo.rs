@@ -16,8 +16,8 @@ use crate::verify::Verifier;
 
 /// Sends Circularo's eleven events to a [`Target`], each once, without retry: what fails is lost.
 ///
-/// Circularo sends no event id: handlers record their runs under [`AnyEvent::id`](crate::AnyEvent::id), the SHA-256 of the body:
-/// identical bytes are one event.
+/// Circularo sends no event id: handlers record their runs under
+/// [`AnyEvent::id`](crate::AnyEvent::id), the SHA-256 of the body: identical bytes are one event.
 #[must_use]
 pub struct CircularoSimulator {
     path: String,

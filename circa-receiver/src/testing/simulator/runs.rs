@@ -12,8 +12,8 @@ use crate::observe::Observer;
 
 /// Records the runs of the handlers under test. Clones record into the same book.
 ///
-/// As an observer, `.observer(runs.clone())`, it records what the receiver tells, and the application under test stays as it
-/// is:
+/// As an observer, `.observer(runs.clone())`, it records what the receiver tells, and the
+/// application under test stays as it is:
 ///
 /// ```
 /// # use circa_receiver::{Receiver, Secret, testing::HandlerRuns};
@@ -26,9 +26,10 @@ use crate::observe::Observer;
 /// # }
 /// ```
 ///
-/// It is told how a run has ended. To see a run that was cut off half-way, or to know that an effect has happened and not
-/// only that the handler said so, record in the handler instead: take a run at its start, and call [`HandlerRun::succeed`]
-/// where its effect has happened. Do one or the other, or everything counts twice.
+/// It is told how a run has ended. To see a run that was cut off half-way, or to know that an
+/// effect has happened and not only that the handler said so, record in the handler instead: take a
+/// run at its start, and call [`HandlerRun::succeed`] where its effect has happened. Do one or the
+/// other, or everything counts twice.
 ///
 /// ```
 /// # use circa_receiver::testing::HandlerRuns;
@@ -81,7 +82,8 @@ impl HandlerRuns {
         HandlerRun { runs: self.clone(), event_id: event_id.to_owned() }
     }
 
-    /// How often a handler has started on it: on an event id at all observed endpoints, on `"<endpoint> <event id>"` at one.
+    /// How often a handler has started on it: on an event id at all observed endpoints, on
+    /// `"<endpoint> <event id>"` at one.
     pub fn started(&self, event_id: &str) -> usize {
         self.counts(event_id, &[]).started
     }

@@ -58,7 +58,8 @@ async fn they_are_found_by_name_and_have_what_is_common() {
     );
 }
 
-/// Contract, section 4: "They can be swapped while requests are in flight". The old secret need not be known again.
+/// Contract, section 4: "They can be swapped while requests are in flight". The old secret need not
+/// be known again.
 #[tokio::test]
 async fn a_rotation_keeps_the_former_secret_and_ends_the_one_before() {
     let receivers = Receivers::new([circa()], |builder| builder).unwrap();

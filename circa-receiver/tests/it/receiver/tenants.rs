@@ -142,7 +142,8 @@ impl Tenants {
     }
 }
 
-/// "Unknown tenants and failed signatures get the same 401"; a name that no tenant can have costs no look-up.
+/// "Unknown tenants and failed signatures get the same 401"; a name that no tenant can have costs
+/// no look-up.
 #[tokio::test(start_paused = true)]
 async fn each_tenant_has_its_own_secrets() {
     let source = Source::of(&["acme", "umbrella", ".."]);
@@ -257,8 +258,8 @@ async fn known_secrets_go_on_for_an_hour_where_the_source_is_away() {
 const TENANTS: usize = 100;
 const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 
-/// A night: 100 tenants whose secrets rotate, forged deliveries beside them, the source away for 30 minutes. A sender comes
-/// again until it is answered 2xx, as Circa does.
+/// A night: 100 tenants whose secrets rotate, forged deliveries beside them, the source away for 30
+/// minutes. A sender comes again until it is answered 2xx, as Circa does.
 #[tokio::test(start_paused = true)]
 async fn a_night_of_a_hundred_tenants_loses_nothing() {
     let names: Vec<_> = (0..TENANTS).map(|n| format!("tenant-{n}")).collect();

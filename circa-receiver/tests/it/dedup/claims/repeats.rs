@@ -116,7 +116,8 @@ async fn a_handled_event_is_remembered_for_72_hours() {
     assert_eq!(deliver(NOW + 72 * 3_600).await, HANDLED);
 }
 
-/// Contract, section 7: Circularo's events, which are known by their bytes, are remembered for 1 h by default.
+/// Contract, section 7: Circularo's events, which are known by their bytes, are remembered for 1 h
+/// by default.
 #[tokio::test]
 async fn identical_bytes_are_one_event_for_an_hour() {
     let clock = FakeClock::at(NOW);

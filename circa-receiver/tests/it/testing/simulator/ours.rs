@@ -156,7 +156,8 @@ fn observed(seed: u64, clock: TokioClock, runs: &HandlerRuns, retention: Duratio
     Ours { receivers, routes: Routes::new().fallback(handler), runs: HandlerRuns::default() }
 }
 
-/// `HandlerRuns` as an observer: the ledger is as good as with handlers that record, at each of two endpoints.
+/// `HandlerRuns` as an observer: the ledger is as good as with handlers that record, at each of two
+/// endpoints.
 #[tokio::test(start_paused = true)]
 async fn an_application_that_records_nothing_is_observed() {
     let day = Duration::from_secs(86_400);
