@@ -71,10 +71,16 @@ impl Members {
     }
 }
 
-/// An integral float is an integer, as far as floats tell integers apart.
+/// An integral float is an integer. Only compared where `Value`, whose floats may be wrong in the last
+/// place, is exact.
 fn integer(value: &Value) -> Option<i64> {
-    let float = || value.as_f64().filter(|float| float.trunc() == *float && float.abs() < 2_f64.powi(53));
-    value.as_i64().or_else(|| float().map(|float| float as i64))
+    let float = || value.as_f64().filter(|float| float.trunc() == *float);
+    let integer = value.as_i64().or_else(|| float().map(|float| float as i64));
+    integer.filter(is_compared)
+}
+
+fn is_compared(integer: &i64) -> bool {
+    integer.unsigned_abs() < 1 << 50
 }
 
 impl Reading {
@@ -84,7 +90,7 @@ impl Reading {
         Self {
             event_type: event.event_type().to_owned(),
             id: event.document_id().unwrap_or(event.id()).to_owned(),
-            created: event.created(),
+            created: event.created().filter(is_compared),
             livemode: event.livemode(),
             team_id: event.team_id().map(str::to_owned),
             data: event.raw_data().map(value),
