@@ -1,6 +1,6 @@
 //! actix handlers as event handlers: which event type they take, and how they are run.
 
-use std::{future::Future, pin::Pin, rc::Rc};
+use std::{convert::Infallible, future::Future, pin::Pin, rc::Rc};
 
 use actix_web::{
     FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, body::MessageBody, dev::Payload,
@@ -8,9 +8,10 @@ use actix_web::{
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
     adapter::{extract_any, handler_result, is_failure},
+    event::WebhookTest,
 };
 
-use crate::Event;
+use crate::{Event, failure::Failure};
 
 type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
 
@@ -57,18 +58,29 @@ fn result(response: HttpResponse) -> Result<(), HandlerError> {
         return handler_result(status, None);
     }
     if let Some(error) = response.error() {
-        return handler_result(status, Some(&error.to_string()));
+        return Failure::of(error).map_or_else(|| handler_result(status, Some(&error.to_string())), Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
     handler_result(status, std::str::from_utf8(&text).ok())
 }
+
+/// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every actix handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler of events",
+    note = "every argument is an extractor; that of the event is `circa_receiver_actix::Event<T>`, not `circa_receiver::Event<T>`",
+    note = "what it returns implements `Responder`, which `()` does not; as an error `circa_receiver_actix::Failure` does, and `HandlerError` does not"
+)]
+pub trait HandlesEvents<Args>: Handler<Args, Output: Responder + 'static> {}
+
+#[diagnostic::do_not_recommend]
+impl<H: Handler<Args, Output: Responder + 'static>, Args> HandlesEvents<Args> for H {}
 
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).
 ///
 /// Implemented for up to 12 arguments. `Position` is inferred.
 #[diagnostic::on_unimplemented(
     message = "the handler has no argument `Event<T>`, so it does not tell its event type",
-    note = "add an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
+    note = "add an argument `circa_receiver_actix::Event<T>`, which is not `circa_receiver::Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
 )]
 pub trait TakesEvent<Position> {
     /// The data of the event.
@@ -85,6 +97,7 @@ pub struct After<Position>(Position);
 
 macro_rules! takes_event {
     ([$($before:ident)*] $position:ty; $here:ident $($after:ident)*) => {
+        #[diagnostic::do_not_recommend]
         impl<$($before,)* Data: EventData, $($after,)*> TakesEvent<$position>
             for ($($before,)* Event<Data>, $($after,)*)
         {
@@ -94,6 +107,14 @@ macro_rules! takes_event {
         takes_event! { [$($before)* $here] After<$position>; $($after)* }
     };
     ([$($before:ident)*] $position:ty;) => {};
+}
+
+/// A second implementation for a handler of one argument: where there is only one, the compiler
+/// takes it for the arguments of every such handler, and reports a mismatch of function types
+/// instead of the message above.
+#[diagnostic::do_not_recommend]
+impl TakesEvent<First> for (Infallible,) {
+    type Data = WebhookTest;
 }
 
 takes_event! { [] First; A }

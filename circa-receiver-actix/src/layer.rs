@@ -15,12 +15,13 @@ use actix_web::{
 };
 use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
 
-use crate::serve::serve;
+use crate::{failure::Failure, serve::serve};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes the event with an extractor.
 ///
-/// A 2xx of the service completes the claim, anything else releases it. The sender gets the receiver's answer, not the service's: see the table in
-/// [`Outcome`](circa_receiver::Outcome).
+/// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent
+/// [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the
+/// table in [`Outcome`](circa_receiver::Outcome).
 ///
 /// ```
 /// # use actix_web::{App, HttpResponse, web};
@@ -120,15 +121,16 @@ where
     match service.call(ServiceRequest::from_parts(request, payload)).await {
         Err(error) => (None, Err(told(&error))),
         Ok(response) => {
-            let status = response.status().as_u16();
-            (Some(response.into_parts().0), service_result(status))
+            let failure = response.response().error().and_then(Failure::of);
+            let result = failure.map_or_else(|| service_result(response.status().as_u16()), Err);
+            (Some(response.into_parts().0), result)
         }
     }
 }
 
 /// actix's errors stay on their thread: what they say goes on.
 fn told(error: &Error) -> HandlerError {
-    HandlerError::retryable(error.to_string())
+    Failure::of(error).unwrap_or_else(|| HandlerError::retryable(error.to_string()))
 }
 
 impl<S> fmt::Debug for ReceiverService<S> {

@@ -30,6 +30,7 @@
 //! This crate converts types and spawns tasks; every rule is the core's.
 
 mod extract;
+mod failure;
 mod handler;
 mod layer;
 mod serve;
@@ -39,10 +40,11 @@ mod server;
 pub mod testing;
 mod webhook;
 
-pub use circa_receiver::{self, EventData, Mode, Receiver, Routes, Secret, Secrets, event};
+pub use circa_receiver::{self, EventData, Mode, Receiver, Receivers, Routes, Secret, SecretSource, Secrets, event};
 
 pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
-pub use handler::TakesEvent;
+pub use failure::Failure;
+pub use handler::{HandlesEvents, TakesEvent};
 pub use layer::{ReceiverLayer, ReceiverService};
 #[cfg(feature = "serve")]
 pub use server::{Server, serve};

@@ -23,7 +23,7 @@ use actix_web::{
 };
 use circa_receiver::{
     HandlerError, Receiver, Routes,
-    adapter::{Drain, Drainable, Head, Reception},
+    adapter::{Drain, Drainable, Head, Reception, TENANT},
 };
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
@@ -86,6 +86,10 @@ impl Head for RequestHead<'_> {
 
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        self.0.match_info().get(TENANT)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::{fmt, rc::Rc};
 
-use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, web};
+use actix_web::{FromRequest, HttpRequest, Route, web};
 use circa_receiver::{PortableHandler, Receiver, Routes};
 
 use crate::{
-    handler::{EventHandler, TakesEvent},
+    handler::{EventHandler, HandlesEvents, TakesEvent},
     serve::serve,
 };
 
@@ -25,11 +25,12 @@ pub struct Webhook {
 impl Webhook {
     /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event), which may stand in any position among its extractors.
     ///
-    /// The status of its response decides: 2xx is success, 4xx permanent, everything else retryable.
+    /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of
+    /// the response decides: 2xx is success, 4xx permanent, except 408, 423, 425 and 429, and
+    /// everything else retryable.
     pub fn on<H, Args, Position>(mut self, handler: H) -> Self
     where
-        H: Handler<Args>,
-        H::Output: Responder + 'static,
+        H: HandlesEvents<Args>,
         Args: FromRequest + TakesEvent<Position> + 'static,
     {
         self.routes = self.routes.insert::<Args::Data>(EventHandler::new(handler));
@@ -37,19 +38,17 @@ impl Webhook {
     }
 
     /// Runs the handler for the events of a type by its name, as it stands in the body.
-    pub fn on_type<H: Handler<Args>, Args: FromRequest + 'static>(mut self, event_type: &str, handler: H) -> Self
-    where
-        H::Output: Responder + 'static,
-    {
+    pub fn on_type<H: HandlesEvents<Args>, Args: FromRequest + 'static>(
+        mut self,
+        event_type: &str,
+        handler: H,
+    ) -> Self {
         self.routes = self.routes.insert_type(event_type, EventHandler::new(handler));
         self
     }
 
     /// Runs the handler for the events of all other types. Without a fallback they are ignored.
-    pub fn fallback<H: Handler<Args>, Args: FromRequest + 'static>(mut self, handler: H) -> Self
-    where
-        H::Output: Responder + 'static,
-    {
+    pub fn fallback<H: HandlesEvents<Args>, Args: FromRequest + 'static>(mut self, handler: H) -> Self {
         self.routes = self.routes.insert_fallback(EventHandler::new(handler));
         self
     }

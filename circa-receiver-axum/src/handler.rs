@@ -13,7 +13,7 @@ use circa_receiver::{
     adapter::{extract_any, handler_result, is_failure},
 };
 
-use crate::Event;
+use crate::{Event, failure::Failure};
 
 type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
@@ -51,6 +51,9 @@ const MAX_READ: usize = 64 * 1_024;
 
 /// What a handler's response means, with its text as the reason where its size is known.
 async fn result(response: Response) -> Result<(), HandlerError> {
+    if let Some(error) = Failure::of(&response) {
+        return Err(error);
+    }
     let status = response.status().as_u16();
     let body = response.into_body();
     let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
@@ -61,12 +64,24 @@ async fn result(response: Response) -> Result<(), HandlerError> {
     handler_result(status, std::str::from_utf8(&text).ok())
 }
 
+/// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler of events",
+    note = "every argument is an extractor; that of the event is `circa_receiver_axum::Event<T>`, not `circa_receiver::Event<T>`",
+    note = "what it returns implements `IntoResponse`; as an error `circa_receiver_axum::Failure` does, and `HandlerError` does not",
+    note = "`#[axum::debug_handler]` in front of the handler tells more"
+)]
+pub trait HandlesEvents<T, S>: Handler<T, S> {}
+
+#[diagnostic::do_not_recommend]
+impl<H: Handler<T, S>, T, S> HandlesEvents<T, S> for H {}
+
 /// The arguments of a handler, one of which, in any position, is an [`Event<T>`](Event).
 ///
 /// Implemented for up to 16 arguments. `Position` is inferred.
 #[diagnostic::on_unimplemented(
     message = "the handler has no argument `Event<T>`, so it does not tell its event type",
-    note = "add an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
+    note = "add an argument `circa_receiver_axum::Event<T>`, which is not `circa_receiver::Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
 )]
 pub trait TakesEvent<Position> {
     /// The data of the event.
@@ -83,6 +98,7 @@ pub struct After<Position>(Position);
 
 macro_rules! takes_event {
     ([$($before:ident)*] $position:ty; $here:ident $($after:ident)*) => {
+        #[diagnostic::do_not_recommend]
         impl<Via, $($before,)* Data: EventData, $($after,)*> TakesEvent<$position>
             for (Via, $($before,)* Event<Data>, $($after,)*)
         {

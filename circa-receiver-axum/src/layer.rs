@@ -19,12 +19,13 @@ use circa_receiver::{BoxError, HandlerError, Receiver, Routes, adapter::service_
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::serve::serve;
+use crate::{failure::Failure, serve::serve};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes the event with an extractor.
 ///
-/// A 2xx of the service completes the claim, anything else releases it. The sender gets the receiver's answer, not the service's: see the table in
-/// [`Outcome`](circa_receiver::Outcome).
+/// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent
+/// [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the
+/// table in [`Outcome`](circa_receiver::Outcome).
 ///
 /// ```
 /// # use axum::{Router, http::StatusCode, routing::post};
@@ -102,8 +103,8 @@ where
     S::Error: Into<BoxError>,
 {
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
-    let response = service.call(request).await?;
-    service_result(response.into_response().status().as_u16())
+    let response = service.call(request).await?.into_response();
+    Failure::of(&response).map_or_else(|| service_result(response.status().as_u16()), Err)
 }
 
 impl<S> fmt::Debug for ReceiverService<S> {

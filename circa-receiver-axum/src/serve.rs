@@ -4,13 +4,13 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{DefaultBodyLimit, Request},
-    http::Version,
+    extract::{DefaultBodyLimit, FromRequestParts, RawPathParams, Request},
+    http::{Version, request::Parts},
     response::Response,
 };
 use circa_receiver::{
     HandlerError, Receiver, Routes,
-    adapter::{Drainable, Reception},
+    adapter::{Drainable, Head, Reception, TENANT},
 };
 
 /// Receives a request, and runs what is wanted in a task of its own.
@@ -27,10 +27,12 @@ where
     let (parts, body) = request.into_parts();
     // Boxed, and before the future begins: what is larger than a kilobyte costs the allocator several times as much, and futures hold what they move
     // more than once.
-    let parts = Box::new(parts);
+    let mut parts = Box::new(parts);
     async move {
         let mut body = Drainable::new(body.into_data_stream());
-        match receiver.receive(&*parts, Pin::new(&mut body), &routes).await {
+        let tenant = if receiver.has_tenants() { tenant(&mut parts).await } else { None };
+        let head = RequestHead { parts: &parts, tenant: tenant.as_deref() };
+        match receiver.receive(&head, Pin::new(&mut body), &routes).await {
             Reception::Answered(response) => {
                 // Only HTTP/1 needs the body's end to end the connection in peace.
                 if response.closes_connection() && parts.version < Version::HTTP_2 {
@@ -51,4 +53,29 @@ where
             }
         }
     }
+}
+
+/// The head, and the tenant that the path names.
+struct RequestHead<'r> {
+    parts: &'r Parts,
+    tenant: Option<&'r str>,
+}
+
+impl Head for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.parts.method.as_str()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        Head::headers(self.parts)
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        self.tenant
+    }
+}
+
+async fn tenant(parts: &mut Parts) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    params.iter().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.to_owned())
 }

@@ -11,7 +11,7 @@ use axum::{
 use circa_receiver::{PortableHandler, Receiver, Routes};
 
 use crate::{
-    handler::{EventHandler, TakesEvent},
+    handler::{EventHandler, HandlesEvents, TakesEvent},
     serve::serve,
 };
 
@@ -30,10 +30,12 @@ pub struct Webhook<S = ()> {
 impl<S: Clone + Send + Sync + 'static> Webhook<S> {
     /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event), which may stand in any position among its extractors.
     ///
-    /// The status of its response decides: 2xx is success, 4xx permanent, everything else retryable.
+    /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of
+    /// the response decides: 2xx is success, 4xx permanent, except 408, 423, 425 and 429, and
+    /// everything else retryable.
     pub fn on<H, T, Position>(mut self, handler: H) -> Self
     where
-        H: Handler<T, S>,
+        H: HandlesEvents<T, S>,
         T: TakesEvent<Position> + 'static,
     {
         self.routes = self.routes.insert::<T::Data>(EventHandler::new(handler));
@@ -41,13 +43,13 @@ impl<S: Clone + Send + Sync + 'static> Webhook<S> {
     }
 
     /// Runs the handler for the events of a type by its name, as it stands in the body.
-    pub fn on_type<H: Handler<T, S>, T: 'static>(mut self, event_type: &str, handler: H) -> Self {
+    pub fn on_type<H: HandlesEvents<T, S>, T: 'static>(mut self, event_type: &str, handler: H) -> Self {
         self.routes = self.routes.insert_type(event_type, EventHandler::new(handler));
         self
     }
 
     /// Runs the handler for the events of all other types. Without a fallback they are ignored.
-    pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, handler: H) -> Self {
+    pub fn fallback<H: HandlesEvents<T, S>, T: 'static>(mut self, handler: H) -> Self {
         self.routes = self.routes.insert_fallback(EventHandler::new(handler));
         self
     }

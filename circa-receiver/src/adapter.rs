@@ -5,9 +5,12 @@
 
 #[cfg(feature = "receiver")]
 pub use crate::handler::{
-    ExtractError, MAX_REASON_BYTES, extract_any, extract_delivery, extract_event, handler_result, is_failure,
-    service_result,
+    ExtractError, MAX_REASON_BYTES, error_status, extract_any, extract_delivery, extract_event, handler_result,
+    is_failure, service_result,
 };
 #[cfg(feature = "receiver")]
 pub use crate::receiver::{Admitted, Answer, Drain, Drainable, Reception};
 pub use crate::verify::Head;
+
+/// The name of the path's segment from which [`Head::tenant`] is taken.
+pub const TENANT: &str = "tenant";

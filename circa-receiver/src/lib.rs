@@ -95,4 +95,4 @@ pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
 pub use observe::{ConfigWarning, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
-pub use receiver::{ConfigError, Mode, Receiver, ReceiverBuilder, StoreFailure, UnknownMode};
+pub use receiver::{ConfigError, Mode, Receiver, ReceiverBuilder, Receivers, SecretSource, StoreFailure, UnknownMode};

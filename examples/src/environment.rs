@@ -7,41 +7,19 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::{Secret, SecretError, Secrets};
+use circa_receiver::Sender;
 
 use crate::BoxError;
 
-const CIRCA: &str = "CIRCA_WEBHOOK_SECRET";
-const CIRCA_OLD: &str = "CIRCA_WEBHOOK_SECRET_OLD";
 const CIRCULARO: &str = "CIRCULARO_HMAC_SECRET";
 
-/// The secrets of both senders.
-pub(crate) struct SecretsOfBoth {
-    pub(crate) circa: Secrets,
-    pub(crate) circularo: Option<Secrets>,
-}
-
-impl SecretsOfBoth {
-    pub(crate) fn read() -> Result<Self, BoxError> {
-        let required = secret(CIRCA)?.ok_or_else(|| SecretError::NotSet(CIRCA.to_owned()))?;
-        let circa = Secrets::new([required].into_iter().chain(secret(CIRCA_OLD)?))?;
-        let circularo = secret(CIRCULARO)?.map(Secrets::from);
-        if let Some(circularo) = &circularo {
-            circa.ensure_distinct(circularo)?;
-        }
-        Ok(Self { circa, circularo })
+/// The endpoints that are served: their names, their senders, and the variables of their secrets.
+pub(crate) fn endpoints() -> Vec<(&'static str, Sender, &'static str)> {
+    let mut endpoints = vec![("circa", Sender::CIRCA, "CIRCA_WEBHOOK_SECRET")];
+    if variable(CIRCULARO).or_else(|| variable(&format!("{CIRCULARO}_FILE"))).is_some() {
+        endpoints.push(("circularo", Sender::CIRCULARO, CIRCULARO));
     }
-}
-
-/// In the variable itself, or in the file that the variable with `_FILE` behind its name points to.
-fn secret(name: &str) -> Result<Option<Secret>, BoxError> {
-    let in_file = format!("{name}_FILE");
-    match (variable(name), variable(&in_file)) {
-        (Some(_), Some(_)) => Err(format!("{name} and {in_file} are both set: set one of them").into()),
-        (Some(_), None) => Ok(Some(Secret::from_env(name)?)),
-        (None, Some(path)) => Ok(Some(Secret::from_file(path)?.labeled(&in_file))),
-        (None, None) => Ok(None),
-    }
+    endpoints
 }
 
 pub(crate) fn variable(name: &str) -> Option<OsString> {

@@ -7,7 +7,8 @@
 //! | `CIRCA_WEBHOOK_SECRET` | the endpoint's signing secret; required |
 //! | `CIRCA_WEBHOOK_SECRET_OLD` | while a secret is rotated: the old one, accepted too |
 //! | `CIRCULARO_HMAC_SECRET` | the webhook's `hmacSecret`; without it Circularo is not served |
-//! | each of the three with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
+//! | `CIRCULARO_HMAC_SECRET_OLD` | as Circa's |
+//! | each of the four with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
 //! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
@@ -20,8 +21,10 @@
 //! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the same, 503 where the dedup
 //! store cannot be used and from SIGTERM on.
 
+pub mod application;
 mod environment;
 mod output;
+pub mod sources;
 mod store;
 
 // The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that depends on both adapters.
@@ -46,6 +49,10 @@ struct Production;
 struct Answers;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/catalogue.md")]
+struct Catalogue;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/troubleshooting.md")]
 struct Troubleshooting;
 
@@ -65,7 +72,8 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, TracingObserver,
+    AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Receivers, Sender,
+    TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -80,7 +88,7 @@ use tokio::{
 pub use environment::{bind_address, grace, h2c};
 pub use output::{Log, log_to_stderr, say};
 
-use environment::{SecretsOfBoth, lease, note_without_circularo};
+use environment::{lease, note_without_circularo};
 
 /// How many connections may wait to be accepted. With the 128 of `TcpListener::bind`, more at once would only get in with their second or third try.
 const BACKLOG: u32 = 1_024;
@@ -109,85 +117,68 @@ pub const CIRCULARO_EVENTS: [&str; 11] = [
     DocumentSimpleActionExecuted::TYPE,
 ];
 
-/// One receiver for each sender: an endpoint belongs to one sender and has its own secret.
-#[derive(Clone, Debug)]
-pub struct Receivers {
-    /// For `/webhooks/circa`.
-    pub circa: Receiver,
-    /// For `/webhooks/circularo`, where its secret is set.
-    pub circularo: Option<Receiver>,
+/// A receiver for each endpoint, built from the environment: `circa`, and `circularo` where its
+/// secret is set.
+///
+/// # Errors
+///
+/// A missing or bad secret, or a store that cannot be used, with what to do.
+pub async fn receivers() -> Result<Receivers, BoxError> {
+    let endpoints = environment::endpoints();
+    let (lease, store) = (lease()?, store::from_env().await?);
+    let receivers = Receivers::from_env(endpoints, |builder| {
+        let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
+        lease.into_iter().fold(builder, ReceiverBuilder::lease)
+    })?;
+    if receivers.get("circularo").is_none() {
+        note_without_circularo();
+    }
+    Ok(receivers)
 }
 
-impl Receivers {
-    /// Built from the environment.
-    ///
-    /// # Errors
-    ///
-    /// A missing or bad secret, or a store that cannot be used, with what to do.
-    pub async fn from_env() -> Result<Self, BoxError> {
-        let SecretsOfBoth { circa, circularo } = SecretsOfBoth::read()?;
-        if circularo.is_none() {
-            note_without_circularo();
-        }
-        let (lease, store) = (lease()?, store::from_env().await?);
-        let build = |builder: ReceiverBuilder| -> Result<Receiver, ConfigError> {
-            let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
-            lease.into_iter().fold(builder, ReceiverBuilder::lease).build()
-        };
-        Ok(Self {
-            circa: build(Receiver::circa(circa))?,
-            circularo: circularo.map(|secrets| build(Receiver::circularo(secrets))).transpose()?,
-        })
-    }
-
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = Receiver> {
-        [Some(self.circa.clone()), self.circularo.clone()].into_iter().flatten()
-    }
-
-    /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
-    ///
-    /// # Errors
-    ///
-    /// Where the system lets nobody listen for signals.
-    pub fn reload_on_hangup(&self) -> io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let receivers = self.clone();
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                match receivers.reload() {
-                    Ok(()) => tracing::info!("secrets read again"),
-                    Err(error) => tracing::error!(%error, "the secrets were not read again: the old ones stay"),
-                }
+/// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
+///
+/// # Errors
+///
+/// Where the system lets nobody listen for signals.
+pub fn reload_on_hangup(receivers: &Receivers) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let receivers = receivers.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match receivers.reload() {
+                Ok(()) => tracing::info!("secrets read again"),
+                Err(error) => tracing::error!(%error, "the secrets were not read again: the old ones stay"),
             }
-        });
-        Ok(())
-    }
+        }
+    });
+    Ok(())
+}
 
-    fn reload(&self) -> Result<(), BoxError> {
-        let secrets = SecretsOfBoth::read()?;
-        if let (Some(circularo), Some(secrets)) = (&self.circularo, secrets.circularo) {
-            circularo.replace_secrets(secrets);
-        }
-        self.circa.replace_secrets(secrets.circa);
-        Ok(())
-    }
+/// What is handled of the events of an endpoint.
+pub fn event_types(receiver: &Receiver) -> &'static [&'static str] {
+    if receiver.sender() == Sender::CIRCA { &CIRCA_EVENTS } else { &CIRCULARO_EVENTS }
+}
 
-    /// Logs a POST to a path at which nothing is served, once a second at most.
-    pub fn beside(&self, method: &str, path: &str) {
-        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-        if method != "POST" {
-            return;
-        }
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < BESIDE_EVERY) {
-            return;
-        }
-        *last = Some(Instant::now());
-        let path: String = path.chars().take(64).collect();
-        let served = if self.circularo.is_some() { "/webhooks/circa, /webhooks/circularo" } else { "/webhooks/circa" };
-        tracing::warn!(?path, served, "a delivery to a path at which nothing is served");
+/// Where an endpoint is mounted.
+pub fn path(receiver: &Receiver) -> String {
+    format!("/webhooks/{}", receiver.endpoint())
+}
+
+/// Logs a POST to a path at which nothing is served, once a second at most.
+pub fn beside(receivers: &Receivers, method: &str, requested: &str) {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    if method != "POST" {
+        return;
     }
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_some_and(|last| last.elapsed() < BESIDE_EVERY) {
+        return;
+    }
+    *last = Some(Instant::now());
+    let requested: String = requested.chars().take(64).collect();
+    let served = receivers.iter().map(path).collect::<Vec<_>>().join(", ");
+    tracing::warn!(path = ?requested, served, "a delivery to a path at which nothing is served");
 }
 
 /// Listens on an address, as a host and a port.

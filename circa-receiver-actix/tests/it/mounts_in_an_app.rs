@@ -170,6 +170,12 @@ fn two_handlers_for_one_type_do_not_mount() {
     let _ = webhook(receiver()).on(tested).on_type("webhook.test", tested).into_route();
 }
 
+#[test]
+#[should_panic(expected = "the event type \"documentCompleted\" is sent by circularo, and this receiver serves circa")]
+fn a_type_of_the_other_sender_does_not_mount_by_its_name_either() {
+    let _ = webhook(receiver()).on_type("documentCompleted", tested).into_route();
+}
+
 /// A store whose claims take longer than the ack deadline.
 struct SlowStore(MemoryStore);
 

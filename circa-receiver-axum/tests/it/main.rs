@@ -2,6 +2,9 @@
 //! other adapter's have.
 #![allow(clippy::unwrap_used)]
 
+mod compile_errors;
 mod diagnoses;
+mod failures;
 mod mounts_in_an_app;
 mod over_http;
+mod tenants;

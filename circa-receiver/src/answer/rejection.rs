@@ -32,6 +32,10 @@ pub enum Rejection {
     /// No offered MAC matches under any secret. Answered 401.
     #[error("the signature matches no secret")]
     SignatureMismatch,
+    /// The secrets of a tenant cannot be looked up, and none are known that are younger than 1 h.
+    /// Answered 503.
+    #[error("the secrets of a tenant cannot be looked up")]
+    SecretsUnavailable,
     /// Authentic, but signed too long ago or too far ahead. See [`Verifier::tolerance`](crate::Verifier::tolerance). Answered 401.
     #[error("authentic, but the timestamp is {skew_seconds} s away from the receiver's clock")]
     Stale {
@@ -71,6 +75,7 @@ impl Rejection {
             Self::BodyReadTimeout => "body_read_timeout",
             Self::BodyIncomplete => "body_incomplete",
             Self::SignatureMismatch => "signature_mismatch",
+            Self::SecretsUnavailable => "secrets_unavailable",
             Self::Stale { .. } => "timestamp_out_of_tolerance",
             Self::Clock => "clock_error",
             Self::Overloaded => "overloaded",

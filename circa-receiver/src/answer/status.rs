@@ -30,7 +30,9 @@ impl Outcome {
                 Rejection::BodyIncomplete => plain(400, "bad request").closing(),
                 Rejection::MalformedPayload(_) | Rejection::HeaderBodyMismatch => plain(400, "bad request"),
                 Rejection::Overloaded | Rejection::ShuttingDown => plain(503, "service unavailable").closing(),
-                Rejection::Clock | Rejection::StoreUnavailable => plain(503, "service unavailable"),
+                Rejection::Clock | Rejection::StoreUnavailable | Rejection::SecretsUnavailable => {
+                    plain(503, "service unavailable")
+                }
             },
         }
     }

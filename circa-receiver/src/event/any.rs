@@ -78,8 +78,11 @@ impl AnyEvent {
         self.0.sender
     }
 
-    /// The event's id, the key for idempotency. Opaque: Circa's own (`evt_...`), 1 to 255 visible ASCII characters; for Circularo, which sends
-    /// none, the SHA-256 of the body in hex.
+    /// The event's id, the key for idempotency. Opaque: Circa's own (`evt_...`), 1 to 255 visible
+    /// ASCII characters; for Circularo, which sends none, the SHA-256 of the body in hex. In
+    /// consequence two genuine events with the same bytes (two edits in one second, or without a
+    /// timestamp) are one event; see
+    /// [`ReceiverBuilder::retention`](crate::ReceiverBuilder::retention).
     pub fn id(&self) -> &str {
         self.text(&self.0.id)
     }

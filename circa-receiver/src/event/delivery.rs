@@ -13,17 +13,29 @@ use super::any::AnyEvent;
 pub struct Delivery {
     endpoint: Arc<str>,
     event: AnyEvent,
+    tenant: Option<Arc<str>>,
 }
 
 impl Delivery {
     /// An event at the endpoint with this name. The receiver makes the deliveries that handlers get; in tests you can.
     pub fn new(endpoint: impl Into<Arc<str>>, event: AnyEvent) -> Self {
-        Self { endpoint: endpoint.into(), event }
+        Self { endpoint: endpoint.into(), event, tenant: None }
     }
 
     /// The name of the endpoint: [`ReceiverBuilder::endpoint`](crate::ReceiverBuilder::endpoint).
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    #[cfg(feature = "receiver")]
+    pub(crate) fn of_tenant(self, tenant: Arc<str>) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+
+    /// The tenant, where the receiver has several: that of the path. It is part of the endpoint's
+    /// name too, `"circa/acme"`.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     /// The event.

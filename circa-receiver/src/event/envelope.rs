@@ -188,14 +188,14 @@ pub(crate) fn is_event_type(text: &str) -> bool {
 
 /// A JSON number that is an integer, also where it is written as `1747000800.0` or `1.7470008e9`.
 fn integer(json: &str) -> Option<i64> {
-    /// Up to here every integer has a `f64` of its own.
+    /// Below it every integer has a `f64` of its own; the integer above it is rounded to it.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
     json.parse().ok().or_else(|| {
         let float: f64 = json.parse().ok()?;
-        (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+        (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64)
     })
 }
 

@@ -23,6 +23,13 @@ macro_rules! event_kinds {
                 }
             }
 
+            /// The sender that is known to send events of this type.
+            #[cfg(feature = "receiver")]
+            pub(crate) fn sender_of(event_type: &str) -> Option<Sender> {
+                let knows = |sender: &Sender| !matches!(EventKind::of(*sender, event_type), EventKind::Other(_));
+                [Sender::CIRCA, Sender::CIRCULARO].into_iter().find(knows)
+            }
+
             /// The type's name, as it stands in the body.
             pub fn as_str(self) -> &'a str {
                 match self {

@@ -70,6 +70,13 @@ impl<T> Event<T> {
     }
 }
 
+/// The event, its data as JSON again.
+impl<T> From<Event<T>> for AnyEvent {
+    fn from(event: Event<T>) -> Self {
+        event.event
+    }
+}
+
 impl<T> Deref for Event<T> {
     type Target = AnyEvent;
 

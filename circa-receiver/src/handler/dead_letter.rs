@@ -9,11 +9,17 @@ use crate::event::{AnyEvent, Delivery};
 /// An event that can never be handled, on its way to the [`DeadLetterSink`].
 #[derive(Debug)]
 pub struct DeadLetter<'a> {
-    pub(crate) delivery: &'a Delivery,
-    pub(crate) error: &'a HandlerError,
+    delivery: &'a Delivery,
+    error: &'a HandlerError,
 }
 
-impl DeadLetter<'_> {
+impl<'a> DeadLetter<'a> {
+    /// An event that failed for good with this error. The receiver makes the letters that sinks
+    /// get; in tests you can.
+    pub fn new(delivery: &'a Delivery, error: &'a HandlerError) -> Self {
+        Self { delivery, error }
+    }
+
     /// The event, with its exact body.
     pub fn event(&self) -> &AnyEvent {
         self.delivery.event()

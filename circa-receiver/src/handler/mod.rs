@@ -17,4 +17,4 @@ pub use error::HandlerError;
 pub use extract::{ExtractError, extract_any, extract_delivery, extract_event};
 pub use portable::{Handler, PortableHandler};
 pub use routes::{RouteError, Routes};
-pub use status::{MAX_REASON_BYTES, handler_result, is_failure, service_result};
+pub use status::{MAX_REASON_BYTES, error_status, handler_result, is_failure, service_result};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use crate::event::EventData;
+use crate::event::{EventData, EventKind};
 use crate::sender::Sender;
 
 /// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
@@ -35,7 +35,7 @@ pub enum RouteError {
     )]
     OtherSender {
         /// The type.
-        event_type: &'static str,
+        event_type: String,
         /// Who sends it.
         sender: Sender,
         /// Whom the receiver serves.
@@ -97,8 +97,11 @@ impl<H> Routes<H> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        if let Some(&(sender, event_type)) = self.senders.iter().find(|(sender, _)| *sender != receiver) {
-            return Err(RouteError::OtherSender { event_type, sender, receiver });
+        let typed = self.senders.iter().copied();
+        let named = self.by_type.keys().filter_map(|name| Some((EventKind::sender_of(name)?, &**name)));
+        if let Some((sender, name)) = typed.chain(named).filter(|(sender, _)| *sender != receiver).min_by_key(|at| at.1)
+        {
+            return Err(RouteError::OtherSender { event_type: name.to_owned(), sender, receiver });
         }
         if self.by_type.is_empty() && self.fallback.is_none() {
             return Err(RouteError::Empty);
@@ -147,7 +150,14 @@ mod tests {
         assert_eq!(check(twice), Err(RouteError::Duplicate("webhook.test".to_owned())));
         assert_eq!(check(Routes::new().insert_fallback(1).insert_fallback(2)), Err(RouteError::TwoFallbacks));
         assert_eq!(check(Routes::new().insert_type("a b", 1)), Err(RouteError::ImpossibleType("a b".to_owned())));
-        assert!(matches!(check(Routes::new().insert::<DocumentSigned>(1)), Err(RouteError::OtherSender { .. })));
+        let other = |name: &str| {
+            let (sender, receiver) = (Sender::CIRCULARO, Sender::CIRCA);
+            Err(RouteError::OtherSender { event_type: name.to_owned(), sender, receiver })
+        };
+        assert_eq!(check(Routes::new().insert::<DocumentSigned>(1)), other("documentSigned"));
+        assert_eq!(check(Routes::new().insert_type("documentCompleted", 1)), other("documentCompleted"));
+        let circas = Routes::new().insert_type("datapoint.pulled", 1).insert_type("not.known.yet", 1);
+        assert_eq!(check(circas), Ok(()));
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub fn handler_result(status: u16, reason: Option<&str>) -> Result<(), HandlerEr
     }
 }
 
+/// The status by which a handler's error shows in a framework's response: 422 where it is
+/// permanent, 500 where it is retryable.
+pub fn error_status(error: &HandlerError) -> u16 {
+    if error.is_permanent() { 422 } else { 500 }
+}
+
 /// Whether a status says that the handler did not succeed, so that its text is worth reading.
 pub fn is_failure(status: u16) -> bool {
     !(200..=299).contains(&status)

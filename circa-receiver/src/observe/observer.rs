@@ -24,6 +24,12 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, rejection);
     }
 
+    /// The secrets of a tenant could not be looked up; those that were known go on for up to 1 h.
+    /// At most once in 60 s a tenant, or in 5 s where none are known.
+    fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
+        let _ = (endpoint, error);
+    }
+
     /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret) tells which secret matched.
     fn authenticated(&self, delivery: &Delivery) {
         let _ = delivery;
@@ -111,6 +117,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
         (**self).rejected(endpoint, rejection);
+    }
+
+    fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
+        (**self).secrets_not_read(endpoint, error);
     }
 
     fn authenticated(&self, delivery: &Delivery) {

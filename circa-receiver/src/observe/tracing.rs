@@ -53,6 +53,7 @@ impl Observer for TracingObserver {
             }
             Rejection::HeaderBodyMismatch
             | Rejection::StoreUnavailable
+            | Rejection::SecretsUnavailable
             | Rejection::Clock
             | Rejection::ShuttingDown => {
                 tracing::warn!(target: "circa_receiver", endpoint, reason, "delivery refused");
@@ -64,6 +65,10 @@ impl Observer for TracingObserver {
                 }
             }
         }
+    }
+
+    fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
+        tracing::error!(target: "circa_receiver", endpoint, %error, "the secrets of a tenant could not be looked up");
     }
 
     fn authenticated(&self, delivery: &Delivery) {

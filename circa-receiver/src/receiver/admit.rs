@@ -9,9 +9,11 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::body;
 use super::config::Mode;
 use super::shared::Shared;
+use super::tenants::{Tenant, Tenants};
 use crate::answer::{PayloadFault, Rejection};
+use crate::error::BoxError;
 use crate::event::{self, AnyEvent, Delivery};
-use crate::verify::{Head, HeadFields, Verified};
+use crate::verify::{Head, HeadFields, ParsedHead, Verified};
 
 impl Shared {
     /// An authentic delivery, with its place among those in flight. Where there is a dead-letter sink, one whose envelope
@@ -33,7 +35,13 @@ impl Shared {
         let limits =
             body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
         let body = body::read(body, fields.content_length, limits).await?;
-        let verified = self.verifier.finish(&parsed, body, || self.clock.unix_seconds())?;
+        let (verified, tenant) = match &self.tenants {
+            None => (self.verifier.finish(&parsed, body, || self.clock.unix_seconds())?, None),
+            Some(tenants) => {
+                let (verified, tenant) = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, body)).await?;
+                (verified, Some(tenant))
+            }
+        };
         let place = self.place()?;
         let event = match self.read(&verified) {
             Err(Rejection::MalformedPayload(fault)) if self.dead_letters.is_some() => {
@@ -41,7 +49,31 @@ impl Shared {
             }
             read => read?,
         };
-        Ok((Delivery::new(Arc::clone(&self.endpoint), event), place))
+        let delivery = match tenant {
+            None => Delivery::new(Arc::clone(&self.endpoint), event),
+            Some(tenant) => tenant.delivery(event),
+        };
+        Ok((delivery, place))
+    }
+
+    /// Verifies with the secrets of a tenant, which are looked up again where none of them fits.
+    async fn verify_for<'h>(
+        &self,
+        tenants: &Tenants,
+        name: Option<&str>,
+        parsed: &ParsedHead<'h>,
+        body: Bytes,
+    ) -> Result<(Verified<'h, Bytes>, Arc<Tenant>), Rejection> {
+        let tell = |error: &BoxError| self.observe(|observer| observer.secrets_not_read(&self.endpoint, error));
+        let now = || self.clock.unix_seconds();
+        let Some(tenant) = tenants.find(name, tell).await? else { return Err(Rejection::SignatureMismatch) };
+        match tenant.verifier.finish(parsed, body.clone(), now) {
+            Err(Rejection::SignatureMismatch) => {
+                let newer = tenants.find_newer(&tenant, tell).await.ok_or(Rejection::SignatureMismatch)?;
+                Ok((newer.verifier.finish(parsed, body, now)?, newer))
+            }
+            verified => Ok((verified?, tenant)),
+        }
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {

@@ -16,6 +16,7 @@ use super::readers::Readers;
 use super::receive::Receiver;
 use super::running::Running;
 use super::shared::Shared;
+use super::tenants::Tenants;
 use crate::dedup::{Claims, MemoryStore};
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
@@ -30,10 +31,11 @@ impl ReceiverBuilder {
     pub fn build(self) -> Result<Receiver, ConfigError> {
         self.refuse_nonsense()?;
         let verifier = self.verifier()?;
-        let warnings = self.warnings();
+        let (tenants, warnings) = (self.tenants()?, self.warnings());
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
         let shared = Shared {
             verifier,
+            tenants,
             clock: self.clock,
             endpoint: self.endpoint,
             mode: self.mode,
@@ -115,9 +117,18 @@ impl ReceiverBuilder {
         retention.into_iter().chain(self.secrets.iter().flat_map(ConfigWarning::of_secrets)).collect()
     }
 
+    fn tenants(&self) -> Result<Option<Tenants>, ConfigError> {
+        let Some(source) = self.source.clone() else { return Ok(None) };
+        let (endpoint, clock) = (Arc::clone(&self.endpoint), Arc::clone(&self.clock));
+        Ok(Some(Tenants::new(source, self.verifier()?, endpoint, clock, self.store_timeout)))
+    }
+
     fn verifier(&self) -> Result<Verifier, ConfigError> {
-        let Some(secrets) = self.secrets.clone() else { return Ok(Verifier::dangerous_circularo_unsigned()) };
-        let verifier = Verifier::new(self.sender, &secrets);
+        let verifier = match &self.secrets {
+            Some(secrets) => Verifier::new(self.sender, secrets),
+            None if self.source.is_some() => Verifier::without_secrets(self.sender),
+            None => return Ok(Verifier::dangerous_circularo_unsigned()),
+        };
         Ok(match self.tolerance {
             None => verifier,
             Some(Tolerance::Checked(tolerance)) => verifier.tolerance(tolerance)?,

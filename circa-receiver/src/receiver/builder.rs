@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::config::{Mode, StoreFailure};
 use super::defaults;
 use super::receive::Receiver;
+use super::tenants::SecretSource;
 use crate::clock::{Clock, SystemClock};
 use crate::dedup::DedupStore;
 use crate::handler::DeadLetterSink;
@@ -16,8 +17,10 @@ use crate::verify::Secrets;
 #[must_use]
 pub struct ReceiverBuilder {
     pub(super) sender: Sender,
-    /// `None` for an unsigned receiver.
+    /// `None` for an unsigned receiver, and for one of several tenants.
     pub(super) secrets: Option<Secrets>,
+    /// Of several tenants.
+    pub(super) source: Option<Arc<dyn SecretSource>>,
     pub(super) tolerance: Option<Tolerance>,
     pub(super) max_event_age: Option<Duration>,
     pub(super) mode: Mode,
@@ -53,7 +56,18 @@ impl Receiver {
         ReceiverBuilder::new(Sender::CIRCA, Some(secrets.into()))
     }
 
-    /// Builds a receiver for Circularo's deliveries.
+    /// Builds a receiver for Circa's deliveries to several tenants, each with secrets of its own,
+    /// behind one route with a segment `{tenant}`: `/webhooks/circa/{tenant}`.
+    ///
+    /// The tenant is part of the endpoint's name (`"circa/acme"`), and so of every dedup key;
+    /// handlers get it by [`Delivery::tenant`](crate::Delivery::tenant). An unknown tenant is
+    /// answered as a wrong signature is. How often the source is asked: [`SecretSource`].
+    pub fn circa_for(source: impl SecretSource) -> ReceiverBuilder {
+        ReceiverBuilder { source: Some(Arc::new(source)), ..ReceiverBuilder::new(Sender::CIRCA, None) }
+    }
+
+    /// Builds a receiver for Circularo's deliveries. They have no id: identical bytes are one
+    /// event, for as long as it is remembered (1 h by default, see [`ReceiverBuilder::retention`]).
     pub fn circularo(secrets: impl Into<Secrets>) -> ReceiverBuilder {
         ReceiverBuilder::new(Sender::CIRCULARO, Some(secrets.into()))
     }
@@ -70,6 +84,7 @@ impl ReceiverBuilder {
         Self {
             sender,
             secrets,
+            source: None,
             tolerance: None,
             max_event_age: None,
             mode: Mode::default(),
@@ -79,7 +94,7 @@ impl ReceiverBuilder {
             store_failure: StoreFailure::default(),
             store_timeout: defaults::STORE_TIMEOUT,
             lease: defaults::LEASE,
-            retention: defaults::RETENTION,
+            retention: defaults::retention(sender),
             body_limit: defaults::BODY_LIMIT,
             read_deadline: defaults::READ_DEADLINE,
             max_in_flight: defaults::MAX_IN_FLIGHT,
@@ -158,7 +173,10 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How long a handled event is remembered; 72 h by default. Keep it above the sender's retry span: 112,350 s for Circa.
+    /// How long a handled event is remembered; 72 h by default for Circa: keep it above its retry
+    /// span of 112,350 s. For Circularo 1 h: events are known by their bytes, so that a genuine
+    /// event with the bytes of one that is remembered, such as a second edit without a timestamp,
+    /// is answered as its duplicate.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self

@@ -107,6 +107,11 @@ pub enum ConfigError {
     /// A limit that lets nothing through.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),
+    /// Two receivers of a group have one name.
+    #[error(
+        "two receivers have the endpoint name {0:?}, by which dedup keys, logs and `Receivers::get` tell them apart: set `endpoint` on one of them"
+    )]
+    SameEndpoint(String),
     /// The endpoint name is empty.
     #[error("the endpoint name must not be empty")]
     Endpoint,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::sender::{Envelope, Sender};
+
 /// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
 pub(super) const BODY_LIMIT: usize = 1_024 * 1_024;
 /// As the ack deadline: a body that takes longer could not be answered in time any more.
@@ -15,7 +17,11 @@ pub(super) const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Four times the longest time that a handler's answer is waited for; renewed at a third.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
-pub(super) const RETENTION: Duration = Duration::from_secs(72 * 3_600);
+const RETENTION: Duration = Duration::from_secs(72 * 3_600);
+/// Events that are known by their bytes alone (Circularo's): a second genuine event with the same
+/// bytes is one event for as long. No retry is documented; an hour covers the copies of a tenant's
+/// and a team's webhook that point to one URL, and the retries that senders usually make first.
+const RETENTION_BY_BYTES: Duration = Duration::from_secs(3_600);
 /// Five times a bad day of a store in the same network, and well within the ack deadline.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
@@ -33,3 +39,11 @@ pub(super) const WAITING_SHARE: usize = 4;
 
 /// What longer durations are cut to, so that no deadline overflows.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// How long a sender's handled events are remembered.
+pub(super) fn retention(sender: Sender) -> Duration {
+    match sender.spec().envelope {
+        Envelope::Circa => RETENTION,
+        Envelope::Circularo => RETENTION_BY_BYTES,
+    }
+}

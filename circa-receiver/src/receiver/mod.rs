@@ -3,12 +3,14 @@
 //! 1. `builder`: the settings; `defaults`: each with its reason; `config`: what they choose between; `build`: what
 //!    is refused, and what is made;
 //! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
-//! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
+//! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for,
+//!    `tenants` knows the secrets where there are several tenants;
 //! 4. `task`: claim and run, in a task that outlives the request; `admission`: whether it may run the handler, or what it
 //!    is answered; `duplicate`: where a duplicate waits;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
 //! 6. `running`: the runs of this process, for duplicates and shutdown; `notices`: which notices were given already;
-//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
+//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end;
+//! 8. `receivers`: several receivers as one.
 
 mod admission;
 mod admit;
@@ -25,13 +27,17 @@ mod keeper;
 mod notices;
 mod readers;
 mod receive;
+mod receivers;
 mod run;
 mod running;
 mod shared;
 mod task;
+mod tenants;
 
 pub use builder::ReceiverBuilder;
 pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};
 pub use drain::{Drain, Drainable};
 pub use receive::{Receiver, Reception};
+pub use receivers::Receivers;
 pub use task::{Admitted, Answer};
+pub use tenants::SecretSource;

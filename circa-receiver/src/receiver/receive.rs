@@ -21,7 +21,7 @@ use crate::dedup::{Key, StoreError};
 use crate::handler::{HandlerError, PortableHandler, Routes};
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
-use crate::verify::{Head, Secrets};
+use crate::verify::{Head, Secret, Secrets};
 
 /// Receives the deliveries of one sender at one endpoint. Cheap to clone; clones share everything.
 ///
@@ -67,6 +67,12 @@ impl Receiver {
         &self.0.endpoint
     }
 
+    /// Whether it serves several tenants, and so asks for
+    /// [`Head::tenant`](crate::adapter::Head::tenant).
+    pub fn has_tenants(&self) -> bool {
+        self.0.tenants.is_some()
+    }
+
     /// Settings that are allowed but unwise.
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.0.warnings
@@ -76,13 +82,25 @@ impl Receiver {
     ///
     /// What is odd about one of them is told to the observers, as at build.
     ///
-    /// Without effect on a receiver made by [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
+    /// It reaches this process, not other replicas. Without effect on a receiver made by
+    /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several
+    /// tenants, whose source is asked.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
         let secrets = secrets.into();
         for warning in ConfigWarning::of_secrets(&secrets) {
             self.0.observe(|observer| observer.config_warning(&self.0.endpoint, warning));
         }
         self.0.verifier.replace_secrets(secrets);
+    }
+
+    /// Puts a new secret in the first place; the one that stood there stays valid beside it until
+    /// the next rotation, and need not be known again. [`Receiver::replace_secrets`] with the new
+    /// one alone ends the former, as a leaked one must.
+    ///
+    /// It reaches this process, not other replicas. Without effect on a receiver made by
+    /// [`Receiver::dangerous_circularo_unsigned`], and on one of several tenants.
+    pub fn rotate_to(&self, secret: Secret) {
+        self.0.verifier.rotate_to(secret);
     }
 
     /// Forgets an event that was handled, so that it is handled again when it is sent again. `false` if it was not remembered.
@@ -94,6 +112,16 @@ impl Receiver {
         self.0.claims.forget(&Key::new(&self.0.endpoint, event_id)).await
     }
 
+    /// [`Receiver::forget`] of a tenant's event.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the dedup store failed.
+    pub async fn forget_of_tenant(&self, tenant: &str, event_id: &str) -> Result<bool, StoreError> {
+        let endpoint = format!("{}/{tenant}", self.0.endpoint);
+        self.0.claims.forget(&Key::new(&endpoint, event_id)).await
+    }
+
     /// Whether the dedup store can be reached and used, within the store timeout (default 2 s): for a health check.
     ///
     /// # Errors
@@ -101,6 +129,10 @@ impl Receiver {
     /// [`StoreError`] where it cannot.
     pub async fn check_store(&self) -> Result<(), StoreError> {
         self.0.claims.check().await
+    }
+
+    pub(crate) fn stop_intake(&self) {
+        self.0.running.stop_intake();
     }
 
     /// Stops the intake (503), lets running handlers end until the drain deadline (default 20 s), then stops the rest and

@@ -96,7 +96,7 @@ impl Run<'_> {
         let Some(sink) = self.shared.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
             return End::Failed(error);
         };
-        let letter = DeadLetter { delivery: self.delivery, error: &error };
+        let letter = DeadLetter::new(self.delivery, &error);
         let buried = panic::catch(|| sink.bury(letter)).await;
         match buried.unwrap_or_else(|panic| Err(format!("the sink {panic}").into())) {
             Ok(()) => End::Buried(error),

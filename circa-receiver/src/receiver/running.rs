@@ -88,9 +88,13 @@ impl Running {
         self.lock().intake_stopped
     }
 
+    pub(super) fn stop_intake(&self) {
+        self.lock().intake_stopped = true;
+    }
+
     /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and waits a little for that.
     pub(super) async fn drain(&self, deadline: Instant) {
-        self.lock().intake_stopped = true;
+        self.stop_intake();
         if timeout_at(deadline, self.empty()).await.is_err() {
             self.lock().drain_ended = true;
             self.drain_ended.notify_waiters();

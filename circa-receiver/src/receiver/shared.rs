@@ -16,6 +16,7 @@ use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
 use super::running::Running;
+use super::tenants::Tenants;
 use crate::answer::{Outcome, Rejection};
 use crate::clock::Clock;
 use crate::dedup::{Claim, Claims};
@@ -27,6 +28,8 @@ use crate::verify::Verifier;
 
 pub(super) struct Shared {
     pub(super) verifier: Verifier,
+    /// Where there are several, each has a verifier of its own.
+    pub(super) tenants: Option<Tenants>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoint: Arc<str>,
     pub(super) mode: Mode,

@@ -1,10 +1,9 @@
 //! From the first signal to the end of the process.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     io,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
     time::Duration,
 };
 
@@ -118,27 +117,14 @@ impl Lifecycle {
             () = told => {}
         }
         let _ = timeout(SETTLE, close).await;
-        self.drain().await;
+        let receivers = self.readiness.receivers();
+        receivers.stop_intake();
+        note("stopping");
+        receivers.shutdown().await;
         if timeout(HARD_END, end).await.is_err() {
             note("stopped with connections still open");
         }
         Ok(())
-    }
-
-    /// All receivers at once.
-    async fn drain(&self) {
-        let mut drains: Vec<_> =
-            self.readiness.receivers().iter().map(|receiver| Box::pin(receiver.shutdown())).collect();
-        let mut is_noted = false;
-        poll_fn(|cx| {
-            drains.retain_mut(|drain| drain.as_mut().poll(cx).is_pending());
-            // Once all were polled: from here on nothing is taken in.
-            if !std::mem::replace(&mut is_noted, true) {
-                note("stopping");
-            }
-            if drains.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::answer::{Response, plain, with_header};
-use crate::receiver::Receiver;
+use crate::receiver::Receivers;
 
 /// Health checks come from several sides, and must not load the store.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -33,18 +33,18 @@ pub enum Probe {
 
 #[derive(Debug)]
 struct Inner {
-    receivers: Vec<Receiver>,
+    receivers: Receivers,
     is_stopping: AtomicBool,
     /// When the stores were asked last, and whether all could be used.
     asked: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Readiness {
-    pub(super) fn new(receivers: Vec<Receiver>) -> Self {
+    pub(super) fn new(receivers: Receivers) -> Self {
         Self(Arc::new(Inner { receivers, is_stopping: AtomicBool::new(false), asked: Mutex::default() }))
     }
 
-    pub(super) fn receivers(&self) -> &[Receiver] {
+    pub(super) fn receivers(&self) -> &Receivers {
         &self.0.receivers
     }
 
@@ -83,10 +83,7 @@ impl Readiness {
                 return answered;
             }
         }
-        let mut answered = true;
-        for receiver in &self.0.receivers {
-            answered &= receiver.check_store().await.is_ok();
-        }
+        let answered = self.0.receivers.check_stores().await.is_ok();
         *asked = Some((Instant::now(), answered));
         answered
     }

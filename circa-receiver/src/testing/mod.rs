@@ -1,7 +1,10 @@
-//! For tests, yours and ours: signers for both senders, a fixture of every documented event, fake clocks, a builder of signed requests, simulated
-//! senders that misbehave as told, probes of what stands in front of a receiver, and what every dedup store must do.
+//! For tests, yours and ours: signers for both senders, a fixture of every documented event, events
+//! and deliveries without a request, fake clocks, a builder of signed requests, simulated senders
+//! that misbehave as told, probes of what stands in front of a receiver, and what every dedup store
+//! must do.
 
 mod clock;
+mod event;
 mod fixtures;
 #[cfg(feature = "receiver")]
 mod mounted;
@@ -15,6 +18,7 @@ pub mod store_tests;
 mod tokio_clock;
 
 pub use clock::{FakeClock, unix_time};
+pub use event::{delivery, event};
 pub use fixtures::{Fixture, fixtures};
 #[cfg(feature = "receiver")]
 pub use mounted::{MountFault, ProbeSigner, assert_mounted, check_mounted};

@@ -1,7 +1,8 @@
 //! Probes a whole application and says in words what stands between the sender and the receiver.
 //!
-//! Every probe is refused before a handler could run: it is unsigned, or its signed body is no event. The order of the probes is that of the
-//! diagnoses:
+//! Every probe is refused before a handler could run: it is unsigned, or its signed body is no
+//! event. Where the receiver has a dead-letter sink, signed probes go there. The order of the
+//! probes is that of the diagnoses:
 //!
 //! 1. unsigned: is the path routed, for POST, with a receiver?
 //! 2. signed and empty: is the secret right?
@@ -107,7 +108,8 @@ impl ProbeSigner for CircularoSigner {
     }
 }
 
-/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler runs.
+/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler
+/// runs; a dead-letter sink gets the signed probes, which are no events.
 ///
 /// # Panics
 ///
@@ -147,8 +149,9 @@ pub async fn check_mounted(target: impl Target, path: &str, signer: &impl ProbeS
     }
     let mut largest = ODD_JSON.as_bytes().to_vec();
     largest.resize(LARGEST, b' ');
-    match probe.send(Some(&largest), &largest, false).await?.status() {
-        400 => Ok(()),
+    let answer = probe.send(Some(&largest), &largest, false).await?;
+    match answer.status() {
+        _ if is_no_event(&answer) => Ok(()),
         413 => Err(MountFault::SmallerLimit),
         _ => Err(MountFault::BodyTruncated),
     }
@@ -161,9 +164,9 @@ struct Probe<'p, T, S> {
 }
 
 impl<T: Target, S: ProbeSigner> Probe<'_, T, S> {
-    /// Whether a body is found authentic: it is answered 400 then, since it is no event.
+    /// Whether a body is found authentic.
     async fn is_authentic(&self, signed: &[u8], sent: &[u8]) -> Result<bool, MountFault> {
-        Ok(self.send(Some(signed), sent, false).await?.status() == 400)
+        Ok(is_no_event(&self.send(Some(signed), sent, false).await?))
     }
 
     async fn send(&self, signed: Option<&[u8]>, sent: &[u8], compressed: bool) -> Result<Answer, MountFault> {
@@ -179,6 +182,12 @@ impl<T: Target, S: ProbeSigner> Probe<'_, T, S> {
         let answer = timeout(SENDER_TIMEOUT, self.target.deliver(request)).await;
         answer.ok().flatten().ok_or(MountFault::NoAnswer)
     }
+}
+
+/// Whether the receiver has found the body authentic, and no event: 400, or a dead letter where
+/// there is a sink.
+fn is_no_event(answer: &Answer) -> bool {
+    answer.status() == 400 || matches!(answer.outcome(), Some("dead-lettered" | "duplicate"))
 }
 
 fn contains(body: &[u8], text: &str) -> bool {

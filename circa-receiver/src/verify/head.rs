@@ -12,6 +12,11 @@ pub trait Head {
 
     /// Every header field: its name, in any case, and its value as raw bytes.
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The tenant, where the path has a segment for it: for receivers of several tenants.
+    fn tenant(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl<H: Head + ?Sized> Head for &H {
@@ -21,6 +26,10 @@ impl<H: Head + ?Sized> Head for &H {
 
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         (**self).headers()
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        (**self).tenant()
     }
 }
 

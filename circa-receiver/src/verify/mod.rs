@@ -32,3 +32,5 @@ pub(crate) use head::HeadFields;
 pub(crate) use secret::PREFIX;
 #[cfg(feature = "testing")]
 pub(crate) use sign::MacKey;
+#[cfg(feature = "receiver")]
+pub(crate) use verifier::ParsedHead;

@@ -35,6 +35,9 @@ pub enum SecretError {
         /// Why.
         error: Box<SecretError>,
     },
+    /// The secret is given twice: in a variable, and in a file.
+    #[error("{0} and {0}_FILE are both set: set one of them")]
+    BothSet(String),
     /// The secret is empty or consists of white space.
     #[error(
         "the secret is empty or blank: anyone could sign with it; copy the endpoint's signing secret from the sender's portal"

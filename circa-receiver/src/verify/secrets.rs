@@ -29,6 +29,20 @@ impl Secrets {
         }
     }
 
+    /// The secrets of one endpoint from the environment: the one in `variable`, and, while it is
+    /// rotated, the former one in `<variable>_OLD`. With `_FILE` behind either name the variable
+    /// holds the path of a file, as for [`Secret::from_file`]. A variable that is set to nothing is
+    /// not set.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::NotSet`], [`SecretError::BothSet`], or why a secret was refused, with where
+    /// it stands.
+    pub fn from_env(variable: &str) -> Result<Self, SecretError> {
+        let current = secret_in_env(variable)?.ok_or_else(|| SecretError::NotSet(variable.to_owned()))?;
+        Self::new([current].into_iter().chain(secret_in_env(&format!("{variable}_OLD"))?))
+    }
+
     /// Refuses a secret that stands in both sets: call it where one configuration builds receivers for both senders.
     ///
     /// # Errors
@@ -50,6 +64,18 @@ impl Secrets {
     }
 }
 
+/// In the variable itself, or in the file that the variable with `_FILE` behind its name points to.
+fn secret_in_env(variable: &str) -> Result<Option<Secret>, SecretError> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let in_file = format!("{variable}_FILE");
+    match (set(variable), set(&in_file)) {
+        (Some(_), Some(_)) => Err(SecretError::BothSet(variable.to_owned())),
+        (Some(_), None) => Secret::from_env(variable).map(Some),
+        (None, Some(path)) => Ok(Some(Secret::from_file(path)?.labeled(&in_file))),
+        (None, None) => Ok(None),
+    }
+}
+
 impl From<Secret> for Secrets {
     fn from(secret: Secret) -> Self {
         Self(vec![secret])
@@ -64,6 +90,11 @@ pub struct SecretId {
 }
 
 impl SecretId {
+    /// The same secret in another place.
+    pub(super) fn at(&self, position: usize) -> Self {
+        Self { position, label: self.label.clone() }
+    }
+
     /// Its place among the configured secrets, from 0.
     pub fn position(&self) -> usize {
         self.position

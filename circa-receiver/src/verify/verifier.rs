@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::head::{SignedFields, UnsignedFields};
+use super::secret::Secret;
 use super::secrets::{SecretId, Secrets};
 use super::sign::MacKey;
 use super::signature::{Signature, SignedAt};
@@ -78,6 +79,19 @@ impl Verifier {
         Self { sender: Sender::CIRCULARO, keys: None, tolerance: None }
     }
 
+    /// That refuses everything, until it is used [`with`](Self::with) secrets.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn without_secrets(sender: Sender) -> Self {
+        let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
+        Self { sender, keys: Some(RwLock::default()), tolerance }
+    }
+
+    /// The same with these secrets.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn with(&self, secrets: &Secrets) -> Self {
+        Self { keys: Some(RwLock::new(keys(secrets))), ..*self }
+    }
+
     pub(crate) fn new(sender: Sender, secrets: &Secrets) -> Self {
         let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
         Self { sender, keys: Some(RwLock::new(keys(secrets))), tolerance }
@@ -115,6 +129,22 @@ impl Verifier {
         if let Some(current) = &self.keys {
             *current.write().unwrap_or_else(PoisonError::into_inner) = keys(&secrets.into());
         }
+    }
+
+    /// Puts a new secret in the first place; the one that stood there stays valid beside it, all
+    /// others end. Neither has to be known again. Without effect where the new secret stands there
+    /// already, and on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
+    pub fn rotate_to(&self, secret: Secret) {
+        let Some(current) = &self.keys else { return };
+        let mut current = current.write().unwrap_or_else(PoisonError::into_inner);
+        let new = keys(&secret.into());
+        let Some(new) = new.first() else { return };
+        // The MACs of one text are equal where the keys are.
+        if current.first().is_some_and(|first| first.mac.over(None, b"").matches(&new.mac.over(None, b""))) {
+            return;
+        }
+        let former = current.first().map(|first| Key { mac: first.mac.clone(), id: first.id.at(1) });
+        *current = [Key { mac: new.mac.clone(), id: new.id.clone() }].into_iter().chain(former).collect();
     }
 
     /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time.

@@ -14,6 +14,7 @@ use circa_receiver::{
 };
 
 use crate::Chunks;
+use crate::envelope::{Members, Reading};
 
 const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
@@ -74,6 +75,18 @@ fn parse(verifier: &Verifier, signature: &str, input: &[u8]) -> Option<AnyEvent>
     let _ = event.timestamp().map(|timestamp| (timestamp.unix_millis(), timestamp.system_time()));
     let _ = (event.decode::<DatapointPulled>(), event.decode::<WebhookTest>(), event.decode::<DocumentSigned>());
     Some(event)
+}
+
+/// Body -> envelope, beside an independent reading by `serde_json::Value`, for both senders: where
+/// that can read the body, both refuse it, or both read the same.
+pub fn envelope(input: &[u8]) {
+    let Some(members) = Members::read(input) else { return };
+    let circa = CircaSigner::new(SECRET).sign(NOW, input);
+    let ours = parse(&Verifier::circa(secret()), &circa, input);
+    assert_eq!(ours.as_ref().map(Reading::of), members.reading(true), "as Circa's");
+    let circularo = CircularoSigner::new(SECRET).sign(input);
+    let ours = parse(&Verifier::circularo(secret()), &circularo, input);
+    assert_eq!(ours.as_ref().map(Reading::of), members.reading(false), "as Circularo's");
 }
 
 /// Whole delivery -> receiver. The input is much like a request: a line with the sender and the method, lines with headers, an empty line, the

@@ -8,6 +8,8 @@ pub mod apache;
 pub mod caddy;
 mod chunks;
 #[cfg(feature = "fuzz")]
+mod envelope;
+#[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod haproxy;
 pub mod nginx;

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use actix_web::{App, HttpRequest, HttpResponse, Route, web};
-use circa_receiver_actix::{RawDelivery, Receiver, Server, webhook};
+use circa_receiver_actix::{RawDelivery, Receiver, Receivers, Server, webhook};
 use circa_receiver_examples::{
-    BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, Receivers, bind_address, grace, h2c, listen, log_to_stderr, record, say,
+    BoxError, beside, bind_address, event_types, grace, h2c, listen, log_to_stderr, path, receivers, record,
+    reload_on_hangup, say,
 };
 
 #[actix_web::main]
@@ -21,40 +22,37 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), BoxError> {
-    let receivers = Receivers::from_env().await?;
-    let mut server = Server::new(receivers.all()).grace(grace()?);
+    let receivers = receivers().await?;
+    let mut server = Server::new(receivers.clone()).grace(grace()?);
     if h2c() {
         server = server.dangerous_h2c();
     }
-    receivers.reload_on_hangup()?;
+    reload_on_hangup(&receivers)?;
     // One application per worker thread; the receivers, and with them dedup, are shared by all.
     let probes = server.clone();
     let app = move || {
-        let circularo = receivers.circularo.clone();
-        App::new()
+        let mut app = App::new()
             .app_data(web::Data::new(receivers.clone()))
             .route("/livez", probes.livez())
             .route("/readyz", probes.readyz())
-            .route("/healthz", probes.readyz())
-            .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS))
-            .configure(|app| {
-                if let Some(circularo) = circularo {
-                    app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
-                }
-            })
-            .default_service(web::to(beside))
+            .route("/healthz", probes.readyz());
+        for receiver in receivers.iter() {
+            app = app.route(&path(receiver), route(receiver));
+        }
+        app.default_service(web::to(unserved))
     };
     let listener = listen(&bind_address()).await?.into_std()?;
     say(&format!("listening on {}", listener.local_addr()?));
     Ok(server.serve(listener, app).await?)
 }
 
-fn route(receiver: Receiver, event_types: &[&str]) -> Route {
-    event_types.iter().fold(webhook(receiver), |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
+fn route(receiver: &Receiver) -> Route {
+    let webhook = webhook(receiver.clone());
+    event_types(receiver).iter().fold(webhook, |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
 }
 
-async fn beside(receivers: web::Data<Receivers>, request: HttpRequest) -> HttpResponse {
-    receivers.beside(request.method().as_str(), request.path());
+async fn unserved(receivers: web::Data<Receivers>, request: HttpRequest) -> HttpResponse {
+    beside(&receivers, request.method().as_str(), request.path());
     HttpResponse::NotFound().finish()
 }
 

@@ -8,9 +8,10 @@ use axum::{
     http::{Method, StatusCode, Uri},
     routing::MethodRouter,
 };
-use circa_receiver_axum::{RawDelivery, Receiver, Server, webhook};
+use circa_receiver_axum::{RawDelivery, Receiver, Receivers, Server, webhook};
 use circa_receiver_examples::{
-    BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, Receivers, bind_address, grace, h2c, listen, log_to_stderr, record, say,
+    BoxError, beside, bind_address, event_types, grace, h2c, listen, log_to_stderr, path, receivers, record,
+    reload_on_hangup, say,
 };
 
 #[tokio::main]
@@ -26,32 +27,32 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), BoxError> {
-    let receivers = Receivers::from_env().await?;
-    let mut server = Server::new(receivers.all()).grace(grace()?);
+    let receivers = receivers().await?;
+    let mut server = Server::new(receivers.clone()).grace(grace()?);
     if h2c() {
         server = server.dangerous_h2c();
     }
     let mut app = Router::new()
         .route("/livez", server.livez())
         .route("/readyz", server.readyz())
-        .route("/healthz", server.readyz())
-        .route("/webhooks/circa", route(receivers.circa.clone(), &CIRCA_EVENTS));
-    if let Some(circularo) = receivers.circularo.clone() {
-        app = app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
+        .route("/healthz", server.readyz());
+    for receiver in receivers.iter() {
+        app = app.route(&path(receiver), route(receiver));
     }
-    receivers.reload_on_hangup()?;
-    let app = app.fallback(beside).with_state(receivers);
+    reload_on_hangup(&receivers)?;
+    let app = app.fallback(unserved).with_state(receivers);
     let listener = listen(&bind_address()).await?;
     say(&format!("listening on {}", listener.local_addr()?));
     Ok(server.serve(listener, app).await?)
 }
 
-fn route(receiver: Receiver, event_types: &[&str]) -> MethodRouter<Receivers> {
-    event_types.iter().fold(webhook(receiver), |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
+fn route(receiver: &Receiver) -> MethodRouter<Receivers> {
+    let webhook = webhook(receiver.clone());
+    event_types(receiver).iter().fold(webhook, |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
 }
 
-async fn beside(State(receivers): State<Receivers>, method: Method, uri: Uri) -> StatusCode {
-    receivers.beside(method.as_str(), uri.path());
+async fn unserved(State(receivers): State<Receivers>, method: Method, uri: Uri) -> StatusCode {
+    beside(&receivers, method.as_str(), uri.path());
     StatusCode::NOT_FOUND
 }
 

@@ -10,8 +10,10 @@ mod support;
 
 mod adapters_are_twins;
 mod answers_alike;
+mod applications;
 mod behind_proxies;
 mod documentation;
+mod envelope_drift;
 mod handlers_over_real_sockets;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
@@ -19,6 +21,7 @@ mod minimal;
 mod over_real_sockets;
 mod quickstart;
 mod serving;
+mod sources;
 mod store_frozen;
 mod store_url;
 mod survives_a_flood;

@@ -20,7 +20,7 @@ use super::{
     endpoint::{Disabling, EndpointState},
     faults::{Fault, Random},
     join::join_all,
-    ledger::{Attempt, End, Row},
+    ledger::{Attempt, End, Repetition, Row},
 };
 use crate::clock::{Clock, SystemClock};
 use crate::sender::Sender;
@@ -54,7 +54,7 @@ const SLOW_BODY: (Duration, usize) = (Duration::from_secs(4), 5);
 /// Sends events to a [`Target`] as Circa does, and misbehaves as told.
 ///
 /// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the receiver under test: 32 hours pass in less than a second.
-/// Paused time runs ahead while a handler waits for a socket: for handlers that use one, divide the schedule instead, in real time.
+/// Paused time runs ahead while a handler waits for a socket, as that of a database: there divide the schedule instead.
 #[must_use]
 pub struct CircaSimulator {
     endpoints: Vec<Endpoint>,
@@ -90,7 +90,7 @@ impl CircaSimulator {
         .count(10)
     }
 
-    /// One endpoint more, to which every event is sent too. Its handlers record their runs as `"<name> <event id>"`.
+    /// One endpoint more, to which every event is sent too. Its handlers record their runs as `"<name> <event id>"`, or it is observed by this name.
     pub fn endpoint(mut self, name: &str, path: &str, secret: impl AsRef<[u8]>) -> Self {
         let signer = CircaSigner::new(secret);
         self.endpoints.push(Endpoint { name: Some(name.to_owned()), path: path.to_owned(), signer });
@@ -121,7 +121,7 @@ impl CircaSimulator {
         self
     }
 
-    /// Repeats a simulation: everything that happens by chance comes from this number. Another one each time by default; a failed assertion prints it.
+    /// Repeats a simulation, or in real time its faults: what happens by chance comes from this number. Another one each time by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -139,7 +139,7 @@ impl CircaSimulator {
         self
     }
 
-    /// Divides all waiting between attempts by this: for a receiver over real HTTP, on the real clock. The 15 s of patience stay.
+    /// Divides all waiting between attempts by this, in real time: for a real database, and for real HTTP. The 15 s of patience stay.
     pub fn schedule_divided_by(mut self, divisor: u32) -> Self {
         self.divisor = divisor.max(1);
         self
@@ -176,7 +176,14 @@ impl CircaSimulator {
         .await;
         let disabled = self.endpoints.iter().zip(&run.states).filter(|(_, state)| state.is_disabled());
         let disabled = disabled.map(|(endpoint, _)| endpoint.path.clone()).collect();
-        Ledger { seed: self.seed, runs: runs.clone(), rows: rows.into_iter().flatten().collect(), disabled }
+        Ledger {
+            seed: self.seed,
+            repetition: if self.divisor == 1 { Repetition::Story } else { Repetition::Faults },
+            runs: runs.clone(),
+            rows: rows.into_iter().flatten().collect(),
+            named: self.endpoints.iter().filter_map(|endpoint| endpoint.name.clone()).collect(),
+            disabled,
+        }
     }
 }
 

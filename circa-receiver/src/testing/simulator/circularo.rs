@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     HandlerRuns, Ledger, SENDER_TIMEOUT, SimulatedBody, Target,
     join::join_all,
-    ledger::{Attempt, End, Row},
+    ledger::{Attempt, End, Repetition, Row},
 };
 use crate::sender::Sender;
 use crate::testing::{CircularoSigner, Fixture, fixtures};
@@ -16,7 +16,8 @@ use crate::verify::Verifier;
 
 /// Sends Circularo's eleven events to a [`Target`], each once, without retry: what fails is lost.
 ///
-/// Circularo sends no event id: handlers record their runs under [`AnyEvent::id`](crate::AnyEvent::id), the SHA-256 of the body.
+/// Circularo sends no event id: handlers record their runs under
+/// [`AnyEvent::id`](crate::AnyEvent::id), the SHA-256 of the body: identical bytes are one event.
 #[must_use]
 pub struct CircularoSimulator {
     path: String,
@@ -63,7 +64,14 @@ impl CircularoSimulator {
             })
         }))
         .await;
-        Ledger { seed: 0, runs: runs.clone(), rows, disabled: Vec::new() }
+        Ledger {
+            seed: 0,
+            repetition: Repetition::Nothing,
+            runs: runs.clone(),
+            rows,
+            named: Vec::new(),
+            disabled: Vec::new(),
+        }
     }
 
     fn row(&self, event: &Fixture) -> Row {

@@ -2,17 +2,31 @@
 
 use std::{fmt, fmt::Write, time::Duration};
 
-use super::{HandlerRuns, faults::Fault};
+use super::{HandlerRuns, faults::Fault, runs::Counts};
 
 /// What came of every event, and of every endpoint.
 #[derive(Debug)]
 #[must_use]
 pub struct Ledger {
     pub(super) seed: u64,
+    pub(super) repetition: Repetition,
     pub(super) runs: HandlerRuns,
     pub(super) rows: Vec<Row>,
+    /// The endpoints that have a name: their runs are not those of the endpoint without one.
+    pub(super) named: Vec<String>,
     /// The paths of the endpoints that were disabled.
     pub(super) disabled: Vec<String>,
+}
+
+/// What the seed repeats.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Repetition {
+    /// Everything: time is paused.
+    Story,
+    /// What was drawn, but not what came first: time is real.
+    Faults,
+    /// There is none: nothing is drawn.
+    Nothing,
 }
 
 /// One event at one endpoint.
@@ -42,7 +56,7 @@ pub(super) struct Attempt {
 }
 
 impl Ledger {
-    /// The seed that repeats this simulation.
+    /// The seed that repeats this simulation; where the schedule was divided, its faults alone.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -74,7 +88,7 @@ impl Ledger {
     /// With the history of an event that was lost, and the seed.
     #[track_caller]
     pub fn assert_nothing_lost(&self) {
-        self.assert("was lost", |row| self.runs.counts(&row.run_id).settled() > 0);
+        self.assert("was lost", |row| self.counts(row).settled() > 0);
     }
 
     /// The effect of no event has happened twice, nor was one buried twice.
@@ -84,7 +98,7 @@ impl Ledger {
     /// With the history of an event that was handled twice, and the seed.
     #[track_caller]
     pub fn assert_once(&self) {
-        self.assert("was handled more than once", |row| self.runs.counts(&row.run_id).settled() <= 1);
+        self.assert("was handled more than once", |row| self.counts(row).settled() <= 1);
     }
 
     /// No handler was cut off half-way, by a sender that hung up or by its own panic.
@@ -95,7 +109,7 @@ impl Ledger {
     #[track_caller]
     pub fn assert_nothing_cut_off(&self) {
         self.assert("had its handler cut off half-way", |row| {
-            let counts = self.runs.counts(&row.run_id);
+            let counts = self.counts(row);
             counts.started == counts.settled() + counts.failed
         });
     }
@@ -126,8 +140,12 @@ impl Ledger {
         self.rows.iter().filter(move |row| row.run_id == event_id || row.run_id.ends_with(&format!(" {event_id}")))
     }
 
+    fn counts(&self, row: &Row) -> Counts {
+        self.runs.counts(&row.run_id, &self.named)
+    }
+
     fn history(&self, row: &Row) -> String {
-        let counts = self.runs.counts(&row.run_id);
+        let counts = self.counts(row);
         let mut table = format!("{:>12}  {:<16}  answer\n", "after", "fault");
         for attempt in &row.attempts {
             let fault = attempt.fault.map_or("-", Fault::name);
@@ -139,9 +157,17 @@ impl Ledger {
             End::Dropped => "dropped by the sender",
             End::Disabled => "not sent any more: the endpoint was disabled",
         };
+        let repeat = match self.repetition {
+            Repetition::Story => format!("\nrepeat with .seed({:#x})", self.seed),
+            Repetition::Faults => format!(
+                "\n.seed({:#x}) repeats the faults, but not the order of events: the schedule was divided, in real time",
+                self.seed
+            ),
+            Repetition::Nothing => String::new(),
+        };
         format!(
-            "{table}{end}; handler runs: {} started, {} succeeded, {} failed, {} buried\nrepeat with .seed({:#x})",
-            counts.started, counts.succeeded, counts.failed, counts.buried, self.seed
+            "{table}{end}; handler runs: {} started, {} succeeded, {} failed, {} buried{repeat}",
+            counts.started, counts.succeeded, counts.failed, counts.buried
         )
     }
 }

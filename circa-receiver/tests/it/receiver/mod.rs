@@ -5,6 +5,8 @@ mod dropped_anywhere;
 mod handlers;
 mod keeper;
 mod order_of_checks;
+mod receivers;
 mod shutdown;
 mod store_trouble;
+mod tenants;
 mod vectors;

@@ -1,3 +1,4 @@
-//! What the crate offers for tests.
+//! What tests are written with.
 
+mod events;
 mod simulator;

@@ -116,6 +116,19 @@ async fn a_handled_event_is_remembered_for_72_hours() {
     assert_eq!(deliver(NOW + 72 * 3_600).await, HANDLED);
 }
 
+/// Contract, section 7: Circularo's events, which are known by their bytes, are remembered for 1 h
+/// by default.
+#[tokio::test]
+async fn identical_bytes_are_one_event_for_an_hour() {
+    let clock = FakeClock::at(NOW);
+    let endpoint = Endpoint::new(circularo().clock(clock.clone()), Gate::open().routes());
+    let edit = Request::circularo(r#"{"documentId":"d_1","event":"documentEdited","actor":"mary"}"#);
+    for (passed, expected) in [(0, HANDLED), (3_599, DUPLICATE), (1, HANDLED)] {
+        clock.advance(seconds(passed));
+        assert_eq!(answer(&endpoint.deliver(&edit).await), expected, "after {passed} s more");
+    }
+}
+
 /// The retention that was chosen is the one that is asked of the store.
 #[tokio::test]
 async fn the_retention_can_be_chosen() {

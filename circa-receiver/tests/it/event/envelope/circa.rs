@@ -97,6 +97,24 @@ fn what_is_kept_of_circa() {
     assert_eq!(event.team_id(), Some("équipe"));
 }
 
+/// Contract, section 5: an integral float is an integer; one that is rounded to an integer is not.
+#[test]
+fn created_is_read_from_integral_floats() {
+    let cases = [
+        ("1747000800.0", Some(1_747_000_800)),
+        ("1.7470008e9", Some(1_747_000_800)),
+        ("-0", Some(0)),
+        ("9007199254740991.0", Some(9_007_199_254_740_991)),
+        ("9007199254740993.0", None),
+        ("9223372036854775808", None),
+        ("0.5", None),
+        ("1e400", None),
+    ];
+    for (json, created) in cases {
+        assert_eq!(circa(body(&CIRCA, "created", Some(json))).unwrap().created(), created, "{json}");
+    }
+}
+
 /// Contract, section 5: `data` any JSON, kept raw and byte-exact; inside `data` duplicate keys pass.
 #[test]
 fn data_is_kept_byte_for_byte() {

@@ -10,7 +10,7 @@ use circa_receiver::{
 use http::Request;
 use tokio::time::sleep;
 
-use super::{ASSERTIONS, NEW_SECRET, NOW, PATH, SECRET, behaviour, failure};
+use super::{ASSERTIONS, Always, NEW_SECRET, NOW, PATH, SECRET, behaviour, failure};
 
 /// Ours, as an adapter runs it: the task is spawned, the answer awaited.
 struct Ours {
@@ -133,4 +133,93 @@ impl circa_receiver::DeadLetterSink for Sink {
     async fn bury(&self, _: circa_receiver::DeadLetter<'_>) -> Result<(), circa_receiver::BoxError> {
         Ok(())
     }
+}
+
+/// Receivers whose handlers know nothing of the test, observed.
+fn observed(seed: u64, clock: TokioClock, runs: &HandlerRuns, retention: Duration) -> Ours {
+    // Counts the runs for the handlers' behaviour alone.
+    let tries = HandlerRuns::default();
+    let handler = move |event: AnyEvent, (_, endpoint): (HandlerRuns, &'static str)| {
+        let id = format!("{endpoint} {}", event.id());
+        tries.start(&id).fail();
+        let (work, succeeds) = behaviour(seed, &id, tries.started(&id));
+        async move {
+            sleep(work).await;
+            if succeeds { Ok(()) } else { Err(HandlerError::retryable("not this time")) }
+        }
+    };
+    let receiver = |name| {
+        let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).endpoint(name).clock(clock);
+        (name, receiver.retention(retention).observer(runs.clone()).build().unwrap())
+    };
+    let receivers = vec![receiver("circa"), receiver("second")];
+    Ours { receivers, routes: Routes::new().fallback(handler), runs: HandlerRuns::default() }
+}
+
+/// `HandlerRuns` as an observer: the ledger is as good as with handlers that record, at each of two
+/// endpoints.
+#[tokio::test(start_paused = true)]
+async fn an_application_that_records_nothing_is_observed() {
+    let day = Duration::from_secs(86_400);
+    let mut handled_twice = 0;
+    for seed in 0..20 {
+        for retention in [3 * day, Duration::from_secs(60)] {
+            let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
+            let simulator = CircaSimulator::new(PATH, SECRET).clock(clock).seed(seed).faults(Faults::all());
+            let simulator = simulator.endpoint("second", "/webhooks/second", SECRET);
+            let ledger = simulator.run(observed(seed, clock, &runs, retention), &runs).await;
+            ledger.assert_nothing_lost();
+            ledger.assert_enabled();
+            if retention > day {
+                ledger.assert_once();
+                let each = runs.succeeded("circa evt_1") + runs.succeeded("second evt_1");
+                assert_eq!((each, runs.succeeded("evt_1")), (2, 2), "seed {seed}");
+            } else {
+                handled_twice += usize::from(failure(|| ledger.assert_once()).is_some());
+            }
+        }
+    }
+    assert!(handled_twice > 5, "a receiver that forgets handles events twice, and the ledger sees it");
+}
+
+/// A buried event is seen by the observer too.
+#[tokio::test(start_paused = true)]
+async fn an_observed_dead_letter_is_not_lost() {
+    let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).clock(clock).dead_letters(Sink);
+    let receiver = receiver.endpoint("billing").observer(runs.clone()).build().unwrap();
+    let handler = async |_: AnyEvent, _: (HandlerRuns, &'static str)| Err(HandlerError::permanent("never"));
+    let routes = Routes::new().fallback(handler);
+    let ours = Ours { receivers: vec![("circa", receiver)], routes, runs: HandlerRuns::default() };
+    let ledger = CircaSimulator::new(PATH, SECRET).clock(clock).seed(1).faults(Faults::all()).run(ours, &runs).await;
+    for (name, assertion) in ASSERTIONS {
+        assert_eq!(failure(|| assertion(&ledger)), None, "{name}");
+    }
+    assert_eq!((runs.started("billing evt_1"), runs.succeeded("evt_1")), (1, 0));
+}
+
+/// "the same seed gives the same story, or says that it cannot".
+#[tokio::test]
+async fn in_real_time_a_ledger_says_what_its_seed_repeats() {
+    async fn nobody() -> Option<Answer> {
+        None
+    }
+
+    let runs = HandlerRuns::default();
+    let lost = CircaSimulator::new(PATH, SECRET)
+        .count(1)
+        .seed(1)
+        .schedule_divided_by(1_000_000)
+        .run(Always(nobody), &runs)
+        .await;
+    let said = failure(|| lost.assert_nothing_lost()).unwrap();
+    assert!(
+        said.ends_with(
+            ".seed(0x1) repeats the faults, but not the order of events: the schedule was divided, in real time"
+        ),
+        "{said}"
+    );
+    let lost = CircularoSimulator::new(PATH, SECRET).run(Always(nobody), &runs).await;
+    let said = failure(|| lost.assert_nothing_lost()).unwrap();
+    assert!(said.ends_with("handler runs: 0 started, 0 succeeded, 0 failed, 0 buried"), "{said}");
 }

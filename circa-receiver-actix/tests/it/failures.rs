@@ -1,0 +1,141 @@
+//! What a handler's `Failure` does to its event, through a route and through the layer.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse, Route,
+    body::to_bytes,
+    test::{TestRequest, call_service, init_service},
+    web,
+};
+use circa_receiver::{
+    BoxError, DeadLetter, DeadLetterSink, Delivery, HandlerError, Observer, async_trait,
+    testing::{CircaSigner, fixtures},
+};
+use circa_receiver_actix::{AnyEvent, Failure, Receiver, ReceiverLayer, Secret, webhook};
+
+const PATH: &str = "/webhooks/circa";
+const SECRET: &str = "whsec_test_0123456789abcdef";
+const REASON: &str = "no material of this name";
+
+/// What observers and dead letters were told, a line each.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn note(&self, what: &str, error: &HandlerError) {
+        self.0.lock().unwrap().push(format!("{what}: {error}, {:?}", error.delay()));
+    }
+}
+
+impl Observer for Notes {
+    fn failed(&self, _: &Delivery, error: &HandlerError, _: Duration) {
+        self.note("failed", error);
+    }
+
+    fn dead_lettered(&self, _: &Delivery, error: &HandlerError) {
+        self.note("dead-lettered", error);
+    }
+}
+
+#[async_trait]
+impl DeadLetterSink for Notes {
+    async fn bury(&self, letter: DeadLetter<'_>) -> Result<(), BoxError> {
+        self.note("letter", letter.error());
+        Ok(())
+    }
+}
+
+async fn retryable(_: AnyEvent) -> Result<HttpResponse, Failure> {
+    Err(Failure::retryable(REASON))
+}
+
+async fn permanent(_: AnyEvent) -> Result<HttpResponse, Failure> {
+    Err(Failure::permanent(REASON))
+}
+
+async fn retry_after(_: AnyEvent) -> Result<HttpResponse, Failure> {
+    Err(Failure::retry_after(Duration::from_secs(60), REASON))
+}
+
+async fn any_error(_: AnyEvent) -> Result<HttpResponse, Failure> {
+    Err(std::io::Error::other(REASON))?
+}
+
+async fn portable_error(_: AnyEvent) -> Result<HttpResponse, Failure> {
+    Err(Failure(HandlerError::permanent(REASON)))
+}
+
+fn receiver(notes: &Notes) -> Receiver {
+    let receiver = Receiver::circa(Secret::new(SECRET).unwrap());
+    receiver.observer(notes.clone()).dead_letters(notes.clone()).build().unwrap()
+}
+
+type Mount = fn(Receiver) -> Box<dyn FnOnce(&mut web::ServiceConfig)>;
+
+fn route(route: Route) -> Box<dyn FnOnce(&mut web::ServiceConfig)> {
+    Box::new(|config| _ = config.route(PATH, route))
+}
+
+/// The status and all that the sender sees.
+async fn send(mount: impl FnOnce(&mut web::ServiceConfig)) -> (u16, String) {
+    let body = fixtures()[0].body().to_owned();
+    let signature = CircaSigner::new(SECRET).sign_now(body.as_bytes());
+    let app = init_service(App::new().configure(mount)).await;
+    let request = TestRequest::post().uri(PATH).insert_header(("circa-signature", signature)).set_payload(body);
+    let response = call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status().as_u16(), format!("{:?}", response.headers()));
+    let body = to_bytes(response.into_body()).await.unwrap();
+    (status, format!("{headers} {}", String::from_utf8(body.to_vec()).unwrap()))
+}
+
+/// Contract, section 8: "Why a handler failed is never thrown away: the error of a framework
+/// handler reaches observers and dead letters as that of a portable one does; never the sender."
+#[actix_web::test]
+async fn a_failure_says_whether_the_event_may_be_sent_again() {
+    let buried = [format!("letter: {REASON}, None"), format!("dead-lettered: {REASON}, None")];
+    let failed = [format!("failed: {REASON}, None")];
+    let delayed = [format!("failed: {REASON}, Some(60s)")];
+    macro_rules! mounts {
+        ($handler:expr) => {
+            [
+                ("route", (|receiver| route(webhook(receiver).fallback($handler).into_route())) as Mount),
+                ("layer", |receiver| {
+                    let layer = ReceiverLayer::new(receiver);
+                    Box::new(|config| {
+                        _ = config.service(web::resource(PATH).wrap(layer).route(web::post().to($handler)))
+                    })
+                }),
+            ]
+        };
+    }
+    let cases = [
+        ("retryable", mounts!(retryable), 500, &failed[..]),
+        ("permanent", mounts!(permanent), 200, &buried),
+        ("after a delay", mounts!(retry_after), 500, &delayed),
+        ("any error by `?`", mounts!(any_error), 500, &failed),
+        ("a portable handler's error", mounts!(portable_error), 200, &buried),
+    ];
+    for (name, mounts, status, told) in cases {
+        for (mount, mounted) in mounts {
+            let notes = Notes::default();
+            let answer = send(mounted(receiver(&notes))).await;
+            assert_eq!(answer.0, status, "{name}, {mount}");
+            assert!(!answer.1.contains(REASON), "{name}, {mount}: {}", answer.1);
+            assert_eq!(*notes.0.lock().unwrap(), told, "{name}, {mount}");
+        }
+    }
+}
+
+/// On a route without a receiver nothing of the reason is shown either.
+#[actix_web::test]
+async fn outside_a_receiver_a_failure_is_a_bare_status() {
+    async fn fail() -> Result<HttpResponse, Failure> {
+        Err(Failure::permanent(REASON))
+    }
+    let answer = send(route(web::post().to(fail))).await;
+    assert_eq!((answer.0, answer.1.contains(REASON)), (422, false), "{}", answer.1);
+}
