@@ -303,4 +303,8 @@ async fn a_night_of_a_hundred_tenants_loses_nothing() {
     handled.dedup();
     assert_eq!((handled.len(), runs), (sent, sent), "each once");
     assert!(sent > 80 * TENANTS, "only {sent} events were sent");
+    for (tenant, asked) in &source.0.lock().unwrap().asked {
+        let between = asked.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+        assert!(between >= seconds(60), "{tenant}: look-ups {between:?} apart");
+    }
 }
