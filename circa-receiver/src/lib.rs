@@ -61,7 +61,7 @@ mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
-mod observe;
+pub mod observe;
 #[cfg(feature = "receiver")]
 mod receiver;
 #[cfg(feature = "serve")]
@@ -93,6 +93,6 @@ pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHan
 #[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
-pub use observe::{ConfigWarning, Observer, StoreOperation};
+pub use observe::{ConfigWarning, Diagnosis, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
 pub use receiver::{ConfigError, Mode, Receiver, ReceiverBuilder, StoreFailure, UnknownMode};

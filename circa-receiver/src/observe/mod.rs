@@ -1,8 +1,10 @@
 //! What is told to logs and metrics.
 //!
 //! 1. `observer`: the trait, one method for each thing worth knowing; `operation`, `warning`: what its methods name;
-//! 2. `tracing`: the observer that writes to `tracing`; `span`: the span of a handler.
+//! 2. `tracing`: the observer that writes to `tracing`; `span`: the span of a handler;
+//! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
+mod diagnosis;
 mod observer;
 mod operation;
 mod span;
@@ -10,6 +12,7 @@ mod span;
 mod tracing;
 mod warning;
 
+pub use self::diagnosis::{Diagnosis, Mismatch, Origin, Rewriting, Side};
 pub use self::observer::Observer;
 pub use self::operation::StoreOperation;
 pub(crate) use self::span::in_handler_span;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::diagnosis::Diagnosis;
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
 use crate::answer::{Outcome, PayloadFault, Rejection};
@@ -22,6 +23,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A delivery was refused; [`Rejection::Stale`] tells the skew.
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
         let _ = (endpoint, rejection);
+    }
+
+    /// The mistake behind a [`Rejection::SignatureMismatch`] was searched for, on another thread than the delivery's; at most
+    /// once a minute and receiver.
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        let _ = (endpoint, diagnosis);
     }
 
     /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret) tells which secret matched.
@@ -111,6 +118,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
         (**self).rejected(endpoint, rejection);
+    }
+
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        (**self).diagnosed(endpoint, diagnosis);
     }
 
     fn authenticated(&self, delivery: &Delivery) {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::diagnosis::Diagnosis;
 use super::observer::Observer;
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
@@ -62,6 +63,19 @@ impl Observer for TracingObserver {
                 if let Some(count) = due(reason) {
                     tracing::warn!(target: "circa_receiver", endpoint, reason, count, "delivery refused");
                 }
+            }
+        }
+    }
+
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        let (name, advice) = (diagnosis.as_str(), tracing::field::display(diagnosis));
+        match diagnosis {
+            // Whoever forges a signature causes these.
+            Diagnosis::Unexplained | Diagnosis::BodyTooLong => {
+                tracing::info!(target: "circa_receiver", endpoint, diagnosis = name, advice, "signature mismatch not explained");
+            }
+            _ => {
+                tracing::warn!(target: "circa_receiver", endpoint, diagnosis = name, advice, "signature mismatch explained");
             }
         }
     }

@@ -4,20 +4,20 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::Instant};
 
 use super::body;
 use super::config::Mode;
 use super::shared::Shared;
 use crate::answer::{PayloadFault, Rejection};
 use crate::event::{self, AnyEvent, Delivery};
-use crate::verify::{Head, HeadFields, Verified};
+use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
 
 impl Shared {
     /// An authentic delivery, with its place among those in flight. Where there is a dead-letter sink, one whose envelope
     /// cannot be understood is let through with its [fault](AnyEvent::fault).
     pub(super) async fn admit<E>(
-        &self,
+        self: &Arc<Self>,
         head: &impl Head,
         body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
@@ -33,7 +33,14 @@ impl Shared {
         let limits =
             body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
         let body = body::read(body, fields.content_length, limits).await?;
-        let verified = self.verifier.finish(&parsed, body, || self.clock.unix_seconds())?;
+        let Verified { sender, secret, signed_at, unsigned, .. } = match self.verify(&parsed, &body) {
+            Err(Rejection::SignatureMismatch) => {
+                self.diagnose(fields.signed.signature, body);
+                return Err(Rejection::SignatureMismatch);
+            }
+            verified => verified?,
+        };
+        let verified = Verified { sender, body, secret, signed_at, unsigned };
         let place = self.place()?;
         let event = match self.read(&verified) {
             Err(Rejection::MalformedPayload(fault)) if self.dead_letters.is_some() => {
@@ -42,6 +49,27 @@ impl Shared {
             read => read?,
         };
         Ok((Delivery::new(Arc::clone(&self.endpoint), event), place))
+    }
+
+    /// Borrows the body: a mismatch leaves it to be diagnosed.
+    fn verify<'h, 'b>(&self, parsed: &ParsedHead<'h>, body: &'b Bytes) -> Result<Verified<'h, &'b Bytes>, Rejection> {
+        self.verifier.finish(parsed, body, || self.clock.unix_seconds())
+    }
+
+    /// Has a mismatch explained to the observers, where that is due.
+    fn diagnose(self: &Arc<Self>, signature: Field<'_>, body: Bytes) {
+        let (Some(diagnosing), Field::One(signature)) = (&self.diagnosing, signature) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !diagnosing.is_due() {
+            return;
+        }
+        let (shared, signature) = (Arc::clone(self), signature.to_vec());
+        runtime.spawn_blocking(move || {
+            let diagnosis = shared.diagnosing.as_ref().and_then(|diagnosing| diagnosing.diagnose(&signature, &body));
+            if let Some(diagnosis) = diagnosis {
+                shared.observe(|observer| observer.diagnosed(&shared.endpoint, diagnosis));
+            }
+        });
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {

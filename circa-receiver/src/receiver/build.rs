@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::builder::{ReceiverBuilder, Tolerance};
 use super::config::{ConfigError, Mode};
 use super::defaults;
+use super::diagnosing::Diagnosing;
 use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
@@ -31,6 +32,7 @@ impl ReceiverBuilder {
         self.refuse_nonsense()?;
         let verifier = self.verifier()?;
         let warnings = self.warnings();
+        let secrets = self.secrets.filter(|_| !self.observers.is_empty());
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
         let shared = Shared {
             verifier,
@@ -58,6 +60,7 @@ impl ReceiverBuilder {
             dead_letters: self.dead_letters,
             observers: self.observers,
             observer_panics: AtomicU64::new(0),
+            diagnosing: secrets.map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets)),
             notices: Notices::default(),
             running: Arc::new(Running::default()),
             warnings,

@@ -7,7 +7,8 @@
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
 //! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
-//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
+//! 7. `diagnosing`: which mismatches are explained to the observers;
+//! 8. `drain`: what an adapter does with the rest of a body that was answered before its end.
 
 mod admission;
 mod admit;
@@ -16,6 +17,7 @@ mod build;
 mod builder;
 mod config;
 mod defaults;
+mod diagnosing;
 mod drain;
 #[cfg(feature = "http")]
 mod http;

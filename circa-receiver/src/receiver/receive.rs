@@ -76,6 +76,10 @@ impl Receiver {
     ///
     /// Without effect on a receiver made by [`Receiver::dangerous_circularo_unsigned`], which stays unsigned.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
+        let secrets = secrets.into();
+        if let Some(diagnosing) = &self.0.diagnosing {
+            diagnosing.replace_secrets(&secrets);
+        }
         self.0.verifier.replace_secrets(secrets);
     }
 

@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::config::{Mode, StoreFailure};
+use super::diagnosing::Diagnosing;
 use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) observer_panics: AtomicU64,
+    /// `None` where nobody observes, and on an unsigned receiver.
+    pub(super) diagnosing: Option<Diagnosing>,
     pub(super) notices: Notices,
     pub(super) running: Arc<Running>,
     pub(super) warnings: Vec<ConfigWarning>,

@@ -26,5 +26,9 @@ pub use verifier::{ToleranceError, Verifier};
 pub(crate) use head::Field;
 #[cfg(feature = "receiver")]
 pub(crate) use head::HeadFields;
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "receiver", feature = "testing"))]
 pub(crate) use sign::MacKey;
+#[cfg(feature = "receiver")]
+pub(crate) use signature::{Signature, SignedAt};
+#[cfg(feature = "receiver")]
+pub(crate) use verifier::ParsedHead;

@@ -16,6 +16,7 @@ mod handlers_over_real_sockets;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
 mod minimal;
+mod mismatches_are_diagnosed;
 mod over_real_sockets;
 mod quickstart;
 mod serving;
