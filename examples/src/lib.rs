@@ -12,6 +12,7 @@
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
+//! | `METRICS_BIND` | where `/metrics` is served for Prometheus, as an address and a port; nowhere by default |
 //! | `H2C` | set to anything: HTTP/2 without TLS is spoken too; not in front of strangers |
 //! | `RUST_LOG` | what is logged; `info` by default |
 //!
@@ -21,6 +22,7 @@
 //! store cannot be used and from SIGTERM on.
 
 mod environment;
+mod metrics;
 mod output;
 mod store;
 
@@ -54,6 +56,14 @@ struct Troubleshooting;
 struct Testing;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/observing.md")]
+struct Observing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operations.md")]
+struct Operations;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/contract.md")]
 struct Contract;
 
@@ -65,12 +75,14 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, TracingObserver,
+    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Secrets,
+    TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
         SignRequest, WebhookTest,
     },
+    observe::Origin,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, lookup_host},
@@ -129,14 +141,17 @@ impl Receivers {
         if circularo.is_none() {
             note_without_circularo();
         }
-        let (lease, store) = (lease()?, store::from_env().await?);
-        let build = |builder: ReceiverBuilder| -> Result<Receiver, ConfigError> {
+        let (lease, store, metrics) = (lease()?, store::from_env().await?, metrics::from_env()?);
+        let build = |builder: ReceiverBuilder, others: Option<Secrets>| -> Result<Receiver, ConfigError> {
             let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
+            let builder = metrics.iter().cloned().fold(builder, ReceiverBuilder::observer);
+            let known = |builder: ReceiverBuilder, others| builder.known_secrets(Origin::OtherSender, others);
+            let builder = others.into_iter().fold(builder, known);
             lease.into_iter().fold(builder, ReceiverBuilder::lease).build()
         };
         Ok(Self {
-            circa: build(Receiver::circa(circa))?,
-            circularo: circularo.map(|secrets| build(Receiver::circularo(secrets))).transpose()?,
+            circa: build(Receiver::circa(circa.clone()), circularo.clone())?,
+            circularo: circularo.map(|secrets| build(Receiver::circularo(secrets), Some(circa))).transpose()?,
         })
     }
 

@@ -147,6 +147,10 @@ impl Observer for TracingObserver {
         delivery_event!(error, delivery, "claim passed to another holder while the handler ran");
     }
 
+    fn observer_panicked(&self, endpoint: &str) {
+        tracing::error!(target: "circa_receiver", endpoint, "an observer panicked");
+    }
+
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {
         tracing::warn!(target: "circa_receiver", endpoint, "{warning}");
     }

@@ -16,11 +16,12 @@ use tokio::{
 use super::config::StoreFailure;
 use super::running::{Ending, Entry, Visit};
 use super::shared::Shared;
+use super::stay::Stay;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Claim, Claimed, Fingerprint, Key, Nonce};
 use crate::error::StoreError;
 use crate::event::Delivery;
-use crate::observe::StoreOperation;
+use crate::observe::{Stage, StoreOperation};
 
 /// The pauses after which a claim that is held elsewhere is asked for again: from the first to the last, doubling.
 const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -100,7 +101,8 @@ impl Admission<'_> {
         let mut pause = RETRY_PAUSES.0;
         let mut told = false;
         loop {
-            let error = match self.shared.claims.claim(&self.key, self.fingerprint, nonce).await {
+            let claim = self.shared.claims.claim(&self.key, self.fingerprint, nonce);
+            let error = match self.shared.measured(StoreOperation::Claim, claim).await {
                 Ok(claimed) => return Ok(claimed),
                 Err(error) => error,
             };
@@ -145,8 +147,9 @@ impl Admission<'_> {
     }
 
     /// Copies of events that run already must not keep all places from other events.
-    fn wait_permit(&self) -> Result<SemaphorePermit<'_>, Outcome> {
-        self.shared.wait_permits.try_acquire().map_err(|_| Outcome::Unfinished)
+    fn wait_permit(&self) -> Result<(SemaphorePermit<'_>, Option<Stay>), Outcome> {
+        let permit = self.shared.wait_permits.try_acquire().map_err(|_| Outcome::Unfinished)?;
+        Ok((permit, self.shared.stay(Stage::Duplicate)))
     }
 
     async fn or_end_of_drain<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {

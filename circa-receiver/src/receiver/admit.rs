@@ -4,11 +4,12 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use super::body;
 use super::config::Mode;
 use super::shared::Shared;
+use super::stay::Place;
 use crate::answer::{PayloadFault, Rejection};
 use crate::event::{self, AnyEvent, Delivery};
 use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
@@ -21,7 +22,7 @@ impl Shared {
         head: &impl Head,
         body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
-    ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
+    ) -> Result<(Delivery, Place), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
         if fields.method != "POST" {
             return Err(Rejection::MethodNotAllowed);
@@ -30,8 +31,8 @@ impl Shared {
             return Err(Rejection::UnsupportedContentEncoding);
         }
         let parsed = self.verifier.parse(fields.signed)?;
-        let limits =
-            body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
+        let deadline = arrived + self.read_deadline;
+        let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
         let body = body::read(body, fields.content_length, limits).await?;
         let Verified { sender, secret, signed_at, unsigned, .. } = match self.verify(&parsed, &body) {
             Err(Rejection::SignatureMismatch) => {
@@ -72,11 +73,12 @@ impl Shared {
         });
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+    fn place(self: &Arc<Self>) -> Result<Place, Rejection> {
         if self.running.intake_stopped() {
             return Err(Rejection::ShuttingDown);
         }
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Rejection::Overloaded)
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;
+        Ok(self.place_with(permit))
     }
 
     fn read(&self, verified: &Verified<'_, Bytes>) -> Result<AnyEvent, Rejection> {

@@ -33,6 +33,7 @@ impl ReceiverBuilder {
         let verifier = self.verifier()?;
         let warnings = self.warnings();
         let secrets = self.secrets.filter(|_| !self.observers.is_empty());
+        let diagnosing = secrets.clone().map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets));
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
         let shared = Shared {
             verifier,
@@ -60,11 +61,12 @@ impl ReceiverBuilder {
             dead_letters: self.dead_letters,
             observers: self.observers,
             observer_panics: AtomicU64::new(0),
-            diagnosing: secrets.map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets)),
+            diagnosing,
             notices: Notices::default(),
             running: Arc::new(Running::default()),
             warnings,
         };
+        shared.tell_configuration(secrets.as_ref());
         for warning in &shared.warnings {
             shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
         }

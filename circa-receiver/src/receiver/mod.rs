@@ -2,7 +2,8 @@
 //!
 //! 1. `builder`: the settings; `defaults`: each with its reason; `config`: what they choose between; `build`: what
 //!    is refused, and what is made;
-//! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
+//! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share; `stay`: what observers get of a
+//!    delivery as a whole;
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
 //! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
 //! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
@@ -28,6 +29,7 @@ mod receive;
 mod run;
 mod running;
 mod shared;
+mod stay;
 mod task;
 
 pub use builder::ReceiverBuilder;

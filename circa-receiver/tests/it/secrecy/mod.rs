@@ -1,7 +1,7 @@
 //! Contract, section 4: `Debug`, `Display`, errors, logs and traces never hold a secret, its length or hash, an expected or received MAC, or
 //! body bytes.
 
-#[cfg(feature = "tracing")]
+#[cfg(all(feature = "metrics", feature = "tracing"))]
 mod logs;
 
 use std::{fmt, time::Duration};
