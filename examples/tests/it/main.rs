@@ -17,6 +17,7 @@ mod handlers_over_real_sockets;
 mod memory_stays_flat;
 mod minimal;
 mod mismatches_are_diagnosed;
+mod monitoring;
 mod over_real_sockets;
 mod quickstart;
 mod serving;
