@@ -13,7 +13,7 @@ use circa_receiver::{
 use flate2::{Compression, write::GzEncoder};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-const PATH: &str = "/webhooks/circa";
+const PATH: &str = "/webhooks";
 /// What follows the prefix is base64.
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZg==";
 const RETIRED: &str = "whsec_retired_0123456789abcdef";
@@ -26,17 +26,17 @@ const BODY: &str = r#"{"id":"evt_1","type":"webhook.test","created":1747000700,"
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a receiver is told about mismatches.
-struct Told(UnboundedSender<Diagnosis>);
+struct Told(UnboundedSender<(String, Diagnosis)>);
 
 impl Observer for Told {
     fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
-        assert_eq!(endpoint, "circa");
-        self.0.send(diagnosis).unwrap();
+        self.0.send((endpoint.to_owned(), diagnosis)).unwrap();
     }
 }
 
 /// A delivery with one mistake.
 struct Mistake {
+    sender: Sender,
     configured: Vec<u8>,
     signature: String,
     body: Vec<u8>,
@@ -46,20 +46,26 @@ struct Mistake {
 /// Signed with another key than the configured one.
 fn key(configured: impl AsRef<[u8]>, signed_with: impl AsRef<[u8]>, expected: Diagnosis) -> Mistake {
     let signature = CircaSigner::new(signed_with).sign(NOW, BODY.as_bytes());
-    Mistake { configured: configured.as_ref().to_vec(), signature, body: BODY.into(), expected }
+    Mistake { sender: Sender::CIRCA, configured: configured.as_ref().to_vec(), signature, body: BODY.into(), expected }
 }
 
 /// Signed over another body than the one that arrives.
 fn body(signed: impl AsRef<[u8]>, arrives: impl Into<Vec<u8>>, expected: Diagnosis) -> Mistake {
     let signature = CircaSigner::new(SECRET).sign(NOW, signed.as_ref());
-    Mistake { configured: SECRET.into(), signature, body: arrives.into(), expected }
+    Mistake { sender: Sender::CIRCA, configured: SECRET.into(), signature, body: arrives.into(), expected }
 }
 
 /// Signed at another time than the header says.
 fn time(signed: i64) -> Mistake {
     let signature = CircaSigner::new(SECRET).sign(signed, BODY.as_bytes());
     let signature = signature.replace(&format!("t={signed}"), &format!("t={NOW}"));
-    Mistake { configured: SECRET.into(), signature, body: BODY.into(), expected: Diagnosis::OtherTime }
+    Mistake {
+        sender: Sender::CIRCA,
+        configured: SECRET.into(),
+        signature,
+        body: BODY.into(),
+        expected: Diagnosis::OtherTime,
+    }
 }
 
 fn secrets() -> Vec<Mistake> {
@@ -91,7 +97,13 @@ fn secrets() -> Vec<Mistake> {
 
 fn times() -> Vec<Mistake> {
     let alone = format!("t={NOW},v1={}", CircularoSigner::new(SECRET).sign(BODY.as_bytes()));
-    let alone = Mistake { configured: SECRET.into(), signature: alone, body: BODY.into(), expected: Diagnosis::NoTime };
+    let alone = Mistake {
+        sender: Sender::CIRCA,
+        configured: SECRET.into(),
+        signature: alone,
+        body: BODY.into(),
+        expected: Diagnosis::NoTime,
+    };
     let created = 1_747_000_700;
     vec![alone, time(NOW * 1_000), time(NOW / 1_000), time(NOW - 1), time(NOW + 1), time(created)]
 }
@@ -138,13 +150,36 @@ fn rewritten() -> Vec<Mistake> {
     ]
 }
 
+/// Circularo signs no time, and its secrets have no prefix.
+fn of_circularo() -> Vec<Mistake> {
+    let signed = r#"{"documentId":"cd47142b","event":"documentSigned","actor":"mary","timestamp":1}"#;
+    let sorted = r#"{"actor":"mary","documentId":"cd47142b","event":"documentSigned","timestamp":1}"#;
+    let case = |configured: &str, key: &str, arrives: &str, expected| Mistake {
+        sender: Sender::CIRCULARO,
+        configured: configured.into(),
+        signature: CircularoSigner::new(key).sign(signed.as_bytes()),
+        body: arrives.into(),
+        expected,
+    };
+    let (secret, other) = ("hmac-secret-0123456789", "whsec_other_0123456789abcdef");
+    vec![
+        case(&format!("'{secret}'"), secret, signed, Diagnosis::Quoted(Side::Receiver)),
+        case(secret, &format!("{secret}\n"), signed, Diagnosis::LineEnd(Side::Signer)),
+        case(secret, OTHER_SENDER, signed, Diagnosis::OtherSecret(Origin::OtherSender)),
+        case(secret, secret, &format!("{signed}\n"), Diagnosis::BodyLineEndAdded),
+        case(secret, secret, sorted, Diagnosis::Reserialised(Rewriting::KeyOrder)),
+        case(secret, &other.replace("other", "unknown"), signed, Diagnosis::Unexplained),
+    ]
+}
+
 async fn never(_: circa_receiver::AnyEvent) {
     panic!("a forged delivery has run a handler");
 }
 
-fn receiver(mistake: &Mistake, told: UnboundedSender<Diagnosis>) -> Receiver {
+fn receiver(mistake: &Mistake, told: UnboundedSender<(String, Diagnosis)>) -> Receiver {
     let secret = |secret: &str| Secrets::from(Secret::new(secret).unwrap());
-    let builder = Receiver::circa(secret(RETIRED))
+    let build = if mistake.sender == Sender::CIRCA { Receiver::circa } else { Receiver::circularo };
+    let builder = build(secret(RETIRED))
         .known_secrets(Origin::OtherEndpoint, secret(OTHER_ENDPOINT))
         .known_secrets(Origin::OtherSender, secret(OTHER_SENDER));
     let receiver = builder.observer(Told(told)).build().unwrap();
@@ -155,14 +190,14 @@ fn receiver(mistake: &Mistake, told: UnboundedSender<Diagnosis>) -> Receiver {
 async fn send(target: impl Target, mistake: &Mistake) {
     let request = http::Request::post(PATH)
         .header("content-length", mistake.body.len())
-        .header(Sender::CIRCA.signature_header(), &mistake.signature);
+        .header(mistake.sender.signature_header(), &mistake.signature);
     let request = request.body(SimulatedBody::whole(mistake.body.clone())).unwrap();
     assert_eq!(target.deliver(request).await.unwrap().status(), 401);
 }
 
 #[actix_web::test]
 async fn each_mistake_in_both_frameworks() {
-    for mistake in [secrets(), times(), bodies(), rewritten()].into_iter().flatten() {
+    for mistake in [secrets(), times(), bodies(), rewritten(), of_circularo()].into_iter().flatten() {
         let (told, mut diagnoses) = unbounded_channel();
         let axum = circa_receiver_axum::webhook(receiver(&mistake, told.clone()))
             .fallback(async |event: circa_receiver_axum::AnyEvent| never(event.0).await);
@@ -178,7 +213,8 @@ async fn each_mistake_in_both_frameworks() {
         send(circa_receiver_actix::testing::target(actix), &mistake).await;
         for framework in ["the first", "the second"] {
             let diagnosis = tokio::time::timeout(PATIENCE, diagnoses.recv()).await.unwrap();
-            assert_eq!(diagnosis, Some(mistake.expected), "{framework}");
+            let expected = (mistake.sender.name().to_owned(), mistake.expected);
+            assert_eq!(diagnosis, Some(expected), "{framework}");
         }
         assert!(diagnoses.try_recv().is_err(), "{:?}: one diagnosis, and no other", mistake.expected);
     }

@@ -165,3 +165,18 @@ async fn every_query_finds_data_of_a_real_receiver() {
         receiver.stop().await;
     }
 }
+
+/// Metrics that were asked for and cannot be served stop the start, with what to do.
+#[tokio::test]
+async fn an_address_that_cannot_be_used_stops_the_start() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    for reference in &REFERENCES {
+        for (bind, message) in [("nowhere", "METRICS_BIND was refused"), (taken.as_str(), taken.as_str())] {
+            let secret = ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET);
+            let ended = reference.refuse(&[secret, ("METRICS_BIND", bind)]).await;
+            assert!(matches!(ended.code, Some(1 | 2)), "{} {bind}: {ended:?}", reference.name);
+            assert!(ended.stderr.iter().any(|line| line.contains(message)), "{} {bind}: {ended:?}", reference.name);
+        }
+    }
+}
