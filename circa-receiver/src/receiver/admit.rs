@@ -36,7 +36,7 @@ impl Shared {
         let body = body::read(body, fields.content_length, limits).await?;
         let Verified { sender, secret, signed_at, unsigned, .. } = match self.verify(&parsed, &body) {
             Err(Rejection::SignatureMismatch) => {
-                self.diagnose(fields.signed.signature, body);
+                self.diagnose(fields.signed.signature, body, arrived);
                 return Err(Rejection::SignatureMismatch);
             }
             verified => verified?,
@@ -58,12 +58,12 @@ impl Shared {
     }
 
     /// Has a mismatch explained to the observers, where that is due.
-    fn diagnose(self: &Arc<Self>, signature: Field<'_>, body: Bytes) {
+    fn diagnose(self: &Arc<Self>, signature: Field<'_>, body: Bytes, arrived: Instant) {
         let (Some(diagnosing), Field::One(signature)) = (&self.diagnosing, signature) else { return };
-        let Ok(runtime) = Handle::try_current() else { return };
-        if !diagnosing.is_due() {
+        if !diagnosing.is_due(arrived) {
             return;
         }
+        let Ok(runtime) = Handle::try_current() else { return };
         let (shared, signature) = (Arc::clone(self), signature.to_vec());
         runtime.spawn_blocking(move || {
             let diagnosis = shared.diagnosing.as_ref().and_then(|diagnosing| diagnosing.diagnose(&signature, &body));

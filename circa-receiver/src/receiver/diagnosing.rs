@@ -1,7 +1,10 @@
 //! Which mismatches are diagnosed: at most one a minute and receiver, off the accept path. The answer never waits for it.
 
 use std::{
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,9 @@ const MAX_RETIRED: usize = 4;
 pub(super) struct Diagnosing {
     sender: Sender,
     known: RwLock<Known>,
-    last: Mutex<Option<Instant>>,
+    built: Instant,
+    /// When the next is due, in milliseconds after `built`.
+    due: AtomicU64,
 }
 
 struct Known {
@@ -31,7 +36,8 @@ struct Known {
 
 impl Diagnosing {
     pub(super) fn new(sender: Sender, current: Secrets, others: Vec<(Origin, Secrets)>) -> Self {
-        Self { sender, known: RwLock::new(Known { current, others }), last: Mutex::default() }
+        let known = RwLock::new(Known { current, others });
+        Self { sender, known, built: Instant::now(), due: AtomicU64::new(0) }
     }
 
     /// Takes new secrets, and remembers the old ones as retired.
@@ -46,15 +52,14 @@ impl Diagnosing {
         known.others.push((Origin::Retired, retired));
     }
 
-    /// Whether the next mismatch is to be diagnosed; it is taken to be.
-    pub(super) fn is_due(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let is_due = last.is_none_or(|last| now >= last + EVERY);
-        if is_due {
-            *last = Some(now);
-        }
-        is_due
+    /// Whether a mismatch that arrived then is to be diagnosed; the next one is due a minute later. Without a lock and without
+    /// another look at the clock: a flood of mismatches pays next to nothing.
+    pub(super) fn is_due(&self, arrived: Instant) -> bool {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let now = millis(arrived.saturating_duration_since(self.built));
+        let due = self.due.load(Ordering::Relaxed);
+        let next = now.saturating_add(millis(EVERY));
+        now >= due && self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     pub(super) fn diagnose(&self, signature: &[u8], body: &[u8]) -> Option<Diagnosis> {

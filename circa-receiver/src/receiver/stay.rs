@@ -48,8 +48,11 @@ impl Shared {
 
     /// The answer to a delivery.
     pub(super) fn answer(&self, arrival: &Arrival, outcome: Outcome) -> Response {
-        self.observe(|observer| observer.answered(&self.endpoint, outcome, arrival.at.elapsed()));
         arrival.span.answered(outcome, || arrival.at.elapsed());
+        if !self.observers.is_empty() {
+            let elapsed = arrival.at.elapsed();
+            self.observe(|observer| observer.answered(&self.endpoint, outcome, elapsed));
+        }
         outcome.response()
     }
 

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::testing::CircaSigner;
+use circa_receiver::{Sender, testing::CircaSigner};
 use circa_receiver_test_support::{free_port, run};
 use serde_json::Value;
 
-use crate::support::{CIRCA_SECRET, REFERENCES, Request, circa, event, forged};
+use crate::support::{CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event};
 
 const INSTALL: &str = "apt-get install prometheus";
 /// How long Prometheus may take to scrape twice and to evaluate; a loaded machine is slow.
@@ -125,21 +125,32 @@ fn stale(id: &str) -> Request {
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
 }
 
-/// One receiver of each framework, broken on purpose: it gets what it can only refuse.
+/// One receiver of each framework, broken on purpose: nothing for Circularo is signed with its secret, a delivery of Circa's
+/// is stale, and one has another's id.
 #[tokio::test]
 async fn every_query_finds_data_of_a_real_receiver() {
     for reference in &REFERENCES {
         let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let environment = [("METRICS_BIND", metrics.to_string()), ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned())];
+        let environment = [
+            ("METRICS_BIND", metrics.to_string()),
+            ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned()),
+            ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET.to_owned()),
+        ];
         let receiver = reference.start_with(&environment).await;
         let prometheus = Prometheus::start(metrics);
-        let expected = ["EndpointIsAboutToBeDisabled", "AuthenticDeliveriesAreRefused"];
+        let expected =
+            ["EndpointIsAboutToBeDisabled", "NothingIsAuthentic", "AuthenticDeliveriesAreRefused", "DuplicatesDiffer"];
+        let other_body = event("evt_0").replace('}', " }");
+        let forged = Request::post("/webhooks/circularo")
+            .header(Sender::CIRCULARO.signature_header(), "0".repeat(64))
+            .body("{}");
         let all_found = async {
             for number in 0.. {
                 assert_eq!(circa(event(&format!("evt_{number}"))).send(receiver.address).await.status, 200);
                 assert_eq!(stale("evt_stale").send(receiver.address).await.status, 401);
-                for _ in 0..12 {
-                    assert_eq!(forged(&event("evt_forged")).send(receiver.address).await.status, 401);
+                assert_eq!(circa(other_body.clone()).send(receiver.address).await.status, 200);
+                for _ in 0..5 {
+                    assert_eq!(forged.send(receiver.address).await.status, 401);
                 }
                 let mut missing = Vec::new();
                 for query in queries() {
