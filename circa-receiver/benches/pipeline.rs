@@ -1,6 +1,6 @@
 //! The whole default receiver in memory, with many remembered ids and under floods.
 //!
-//! `cargo bench -p circa-receiver --bench pipeline`. It fails where a goal is missed.
+//! `cargo bench -p circa-receiver --bench pipeline`; with `--features metrics,tracing` also what observers cost. It fails where a goal is missed.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circa_receiver::{Event, HandlerError, MemoryStore, PortableHandler, Receiver, Routes, event::DatapointPulled};
+use circa_receiver::{
+    Event, HandlerError, MemoryStore, PortableHandler, Receiver, ReceiverBuilder, Routes, event::DatapointPulled,
+};
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+use circa_receiver_bench_support::median;
 use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, Table, calls, now, secret};
 use tokio::runtime::{Builder, Runtime};
 
@@ -20,6 +24,8 @@ fn main() -> ExitCode {
     remembered(&mut figures, &mut table);
     refused(&mut figures, &mut table);
     forged(&mut figures, &mut table);
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
+    observed(&mut figures, &mut table);
     table.print()
 }
 
@@ -61,6 +67,39 @@ fn forged(figures: &mut Figures, table: &mut Table) {
     table.row("time to refuse 1 MiB under eight forged v1, to that of one bare HMAC", &[cell]);
 }
 
+/// Both observers: a recorder that keeps everything, and no subscriber, since what a log costs is its writer's affair.
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+fn observed(figures: &mut Figures, table: &mut Table) {
+    use circa_receiver::{MetricsObserver, Observer, TracingObserver};
+
+    /// Has mismatches diagnosed, and does nothing.
+    struct Silent;
+
+    impl Observer for Silent {}
+
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let both = metrics::with_local_recorder(&recorder, || {
+        let observed = Receiver::circa(secret()).observer(TracingObserver).observer(MetricsObserver::new());
+        Pipeline::of(observed, 1_000)
+    });
+    let (none, diagnosed) = (Pipeline::full(1_000), Pipeline::of(Receiver::circa(secret()).observer(Silent), 1_000));
+    let added = figures.median("observed", |events| {
+        let turn = |_| (both.accept(32).as_secs_f64() - none.accept(32).as_secs_f64()) / 32.0 * 1e6;
+        median((0..events.div_ceil(32)).map(turn))
+    });
+    let cell = table.cell(added, Some(Goal::AtMost(1.0)));
+    table.row("microseconds that both observers add to an accepted delivery of 300 B", &[cell]);
+
+    let signature = format!("t={}{}", now(), BOGUS);
+    let delivery = Delivery { signature, ..Delivery::filled(300) };
+    for (name, observed) in [("diagnosed", &diagnosed), ("observed and diagnosed", &both)] {
+        let ratio =
+            figures.ratio(name, |times| observed.refuse(&delivery, times), |times| none.refuse(&delivery, times));
+        let cell = table.cell(ratio, None);
+        table.row(&format!("time to refuse a mismatch of 300 B, {name}, to that with no observer"), &[cell]);
+    }
+}
+
 /// The receiver with one typed handler, on a runtime of one thread.
 struct Pipeline {
     runtime: Runtime,
@@ -72,12 +111,17 @@ struct Pipeline {
 impl Pipeline {
     /// It remembers so many events, and has received so many.
     fn full(capacity: u64) -> Self {
+        Self::of(Receiver::circa(secret()), capacity)
+    }
+
+    /// The same of a receiver that is not built yet.
+    fn of(receiver: ReceiverBuilder, capacity: u64) -> Self {
         let handler = async |event: Event<DatapointPulled>, (): ()| -> Result<(), HandlerError> {
             black_box(event.data());
             Ok(())
         };
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-        let receiver = Receiver::circa(secret()).dedup(MemoryStore::with_capacity(capacity)).build().unwrap();
+        let receiver = receiver.dedup(MemoryStore::with_capacity(capacity)).build().unwrap();
         let pipeline = Self { runtime, receiver, routes: Routes::new().on(handler), sent: Cell::new(0) };
         for _ in 0..capacity / 1_000 {
             pipeline.accept(1_000);

@@ -39,7 +39,8 @@
 //! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
 //! | `http` | no | [`adapter::Head`] for the heads of the crate `http` 1, [`Response`] into its responses: for hyper, warp, poem, lambda |
 //! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
-//! | `tracing` | no | [`TracingObserver`] |
+//! | `tracing` | no | [`TracingObserver`], and a span for each delivery and handler |
+//! | `metrics` | no | [`MetricsObserver`]: counts and measures, for whatever recorder of the crate `metrics` is installed |
 //! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -61,7 +62,7 @@ mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
-mod observe;
+pub mod observe;
 #[cfg(feature = "receiver")]
 mod receiver;
 #[cfg(feature = "serve")]
@@ -90,9 +91,11 @@ pub use dedup::{DedupStore, MemoryStore};
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+#[cfg(feature = "metrics")]
+pub use observe::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]
-pub use observe::{ConfigWarning, Observer, StoreOperation};
+pub use observe::{ConfigWarning, Diagnosis, Observer, StoreOperation};
 #[cfg(feature = "receiver")]
 pub use receiver::{ConfigError, Mode, Receiver, ReceiverBuilder, Receivers, SecretSource, StoreFailure, UnknownMode};

@@ -13,6 +13,7 @@
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
+//! | `METRICS_BIND` | where `/metrics` is served for Prometheus, as an address and a port; nowhere by default |
 //! | `H2C` | set to anything: HTTP/2 without TLS is spoken too; not in front of strangers |
 //! | `RUST_LOG` | what is logged; `info` by default |
 //!
@@ -23,6 +24,7 @@
 
 pub mod application;
 mod environment;
+mod metrics;
 mod output;
 pub mod sources;
 mod store;
@@ -59,6 +61,14 @@ struct Troubleshooting;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing.md")]
 struct Testing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/observing.md")]
+struct Observing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operations.md")]
+struct Operations;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/contract.md")]
@@ -125,9 +135,10 @@ pub const CIRCULARO_EVENTS: [&str; 11] = [
 /// A missing or bad secret, or a store that cannot be used, with what to do.
 pub async fn receivers() -> Result<Receivers, BoxError> {
     let endpoints = environment::endpoints();
-    let (lease, store) = (lease()?, store::from_env().await?);
+    let (lease, store, metrics) = (lease()?, store::from_env().await?, metrics::from_env()?);
     let receivers = Receivers::from_env(endpoints, |builder| {
         let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
+        let builder = metrics.iter().cloned().fold(builder, ReceiverBuilder::observer);
         lease.into_iter().fold(builder, ReceiverBuilder::lease)
     })?;
     if receivers.get("circularo").is_none() {

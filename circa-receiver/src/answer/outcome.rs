@@ -27,6 +27,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All outcomes but refusals, which are [`Rejection::ALL`].
+    pub const UNREFUSED: [Self; 7] = [
+        Self::Handled,
+        Self::Accepted,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::DeadLettered,
+        Self::Failed,
+        Self::Unfinished,
+    ];
+
     /// The outcome as one word, for metric labels: `"handled"`, `"dead-lettered"`, ...; of a refusal its
     /// [reason](Rejection::reason).
     pub fn as_str(self) -> &'static str {
@@ -46,5 +57,28 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new outcome does not compile here before it has a place in the list.
+    #[test]
+    fn all_are_listed_once() {
+        for (at, outcome) in Outcome::UNREFUSED.into_iter().enumerate() {
+            let place = match outcome {
+                Outcome::Handled => 0,
+                Outcome::Accepted => 1,
+                Outcome::Duplicate => 2,
+                Outcome::Ignored => 3,
+                Outcome::DeadLettered => 4,
+                Outcome::Failed => 5,
+                Outcome::Unfinished => 6,
+                Outcome::Rejected(_) => unreachable!("has a list of its own"),
+            };
+            assert_eq!(place, at, "{outcome}");
+        }
     }
 }

@@ -64,6 +64,26 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// One of each reason, in the order of the checks.
+    pub const ALL: [Self; 16] = [
+        Self::MethodNotAllowed,
+        Self::UnsupportedContentEncoding,
+        Self::MissingSignature,
+        Self::MalformedSignature,
+        Self::PayloadTooLarge,
+        Self::BodyReadTimeout,
+        Self::BodyIncomplete,
+        Self::SignatureMismatch,
+        Self::SecretsUnavailable,
+        Self::Stale { skew_seconds: 0 },
+        Self::Clock,
+        Self::Overloaded,
+        Self::ShuttingDown,
+        Self::MalformedPayload(PayloadFault::NOT_UTF_8),
+        Self::HeaderBodyMismatch,
+        Self::StoreUnavailable,
+    ];
+
     /// The reason as one word, for metric labels: `"signature_mismatch"`, `"timestamp_out_of_tolerance"`, ...
     pub fn reason(self) -> &'static str {
         match self {
@@ -90,5 +110,36 @@ impl Rejection {
 impl From<PayloadFault> for Rejection {
     fn from(fault: PayloadFault) -> Self {
         Self::MalformedPayload(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new reason does not compile here before it has a place in the list.
+    #[test]
+    fn all_are_listed_once() {
+        for (at, rejection) in Rejection::ALL.into_iter().enumerate() {
+            let place = match rejection {
+                Rejection::MethodNotAllowed => 0,
+                Rejection::UnsupportedContentEncoding => 1,
+                Rejection::MissingSignature => 2,
+                Rejection::MalformedSignature => 3,
+                Rejection::PayloadTooLarge => 4,
+                Rejection::BodyReadTimeout => 5,
+                Rejection::BodyIncomplete => 6,
+                Rejection::SignatureMismatch => 7,
+                Rejection::SecretsUnavailable => 8,
+                Rejection::Stale { .. } => 9,
+                Rejection::Clock => 10,
+                Rejection::Overloaded => 11,
+                Rejection::ShuttingDown => 12,
+                Rejection::MalformedPayload(_) => 13,
+                Rejection::HeaderBodyMismatch => 14,
+                Rejection::StoreUnavailable => 15,
+            };
+            assert_eq!(place, at, "{rejection}");
+        }
     }
 }

@@ -1,18 +1,28 @@
 //! What is told to logs and metrics.
 //!
-//! 1. `observer`: the trait, one method for each thing worth knowing; `operation`, `warning`: what its methods name;
-//! 2. `tracing`: the observer that writes to `tracing`; `span`: the span of a handler.
+//! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`, `warning`: what its methods name;
+//! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its handler;
+//!    `metrics`: the observer that counts and measures;
+//! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
+mod diagnosis;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observer;
 mod operation;
 mod span;
+mod stage;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod warning;
 
+pub use self::diagnosis::{Diagnosis, Mismatch, Origin, Rewriting, Side};
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
 pub use self::observer::Observer;
 pub use self::operation::StoreOperation;
-pub(crate) use self::span::in_handler_span;
+pub(crate) use self::span::{DeliverySpan, in_handler_span};
+pub use self::stage::Stage;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 pub use self::warning::ConfigWarning;

@@ -2,21 +2,48 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::diagnosis::Diagnosis;
 use super::operation::StoreOperation;
+use super::stage::Stage;
 use super::warning::ConfigWarning;
 use crate::answer::{Outcome, PayloadFault, Rejection};
 use crate::error::{BoxError, StoreError};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
+use crate::sender::Sender;
+use crate::verify::SecretId;
 
 /// Watches a receiver. Every method does nothing by default; implement those that you need.
 ///
 /// They run in the path of the delivery: return quickly and do not block. A panic is caught and counted, and changes no
-/// answer. From a delivery that is not authentic nothing is told but the reason.
+/// answer. From a delivery that is not authentic nothing is told but the reason, and the [`Diagnosis`] of a mismatch.
+///
+#[doc = include_str!("observer.md")]
 pub trait Observer: Send + Sync + 'static {
+    /// A receiver was built, or its secrets were replaced: what can be told from now on is about these.
+    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
+        let _ = (endpoint, sender, secrets);
+    }
+
     /// A delivery arrived at an endpoint.
     fn received(&self, endpoint: &str) {
         let _ = endpoint;
+    }
+
+    /// A delivery was answered, so long after its head had arrived: once for each, whatever became of it. A delivery whose
+    /// sender hung up before is not told.
+    fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
+        let _ = (endpoint, outcome, elapsed);
+    }
+
+    /// A delivery has come to a stage at which it may stay for a while.
+    fn entered(&self, endpoint: &str, stage: Stage) {
+        let _ = (endpoint, stage);
+    }
+
+    /// A delivery has left that stage, however it did.
+    fn left(&self, endpoint: &str, stage: Stage) {
+        let _ = (endpoint, stage);
     }
 
     /// A delivery was refused; [`Rejection::Stale`] tells the skew.
@@ -28,6 +55,12 @@ pub trait Observer: Send + Sync + 'static {
     /// At most once in 60 s a tenant, or in 5 s where none are known.
     fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
         let _ = (endpoint, error);
+    }
+
+    /// The mistake behind a [`Rejection::SignatureMismatch`] was searched for, on another thread than the delivery's; at most
+    /// once a minute and receiver.
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        let _ = (endpoint, diagnosis);
     }
 
     /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret) tells which secret matched.
@@ -93,6 +126,12 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
+    /// A call of the dedup store ended, well or not, after so long. With [`StoreOperation::Complete`] it has been repeated, if
+    /// need be.
+    fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
+        let _ = (endpoint, operation, elapsed);
+    }
+
     /// The dedup store failed.
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         let _ = (delivery, operation, error);
@@ -103,6 +142,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
+    /// An observer panicked. Told to the others, and to the one that did.
+    fn observer_panicked(&self, endpoint: &str) {
+        let _ = endpoint;
+    }
+
     /// The receiver was built with settings that are allowed but unwise.
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {
         let _ = (endpoint, warning);
@@ -111,8 +155,24 @@ pub trait Observer: Send + Sync + 'static {
 
 /// An observer that others hold too.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
+        (**self).configured(endpoint, sender, secrets);
+    }
+
     fn received(&self, endpoint: &str) {
         (**self).received(endpoint);
+    }
+
+    fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
+        (**self).answered(endpoint, outcome, elapsed);
+    }
+
+    fn entered(&self, endpoint: &str, stage: Stage) {
+        (**self).entered(endpoint, stage);
+    }
+
+    fn left(&self, endpoint: &str, stage: Stage) {
+        (**self).left(endpoint, stage);
     }
 
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
@@ -121,6 +181,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
         (**self).secrets_not_read(endpoint, error);
+    }
+
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        (**self).diagnosed(endpoint, diagnosis);
     }
 
     fn authenticated(&self, delivery: &Delivery) {
@@ -171,12 +235,20 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).unfinished(delivery);
     }
 
+    fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
+        (**self).store_called(endpoint, operation, elapsed);
+    }
+
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         (**self).store_error(delivery, operation, error);
     }
 
     fn claim_lost(&self, delivery: &Delivery) {
         (**self).claim_lost(delivery);
+    }
+
+    fn observer_panicked(&self, endpoint: &str) {
+        (**self).observer_panicked(endpoint);
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::diagnosis::Diagnosis;
 use super::observer::Observer;
 use super::operation::StoreOperation;
 use super::warning::ConfigWarning;
@@ -68,7 +69,20 @@ impl Observer for TracingObserver {
     }
 
     fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
-        tracing::error!(target: "circa_receiver", endpoint, %error, "the secrets of a tenant could not be looked up");
+        tracing::error!(target: "circa_receiver", endpoint, error = %WithCauses(&**error), "the secrets of a tenant could not be looked up");
+    }
+
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
+        let (name, advice) = (diagnosis.as_str(), tracing::field::display(diagnosis));
+        match diagnosis {
+            // Whoever forges a signature causes these.
+            Diagnosis::Unexplained | Diagnosis::BodyTooLong => {
+                tracing::info!(target: "circa_receiver", endpoint, diagnosis = name, advice, "signature mismatch not explained");
+            }
+            _ => {
+                tracing::warn!(target: "circa_receiver", endpoint, diagnosis = name, advice, "signature mismatch explained");
+            }
+        }
     }
 
     fn authenticated(&self, delivery: &Delivery) {
@@ -136,6 +150,10 @@ impl Observer for TracingObserver {
 
     fn claim_lost(&self, delivery: &Delivery) {
         delivery_event!(error, delivery, "claim passed to another holder while the handler ran");
+    }
+
+    fn observer_panicked(&self, endpoint: &str) {
+        tracing::error!(target: "circa_receiver", endpoint, "an observer panicked");
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

@@ -98,7 +98,8 @@ impl Admission<'_> {
         let mut pause = RETRY_PAUSES.0;
         let mut told = false;
         loop {
-            let error = match self.shared.claims.claim(&self.key, self.fingerprint, nonce).await {
+            let claim = self.shared.claims.claim(&self.key, self.fingerprint, nonce);
+            let error = match self.shared.measured(StoreOperation::Claim, claim).await {
                 Ok(claimed) => return Ok(claimed),
                 Err(error) => error,
             };

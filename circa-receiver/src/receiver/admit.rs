@@ -4,26 +4,27 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use super::body;
 use super::config::Mode;
 use super::shared::Shared;
+use super::stay::Place;
 use super::tenants::{Tenant, Tenants};
 use crate::answer::{PayloadFault, Rejection};
 use crate::error::BoxError;
 use crate::event::{self, AnyEvent, Delivery};
-use crate::verify::{Head, HeadFields, ParsedHead, Verified};
+use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
 
 impl Shared {
     /// An authentic delivery, with its place among those in flight. Where there is a dead-letter sink, one whose envelope
     /// cannot be understood is let through with its [fault](AnyEvent::fault).
     pub(super) async fn admit<E>(
-        &self,
+        self: &Arc<Self>,
         head: &impl Head,
         body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
-    ) -> Result<(Delivery, OwnedSemaphorePermit), Rejection> {
+    ) -> Result<(Delivery, Place), Rejection> {
         let fields = HeadFields::read(self.verifier.sender(), head);
         if fields.method != "POST" {
             return Err(Rejection::MethodNotAllowed);
@@ -32,11 +33,11 @@ impl Shared {
             return Err(Rejection::UnsupportedContentEncoding);
         }
         let parsed = self.verifier.parse(fields.signed)?;
-        let limits =
-            body::Limits { bytes: self.body_limit, deadline: arrived + self.read_deadline, readers: &self.readers };
+        let deadline = arrived + self.read_deadline;
+        let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
         let body = body::read(body, fields.content_length, limits).await?;
         let (verified, tenant) = match &self.tenants {
-            None => (self.verifier.finish(&parsed, body, || self.clock.unix_seconds())?, None),
+            None => (self.verify(&parsed, body, fields.signed.signature, arrived)?, None),
             Some(tenants) => {
                 let (verified, tenant) = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, body)).await?;
                 (verified, Some(tenant))
@@ -76,11 +77,47 @@ impl Shared {
         }
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+    /// Verifies with the receiver's own secrets. A mismatch is explained to the observers, where that is due.
+    fn verify<'h>(
+        self: &Arc<Self>,
+        parsed: &ParsedHead<'h>,
+        body: Bytes,
+        signature: Field<'_>,
+        arrived: Instant,
+    ) -> Result<Verified<'h, Bytes>, Rejection> {
+        let verified = match self.verifier.finish(parsed, &body, || self.clock.unix_seconds()) {
+            Err(Rejection::SignatureMismatch) => {
+                self.diagnose(signature, body, arrived);
+                return Err(Rejection::SignatureMismatch);
+            }
+            verified => verified?,
+        };
+        let Verified { sender, secret, signed_at, unsigned, .. } = verified;
+        Ok(Verified { sender, body, secret, signed_at, unsigned })
+    }
+
+    /// Has a mismatch explained to the observers, where that is due.
+    fn diagnose(self: &Arc<Self>, signature: Field<'_>, body: Bytes, arrived: Instant) {
+        let (Some(diagnosing), Field::One(signature)) = (&self.diagnosing, signature) else { return };
+        if !diagnosing.is_due(arrived) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (shared, signature) = (Arc::clone(self), signature.to_vec());
+        runtime.spawn_blocking(move || {
+            let diagnosis = shared.diagnosing.as_ref().and_then(|diagnosing| diagnosing.diagnose(&signature, &body));
+            if let Some(diagnosis) = diagnosis {
+                shared.observe(|observer| observer.diagnosed(&shared.endpoint, diagnosis));
+            }
+        });
+    }
+
+    fn place(self: &Arc<Self>) -> Result<Place, Rejection> {
         if self.running.intake_stopped() {
             return Err(Rejection::ShuttingDown);
         }
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Rejection::Overloaded)
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;
+        Ok(self.place_with(permit))
     }
 
     fn read(&self, verified: &Verified<'_, Bytes>) -> Result<AnyEvent, Rejection> {

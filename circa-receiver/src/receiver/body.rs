@@ -18,8 +18,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, sleep_until};
 
-use super::readers::Readers;
+use super::shared::Shared;
 use crate::answer::Rejection;
+use crate::observe::Stage;
 
 /// What is reserved at most for a body on its announced length alone; what grows beyond it has been received.
 const MAX_RESERVED: usize = 64 * 1_024;
@@ -31,7 +32,7 @@ const CHUNKS_PER_CLOCK: usize = 64;
 pub(super) struct Limits<'a> {
     pub(super) bytes: usize,
     pub(super) deadline: Instant,
-    pub(super) readers: &'a Arc<Readers>,
+    pub(super) shared: &'a Arc<Shared>,
 }
 
 /// Reads the whole body.
@@ -48,7 +49,8 @@ pub(super) async fn read<E>(
         return read.map(|()| collected.into_bytes());
     }
     // Most bodies come with their heads: a timer and a place among the readers are made for the others alone.
-    let (reader, evicted) = limits.readers.register(collected.capacity());
+    let _stay = limits.shared.stay(Stage::Body);
+    let (reader, evicted) = limits.shared.readers.register(collected.capacity());
     let waited = async {
         let mut evicted = pin!(evicted);
         let mut late = pin!(sleep_until(limits.deadline));

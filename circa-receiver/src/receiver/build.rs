@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::builder::{ReceiverBuilder, Tolerance};
 use super::config::{ConfigError, Mode};
 use super::defaults;
+use super::diagnosing::Diagnosing;
 use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
@@ -32,6 +33,8 @@ impl ReceiverBuilder {
         self.refuse_nonsense()?;
         let verifier = self.verifier()?;
         let (tenants, warnings) = (self.tenants()?, self.warnings());
+        let secrets = self.secrets.filter(|_| !self.observers.is_empty());
+        let diagnosing = secrets.clone().map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets));
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
         let shared = Shared {
             verifier,
@@ -60,10 +63,12 @@ impl ReceiverBuilder {
             dead_letters: self.dead_letters,
             observers: self.observers,
             observer_panics: AtomicU64::new(0),
+            diagnosing,
             notices: Notices::default(),
             running: Arc::new(Running::default()),
             warnings,
         };
+        shared.tell_configuration(secrets.as_ref());
         for warning in &shared.warnings {
             shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
         }

@@ -9,7 +9,7 @@ use super::tenants::SecretSource;
 use crate::clock::{Clock, SystemClock};
 use crate::dedup::DedupStore;
 use crate::handler::DeadLetterSink;
-use crate::observe::Observer;
+use crate::observe::{Observer, Origin};
 use crate::sender::Sender;
 use crate::verify::Secrets;
 
@@ -42,6 +42,8 @@ pub struct ReceiverBuilder {
     pub(super) run_timeout: Duration,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
+    /// Not accepted: only to explain mismatches.
+    pub(super) known_secrets: Vec<(Origin, Secrets)>,
 }
 
 #[derive(Clone, Copy)]
@@ -106,6 +108,7 @@ impl ReceiverBuilder {
             run_timeout: defaults::RUN_TIMEOUT,
             dead_letters: None,
             observers: Vec::new(),
+            known_secrets: Vec::new(),
         }
     }
 
@@ -250,6 +253,14 @@ impl ReceiverBuilder {
     /// Adds an observer; several may watch.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Secrets that are known and not accepted: where a delivery is signed with one of them,
+    /// [`Observer::diagnosed`] says whose it is. Secrets that [`Receiver::replace_secrets`] replaces are known by
+    /// themselves.
+    pub fn known_secrets(mut self, origin: Origin, secrets: impl Into<Secrets>) -> Self {
+        self.known_secrets.push((origin, secrets.into()));
         self
     }
 }

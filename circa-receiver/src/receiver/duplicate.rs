@@ -1,7 +1,7 @@
 //! Where a duplicate waits: for a run of its event in this process, or for a claim that is held elsewhere (contract,
 //! section 7).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::SemaphorePermit,
@@ -10,16 +10,18 @@ use tokio::{
 
 use super::running::Ending;
 use super::shared::Shared;
+use super::stay::Stay;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Fingerprint, Key};
 use crate::event::Delivery;
+use crate::observe::Stage;
 
 /// The pauses after which a claim that is held elsewhere is asked for again: from the first to the last, doubling.
 const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// A delivery whose event may be running already. It waits until its ack deadline at most, and not beyond the drain.
 pub(super) struct Duplicate<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     delivery: &'a Delivery,
     ack_deadline: Instant,
     /// Before the store is asked again.
@@ -27,7 +29,7 @@ pub(super) struct Duplicate<'a> {
 }
 
 impl<'a> Duplicate<'a> {
-    pub(super) fn new(shared: &'a Shared, delivery: &'a Delivery, ack_deadline: Instant) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, delivery: &'a Delivery, ack_deadline: Instant) -> Self {
         Self { shared, delivery, ack_deadline, pause: POLL_PAUSES.0 }
     }
 
@@ -79,7 +81,8 @@ impl<'a> Duplicate<'a> {
     }
 
     /// Duplicates must not keep all places from other events.
-    fn wait_permit(&self) -> Result<SemaphorePermit<'_>, Outcome> {
-        self.shared.wait_permits.try_acquire().map_err(|_| Outcome::Unfinished)
+    fn wait_permit(&self) -> Result<(SemaphorePermit<'_>, Option<Stay>), Outcome> {
+        let permit = self.shared.wait_permits.try_acquire().map_err(|_| Outcome::Unfinished)?;
+        Ok((permit, self.shared.stay(Stage::Duplicate)))
     }
 }

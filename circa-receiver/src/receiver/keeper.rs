@@ -63,6 +63,9 @@ pub(super) trait Holder: Send + Sync {
     /// The claim has passed to another holder.
     fn lost(&self);
 
+    /// A renewal ended, well or not, after so long.
+    fn renewed(&self, elapsed: Duration);
+
     /// A renewal failed; it is repeated.
     fn failed(&self, error: &StoreError);
 }
@@ -139,7 +142,9 @@ async fn serve(inner: Arc<Inner>) {
 }
 
 async fn renew(inner: Arc<Inner>, number: u64, lease: Lease) {
+    let started = Instant::now();
     let renewed = lease.holder.claim().renew().await;
+    lease.holder.renewed(started.elapsed());
     // What has ended meanwhile gave its claim up itself.
     if !inner.lock().leases.contains_key(&number) {
         return;

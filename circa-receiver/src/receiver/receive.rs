@@ -15,6 +15,7 @@ use futures_core::Stream;
 use tokio::time::Instant;
 
 use super::shared::Shared;
+use super::stay::Arrival;
 use super::task::Admitted;
 use crate::answer::{Outcome, PayloadFault, Response};
 use crate::dedup::{Key, StoreError};
@@ -90,6 +91,10 @@ impl Receiver {
         for warning in ConfigWarning::of_secrets(&secrets) {
             self.0.observe(|observer| observer.config_warning(&self.0.endpoint, warning));
         }
+        if let Some(diagnosing) = &self.0.diagnosing {
+            diagnosing.replace_secrets(&secrets);
+        }
+        self.0.tell_configuration(Some(&secrets));
         self.0.verifier.replace_secrets(secrets);
     }
 
@@ -158,17 +163,29 @@ impl Receiver {
         body: impl Stream<Item = Result<Bytes, E>>,
         routes: &'r Routes<H>,
     ) -> Reception<'r, H> {
-        let arrived = Instant::now();
+        let arrival = self.0.arrival();
+        let span = arrival.span.clone();
+        span.around(self.receive_at(arrival, head, body, routes)).await
+    }
+
+    /// As [`Receiver::receive`], inside the delivery's span.
+    async fn receive_at<'r, E, H>(
+        &self,
+        arrival: Arrival,
+        head: &impl Head,
+        body: impl Stream<Item = Result<Bytes, E>>,
+        routes: &'r Routes<H>,
+    ) -> Reception<'r, H> {
         let shared = &self.0;
         shared.observe(|observer| observer.received(&shared.endpoint));
-        let (delivery, place) = match shared.admit(head, pin!(body), arrived).await {
+        let (delivery, place) = match shared.admit(head, pin!(body), arrival.at).await {
             Ok(admitted) => admitted,
-            Err(rejection) => return Reception::Answered(shared.reject(rejection).response()),
+            Err(rejection) => return Reception::Answered(shared.answer(&arrival, shared.reject(rejection))),
         };
-        let ack_deadline = arrived + shared.ack_deadline;
+        arrival.span.authenticated(&delivery, || shared.clock.unix_seconds().ok());
         if let Some(fault) = delivery.event().fault() {
             shared.observe(|observer| observer.unreadable(&delivery, fault));
-            let admitted = Admitted { shared: Arc::clone(shared), delivery, ack_deadline, place };
+            let admitted = Admitted { shared: Arc::clone(shared), delivery, arrival, place };
             return Reception::Answered(bury(admitted, fault).await);
         }
         shared.observe(|observer| observer.authenticated(&delivery));
@@ -179,14 +196,14 @@ impl Receiver {
         let handler = routes.find(delivery.event().event_type());
         match handler.filter(|_| wanted) {
             Some(handler) => {
-                Reception::Admitted(Admitted { shared: Arc::clone(shared), delivery, ack_deadline, place }, handler)
+                Reception::Admitted(Admitted { shared: Arc::clone(shared), delivery, arrival, place }, handler)
             }
             None => {
                 shared.observe(|observer| observer.ignored(&delivery));
                 if handler.is_none() && shared.notices.is_unhandled_due(delivery.event().event_type()) {
                     shared.observe(|observer| observer.unhandled(&delivery));
                 }
-                Reception::Answered(Outcome::Ignored.response())
+                Reception::Answered(shared.answer(&arrival, Outcome::Ignored))
             }
         }
     }

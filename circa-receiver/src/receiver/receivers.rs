@@ -11,6 +11,7 @@ use super::builder::ReceiverBuilder;
 use super::config::ConfigError;
 use super::receive::Receiver;
 use crate::error::StoreError;
+use crate::observe::Origin;
 use crate::sender::Sender;
 use crate::verify::{SecretError, Secrets};
 
@@ -91,9 +92,10 @@ impl Receivers {
         common: impl Fn(ReceiverBuilder) -> ReceiverBuilder,
     ) -> Result<Self, ConfigError> {
         ensure_distinct(endpoints.iter().filter_map(|(builder, _)| Some((builder.sender, builder.secrets.as_ref()?))))?;
+        let all: Vec<_> = endpoints.iter().map(|(builder, _)| (builder.sender, builder.secrets.clone())).collect();
         let mut members: Vec<Member> = Vec::new();
-        for (builder, variable) in endpoints {
-            let receiver = common(builder).build()?;
+        for (at, (builder, variable)) in endpoints.into_iter().enumerate() {
+            let receiver = common(with_known_secrets(builder, &all, at)).build()?;
             if members.iter().any(|member| member.receiver.endpoint() == receiver.endpoint()) {
                 return Err(ConfigError::SameEndpoint(receiver.endpoint().to_owned()));
             }
@@ -163,6 +165,17 @@ impl Receivers {
     pub(crate) fn stop_intake(&self) {
         self.iter().for_each(Receiver::stop_intake);
     }
+}
+
+/// The secrets of the other endpoints explain a mismatch.
+fn with_known_secrets(builder: ReceiverBuilder, all: &[(Sender, Option<Secrets>)], own: usize) -> ReceiverBuilder {
+    let sender = builder.sender;
+    let others = all.iter().enumerate().filter(|(at, _)| *at != own);
+    let known = others.filter_map(|(_, (other, secrets))| Some((other, secrets.clone()?)));
+    known.fold(builder, |builder, (other, secrets)| {
+        let origin = if *other == sender { Origin::OtherEndpoint } else { Origin::OtherSender };
+        builder.known_secrets(origin, secrets)
+    })
 }
 
 /// A secret belongs to one endpoint, and so to one sender.

@@ -4,7 +4,7 @@
 //! 2. what can never be handled goes to the dead-letter sink;
 //! 3. the claim is completed or released.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     task::unconstrained,
@@ -51,7 +51,7 @@ impl Run<'_> {
             let _kept = self.claim.as_ref().map(|claim| self.keep(claim));
             self.attempt(handler).await
         };
-        self.settle(end, started, visit).await
+        self.settle(end, started.elapsed(), visit).await
     }
 
     /// Has the lease renewed at a third of it.
@@ -108,7 +108,7 @@ impl Run<'_> {
     }
 
     /// Completes or releases the claim as the run's end demands, and says what came of it.
-    async fn settle(self, end: End, started: Instant, mut visit: Visit) -> Outcome {
+    async fn settle(self, end: End, ran: Duration, mut visit: Visit) -> Outcome {
         let Self { shared, delivery, .. } = self;
         let (outcome, unmarked) = match &end {
             End::Succeeded => (Outcome::Handled, self.complete().await),
@@ -117,9 +117,9 @@ impl Run<'_> {
             End::Drained => (Outcome::Rejected(Rejection::ShuttingDown), self.release().await),
         };
         match end {
-            End::Succeeded => shared.observe(|observer| observer.handled(delivery, started.elapsed())),
+            End::Succeeded => shared.observe(|observer| observer.handled(delivery, ran)),
             End::Buried(error) => shared.observe(|observer| observer.dead_lettered(delivery, &error)),
-            End::Failed(error) => shared.observe(|observer| observer.failed(delivery, &error, started.elapsed())),
+            End::Failed(error) => shared.observe(|observer| observer.failed(delivery, &error, ran)),
             End::Drained => _ = shared.reject(Rejection::ShuttingDown),
         }
         // Only now: shutdown and waiting deliveries see what the observers and the store have seen.
@@ -140,7 +140,7 @@ impl Run<'_> {
         let Self { shared, delivery, claim } = self;
         let claim = claim.as_ref()?;
         let was_lost = claim.is_lost();
-        match Box::pin(claim.complete()).await {
+        match Box::pin(shared.measured(StoreOperation::Complete, claim.complete())).await {
             Ok(held) => {
                 if !held && !was_lost {
                     shared.observe(|observer| observer.claim_lost(delivery));
@@ -175,6 +175,11 @@ impl Holder for LeaseHolder {
 
     fn lost(&self) {
         self.shared.observe(|observer| observer.claim_lost(&self.delivery));
+    }
+
+    fn renewed(&self, elapsed: Duration) {
+        let (operation, endpoint) = (StoreOperation::Renew, self.delivery.endpoint());
+        self.shared.observe(|observer| observer.store_called(endpoint, operation, elapsed));
     }
 
     fn failed(&self, error: &StoreError) {

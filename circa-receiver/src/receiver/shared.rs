@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::config::{Mode, StoreFailure};
+use super::diagnosing::Diagnosing;
 use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
@@ -24,7 +25,7 @@ use crate::event::Delivery;
 use crate::handler::DeadLetterSink;
 use crate::observe::ConfigWarning;
 use crate::observe::{Observer, StoreOperation};
-use crate::verify::Verifier;
+use crate::verify::{SecretId, Secrets, Verifier};
 
 pub(super) struct Shared {
     pub(super) verifier: Verifier,
@@ -52,6 +53,8 @@ pub(super) struct Shared {
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) observer_panics: AtomicU64,
+    /// `None` where nobody observes, and on an unsigned receiver.
+    pub(super) diagnosing: Option<Diagnosing>,
     pub(super) notices: Notices,
     pub(super) running: Arc<Running>,
     pub(super) warnings: Vec<ConfigWarning>,
@@ -63,8 +66,22 @@ impl Shared {
         for observer in &self.observers {
             if catch_unwind(AssertUnwindSafe(|| tell(&**observer))).is_err() {
                 self.observer_panics.fetch_add(1, Ordering::Relaxed);
+                self.tell_of_panic();
             }
         }
+    }
+
+    /// A panic over this news is the last that is caught: it is not news.
+    fn tell_of_panic(&self) {
+        for observer in &self.observers {
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.observer_panicked(&self.endpoint)));
+        }
+    }
+
+    /// Tells the observers what is told from now on.
+    pub(super) fn tell_configuration(&self, secrets: Option<&Secrets>) {
+        let secrets: Vec<SecretId> = secrets.into_iter().flat_map(Secrets::iter).map(|(id, _)| id).collect();
+        self.observe(|observer| observer.configured(&self.endpoint, self.verifier.sender(), &secrets));
     }
 
     pub(super) fn reject(&self, rejection: Rejection) -> Outcome {
@@ -76,7 +93,7 @@ impl Shared {
     pub(super) async fn release(&self, delivery: &Delivery, claim: Option<&Claim>) {
         let Some(claim) = claim else { return };
         let was_lost = claim.is_lost();
-        match Box::pin(claim.release()).await {
+        match Box::pin(self.measured(StoreOperation::Release, claim.release())).await {
             Ok(held) if !held && !was_lost => self.observe(|observer| observer.claim_lost(delivery)),
             Ok(_) => {}
             Err(error) => {

@@ -5,27 +5,25 @@
 
 use std::{fmt, pin::pin, sync::Arc};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::admission::Admission;
 use super::run::Run;
 use super::shared::Shared;
+use super::stay::{Arrival, Place};
 use crate::answer::{Outcome, Rejection, Response};
 use crate::dedup::{Fingerprint, Key};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
+use crate::observe::Stage;
 
 /// An authentic and wanted event, on its way to the claim and the handler.
 #[must_use]
 pub struct Admitted {
     pub(super) shared: Arc<Shared>,
     pub(super) delivery: Delivery,
-    pub(super) ack_deadline: Instant,
-    /// Among the authentic deliveries in flight.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) arrival: Arrival,
+    pub(super) place: Place,
 }
 
 impl Admitted {
@@ -40,13 +38,19 @@ impl Admitted {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
-        let Self { shared, delivery, ack_deadline, place } = self;
+        let Self { shared, delivery, arrival, place } = self;
+        let ack_deadline = arrival.at + shared.ack_deadline;
         // Of the answer and, until the claim is decided, of the task: hanging up makes no room for more.
         let place = Arc::new(place);
-        let answer =
-            Answer { shared: Arc::clone(&shared), delivery: delivery.clone(), ack_deadline, place: Arc::clone(&place) };
-        let task = Task { shared, delivery, ack_deadline, place, handler: run };
-        (task.run(), answer)
+        let task = Task {
+            shared: Arc::clone(&shared),
+            delivery: delivery.clone(),
+            ack_deadline,
+            place: Arc::clone(&place),
+            handler: run,
+        };
+        let task = arrival.span.around(task.run());
+        (task, Answer { shared, delivery, ack_deadline, arrival, place })
     }
 }
 
@@ -60,7 +64,7 @@ struct Task<H> {
     shared: Arc<Shared>,
     delivery: Delivery,
     ack_deadline: Instant,
-    place: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
     handler: H,
 }
 
@@ -82,7 +86,9 @@ impl<H> Task<H> {
         };
         drop(place);
         let run = Run { shared: &shared, delivery: &delivery, claim: permission.claim };
+        let stay = shared.stay(Stage::Handler);
         let outcome = run.execute(handler, visit).await;
+        drop(stay);
         drop(permission.permit);
         outcome
     }
@@ -94,7 +100,8 @@ pub struct Answer {
     shared: Arc<Shared>,
     delivery: Delivery,
     ack_deadline: Instant,
-    place: Arc<OwnedSemaphorePermit>,
+    arrival: Arrival,
+    place: Arc<Place>,
 }
 
 impl Answer {
@@ -111,7 +118,7 @@ impl Answer {
             self.shared.observe(|observer| observer.unfinished(&self.delivery));
         }
         drop(self.place);
-        outcome.response()
+        self.shared.answer(&self.arrival, outcome)
     }
 }
 

@@ -30,7 +30,9 @@ pub(crate) use head::Field;
 pub(crate) use head::HeadFields;
 #[cfg(feature = "receiver")]
 pub(crate) use secret::PREFIX;
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "receiver", feature = "testing"))]
 pub(crate) use sign::MacKey;
+#[cfg(feature = "receiver")]
+pub(crate) use signature::{Signature, SignedAt};
 #[cfg(feature = "receiver")]
 pub(crate) use verifier::ParsedHead;

@@ -7,6 +7,8 @@ mod dedup;
 mod event;
 mod layout;
 #[cfg(feature = "receiver")]
+mod observe;
+#[cfg(feature = "receiver")]
 mod receiver;
 #[cfg(feature = "receiver")]
 mod secrecy;

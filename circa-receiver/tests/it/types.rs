@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 
 use circa_receiver::{
-    AnyEvent, ConfigError, DecodeError, Delivery, Event, HandlerError, MemoryStore, Outcome, PortableHandler, Receiver,
-    ReceiverBuilder, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender, SystemClock, Verified, Verifier,
+    AnyEvent, ConfigError, DecodeError, Delivery, Diagnosis, Event, HandlerError, MemoryStore, Outcome,
+    PortableHandler, Receiver, ReceiverBuilder, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender,
+    SystemClock, Verified, Verifier,
     adapter::ExtractError,
     dedup::{Key, StoreError},
     event::{DatapointPulled, DocumentSigned, WebhookTest},
+    observe::{Mismatch, Stage},
 };
 
 fn is_shared<T: Debug + Send + Sync + 'static>() {}
@@ -18,5 +20,8 @@ fn public_types_are_send_sync_and_debug() {
     is_shared::<(ReceiverBuilder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
     is_shared::<(Secret, Secrets, SecretId, Key)>();
     is_shared::<(Routes<PortableHandler<()>>, PortableHandler<()>, Outcome, Response, Rejection)>();
+    is_shared::<(Diagnosis, Mismatch<'static>, Stage, circa_receiver::StoreOperation)>();
+    #[cfg(feature = "metrics")]
+    is_shared::<circa_receiver::MetricsObserver>();
     is_shared::<(ConfigError, DecodeError, ExtractError, HandlerError, StoreError)>();
 }

@@ -54,7 +54,7 @@ fn links(text: &str) -> Vec<String> {
 
 /// The anchors of a page as GitHub makes them: a heading in lower case, letters, digits, `-` and `_` kept, a space turned into `-`, all else dropped;
 /// a heading that stands there again gets `-1`, `-2`, ...
-fn anchors(text: &str) -> Vec<String> {
+pub(crate) fn anchors(text: &str) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let headings = prose(text).filter_map(|line| {
         let heading = line.trim_start_matches('#');

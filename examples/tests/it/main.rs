@@ -18,6 +18,8 @@ mod handlers_over_real_sockets;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
 mod minimal;
+mod mismatches_are_diagnosed;
+mod monitoring;
 mod over_real_sockets;
 mod quickstart;
 mod serving;

@@ -1,6 +1,7 @@
 //! The receiver: one delivery, from its head to its answer.
 
 mod configuration;
+mod diagnosing;
 mod dropped_anywhere;
 mod handlers;
 mod keeper;

@@ -1,4 +1,4 @@
-//! Every log line of a full run of everything that can become of a delivery.
+//! Every log line and every metric of a full run of everything that can become of a delivery.
 
 use std::{
     io,
@@ -7,13 +7,14 @@ use std::{
 };
 
 use circa_receiver::{
-    BoxError, DeadLetter, DeadLetterSink, DedupStore, Event, HandlerError, PortableHandler, Receiver, ReceiverBuilder,
-    Routes, Secret, StoreFailure, TracingObserver,
+    BoxError, DeadLetter, DeadLetterSink, DedupStore, Event, HandlerError, MetricsObserver, PortableHandler, Receiver,
+    ReceiverBuilder, Routes, Secret, StoreFailure, TracingObserver,
     dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, StoreError, Token},
     event::{DatapointPulled, DocumentSigned},
     testing::{CircaSigner, CircularoSigner, FakeClock},
 };
-use tracing_subscriber::filter::LevelFilter;
+use metrics_util::debugging::DebuggingRecorder;
+use tracing_subscriber::{filter::LevelFilter, fmt::format::FmtSpan};
 
 use super::{MARKER, NOW, Printed, circa_body, circa_secret, circularo_body, circularo_secret, forbidden, forger};
 
@@ -101,7 +102,8 @@ async fn signed(event: Event<DocumentSigned>, (): ()) -> Result<(), HandlerError
 
 fn circa() -> ReceiverBuilder {
     let builder = Receiver::circa(Secret::new(circa_secret()).unwrap()).clock(FakeClock::at(NOW));
-    builder.observer(TracingObserver).dead_letters(Sink)
+    let builder = builder.observer(TracingObserver).observer(MetricsObserver::new().clock(FakeClock::at(NOW)));
+    builder.dead_letters(Sink)
 }
 
 /// Sends a delivery, signed at `at` by `signer`; what it sends may be another body than the one that was signed.
@@ -129,8 +131,13 @@ impl Sending<'_> {
 async fn the_log_of_a_full_run() {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(move || writer.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let recorder = DebuggingRecorder::new();
+    let _recorder = metrics::set_default_local_recorder(&recorder);
 
     let pull = |id: &str| circa_body(id, "datapoint.pulled", &format!(r#"{{"materialIds":["{MARKER}"]}}"#));
     let wrong = |id: &str| circa_body(id, "datapoint.pulled", &format!(r#"{{"materialIds":"{MARKER}"}}"#));
@@ -174,13 +181,17 @@ async fn the_log_of_a_full_run() {
         let receiver = circa().dedup(store).on_store_failure(policy).build().unwrap();
         assert_eq!(Sending { receiver: &receiver, routes: &routes }.signed(&body).await, status, "{name}");
     }
-    let receiver = Receiver::circularo(Secret::new(circularo_secret()).unwrap()).observer(TracingObserver);
+    let receiver = Receiver::circularo(Secret::new(circularo_secret()).unwrap());
+    let receiver = receiver.observer(TracingObserver).observer(MetricsObserver::new());
     let (receiver, routes) = (receiver.build().unwrap(), Routes::new().on(signed));
     let signature = CircularoSigner::new(circularo_secret()).sign(document.as_bytes());
     let to = Sending { receiver: &receiver, routes: &routes };
     assert_eq!(to.send("x-circularo-signature", &signature, &document).await, 200, "Circularo");
     assert_eq!(to.send("x-circularo-signature", &signature, &body).await, 401, "Circularo, forged");
 
+    // What is diagnosed is told on another thread, and not heard here: its words are literals.
+    let metrics = recorder.snapshotter().snapshot().into_vec();
+    assert!(metrics.len() > 80, "{} series", metrics.len());
     let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
     let all = [
         "delivery received",
@@ -215,5 +226,13 @@ async fn the_log_of_a_full_run() {
         printed.0.push((format!("line {number}"), line.to_owned()));
     }
     printed.0.push(("the log".to_owned(), log));
+    for (key, _, help, value) in metrics {
+        let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+        assert!(
+            labels.iter().all(|label| !label.contains("evt_") && label != "no.such.type"),
+            "{labels:?} are not closed"
+        );
+        printed.0.push((key.key().name().to_owned(), format!("{labels:?} {help:?} {value:?}")));
+    }
     printed.assert_free_of(&forbidden(&bodies));
 }

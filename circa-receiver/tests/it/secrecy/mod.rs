@@ -1,7 +1,7 @@
 //! Contract, section 4: `Debug`, `Display`, errors, logs and traces never hold a secret, its length or hash, an expected or received MAC, or
 //! body bytes.
 
-#[cfg(feature = "tracing")]
+#[cfg(all(feature = "metrics", feature = "tracing"))]
 mod logs;
 
 use std::{fmt, time::Duration};
@@ -17,6 +17,7 @@ use circa_receiver::{
         DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected, SignRequest,
         WebhookTest,
     },
+    observe::{Mismatch, Origin},
     testing::{CircaSigner, CircularoSigner, FakeClock, SignedRequest, unix_time},
 };
 
@@ -306,6 +307,19 @@ async fn what_a_receiver_hands_out() {
     printed.debug("MemoryStore", &MemoryStore::default());
     printed.debug("Receiver", &receiver);
     printed.debug("Sender", &Sender::CIRCA);
+    printed.assert_free_of(&forbidden(&[body]));
+}
+
+#[test]
+fn diagnoses() {
+    let body = circa_body("evt_1", "webhook.test", "{}");
+    let signature = CircaSigner::new(&circa_secret()[6..]).sign(NOW, body.as_bytes());
+    let [secrets, others] = [circa_secret(), circularo_secret()].map(|secret| Secret::new(secret).unwrap().into());
+    let mismatch = Mismatch::new(Sender::CIRCA, signature.as_bytes(), body.as_bytes(), &secrets).unwrap();
+    let mismatch = mismatch.other(Origin::OtherSender, &others);
+    let mut printed = Printed::default();
+    printed.debug("Mismatch", &mismatch);
+    printed.both("Diagnosis", &mismatch.diagnose());
     printed.assert_free_of(&forbidden(&[body]));
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use circa_receiver::{
-    BoxError, ConfigWarning, Delivery, HandlerError, Observer, Rejection, StoreOperation, dedup::StoreError,
+    BoxError, ConfigWarning, Delivery, Diagnosis, HandlerError, Observer, Rejection, StoreOperation, dedup::StoreError,
 };
 
 /// What an observer was told, a line each, in order.
@@ -45,6 +45,10 @@ impl Observer for Notes {
         let skew =
             if let Rejection::Stale { skew_seconds } = rejection { format!(" {skew_seconds}") } else { String::new() };
         self.note(format!("rejected {}{skew}", rejection.reason()));
+    }
+
+    fn diagnosed(&self, _: &str, diagnosis: Diagnosis) {
+        self.note(format!("diagnosed {diagnosis:?}"));
     }
 
     fn authenticated(&self, delivery: &Delivery) {

@@ -1,0 +1,54 @@
+//! Every metric, with what it means: the names that dashboards and alerts use.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+pub(super) const DELIVERIES: &str = "circa_receiver_deliveries_total";
+pub(super) const ANSWER_DURATION: &str = "circa_receiver_answer_duration_seconds";
+pub(super) const CONSECUTIVE_FAILURES: &str = "circa_receiver_consecutive_failures";
+pub(super) const IN_PROGRESS: &str = "circa_receiver_in_progress";
+pub(super) const SKEW: &str = "circa_receiver_signature_skew_seconds";
+pub(super) const SECRET_LAST_MATCH: &str = "circa_receiver_secret_last_match_timestamp_seconds";
+pub(super) const HANDLER_DURATION: &str = "circa_receiver_handler_duration_seconds";
+pub(super) const EVENT_AGE: &str = "circa_receiver_event_age_seconds";
+pub(super) const STORE_CALL_DURATION: &str = "circa_receiver_store_call_duration_seconds";
+pub(super) const STORE_ERRORS: &str = "circa_receiver_store_errors_total";
+pub(super) const LEASES_LOST: &str = "circa_receiver_leases_lost_total";
+pub(super) const CHANGED_DUPLICATES: &str = "circa_receiver_changed_duplicates_total";
+pub(super) const DEAD_LETTER_FAILURES: &str = "circa_receiver_dead_letter_failures_total";
+pub(super) const OBSERVER_PANICS: &str = "circa_receiver_observer_panics_total";
+pub(super) const BUILD_INFO: &str = "circa_receiver_build_info";
+
+/// Tells the recorder what each metric means.
+pub(super) fn describe() {
+    describe_counter!(
+        DELIVERIES,
+        Unit::Count,
+        "Answered deliveries, by outcome, and by reason where they were refused"
+    );
+    describe_histogram!(ANSWER_DURATION, Unit::Seconds, "From the arrival of a head to its answer");
+    describe_gauge!(
+        CONSECUTIVE_FAILURES,
+        Unit::Count,
+        "Answers other than 2xx since the last 2xx; Circa disables an endpoint after 20"
+    );
+    describe_gauge!(IN_PROGRESS, Unit::Count, "Deliveries at a stage at which they stay for a while");
+    describe_histogram!(SKEW, Unit::Seconds, "How far the signed time of authentic deliveries is from the clock");
+    describe_gauge!(SECRET_LAST_MATCH, Unit::Seconds, "When a secret last matched, in unix seconds; 0 for not yet");
+    describe_histogram!(
+        HANDLER_DURATION,
+        Unit::Seconds,
+        "How long handlers ran that succeeded or failed, by event type"
+    );
+    describe_histogram!(EVENT_AGE, Unit::Seconds, "From when an event happened until it was handled");
+    describe_histogram!(STORE_CALL_DURATION, Unit::Seconds, "How long calls of the dedup store took");
+    describe_counter!(STORE_ERRORS, Unit::Count, "Failures of the dedup store; a claim's are counted once a delivery");
+    describe_counter!(LEASES_LOST, Unit::Count, "Runs whose claim passed to another holder meanwhile");
+    describe_counter!(
+        CHANGED_DUPLICATES,
+        Unit::Count,
+        "Duplicates whose body is not that of the event that was handled"
+    );
+    describe_counter!(DEAD_LETTER_FAILURES, Unit::Count, "Failures of the dead-letter sink");
+    describe_counter!(OBSERVER_PANICS, Unit::Count, "Panics of observers, which were caught");
+    describe_gauge!(BUILD_INFO, "1, labelled with the version");
+}

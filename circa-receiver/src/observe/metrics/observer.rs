@@ -1,0 +1,182 @@
+//! The observer that counts and measures.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use metrics::gauge;
+
+use super::endpoint::EndpointMetrics;
+use super::names;
+use crate::answer::Outcome;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{BoxError, StoreError};
+use crate::event::{Delivery, EventKind};
+use crate::handler::HandlerError;
+use crate::observe::observer::Observer;
+use crate::observe::operation::StoreOperation;
+use crate::observe::stage::Stage;
+use crate::sender::Sender;
+use crate::verify::SecretId;
+
+/// Counts and measures with the crate `metrics`; which names there are is in the project's `docs/observing.md`.
+///
+/// Install a recorder before the receivers are built: every metric of an endpoint is made then, and is there at 0 before its
+/// first delivery. All labels are closed sets. One observer can serve several receivers: give each an `Arc` of it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use circa_receiver::{MetricsObserver, Receiver, Secret};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let metrics = Arc::new(MetricsObserver::new());
+/// let receiver = Receiver::circa(Secret::new("whsec_test_0123456789abcdef")?).observer(metrics).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct MetricsObserver {
+    clock: Arc<dyn Clock>,
+    /// Of the application's own.
+    event_types: Vec<Arc<str>>,
+    endpoints: RwLock<Vec<Arc<EndpointMetrics>>>,
+}
+
+impl MetricsObserver {
+    /// An observer that knows the senders' documented event types.
+    pub fn new() -> Self {
+        names::describe();
+        gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Self { clock: Arc::new(SystemClock), event_types: Vec::new(), endpoints: RwLock::default() }
+    }
+
+    /// Event types that get a label of their own beside the documented ones; all others share the label `other`.
+    #[must_use]
+    pub fn event_types<'a>(mut self, event_types: impl IntoIterator<Item = &'a str>) -> Self {
+        self.event_types.extend(event_types.into_iter().map(Arc::from));
+        self
+    }
+
+    /// The clock that ages and skews are measured with; [`SystemClock`] by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The metrics of an endpoint; `None` before [`Observer::configured`].
+    fn of(&self, endpoint: &str) -> Option<Arc<EndpointMetrics>> {
+        let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+        // A handful at most. Cloned, so that a slow recorder does not keep the lock.
+        endpoints.iter().find(|metrics| *metrics.name == *endpoint).map(Arc::clone)
+    }
+
+    fn with(&self, endpoint: &str, measure: impl FnOnce(&EndpointMetrics)) {
+        if let Some(metrics) = self.of(endpoint) {
+            measure(&metrics);
+        }
+    }
+
+    fn ran(&self, delivery: &Delivery, duration: Duration) {
+        self.with(delivery.endpoint(), |metrics| {
+            metrics.handler_duration(delivery.event().event_type()).record(duration);
+        });
+    }
+}
+
+impl Default for MetricsObserver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for MetricsObserver {
+    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
+        let metrics = self.of(endpoint).unwrap_or_else(|| {
+            let types = EventKind::names(sender).map(Arc::from).chain(self.event_types.iter().cloned());
+            let metrics = Arc::new(EndpointMetrics::new(endpoint, types));
+            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
+            metrics
+        });
+        metrics.configure(secrets);
+    }
+
+    fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
+        self.with(endpoint, |metrics| {
+            if let Some(deliveries) = metrics.delivery(outcome) {
+                deliveries.increment(1);
+            }
+            metrics.answer_duration.record(elapsed);
+            match outcome.response().status() {
+                200..=299 => metrics.consecutive_failures.set(0.0),
+                _ => metrics.consecutive_failures.increment(1.0),
+            }
+        });
+    }
+
+    fn entered(&self, endpoint: &str, stage: Stage) {
+        self.with(endpoint, |metrics| metrics.in_progress(stage).increment(1.0));
+    }
+
+    fn left(&self, endpoint: &str, stage: Stage) {
+        self.with(endpoint, |metrics| metrics.in_progress(stage).decrement(1.0));
+    }
+
+    fn authenticated(&self, delivery: &Delivery) {
+        let (event, Ok(now)) = (delivery.event(), self.clock.unix_seconds()) else { return };
+        self.with(delivery.endpoint(), |metrics| {
+            if let Some(secret) = event.secret() {
+                metrics.secret_matched(secret, now);
+            }
+            if let Some(signed_at) = event.signed_at() {
+                let [past, future] = &metrics.skew;
+                let skew = if signed_at <= now { past } else { future };
+                skew.record(signed_at.abs_diff(now) as f64);
+            }
+        });
+    }
+
+    fn duplicate(&self, delivery: &Delivery, same_body: bool) {
+        if !same_body {
+            self.with(delivery.endpoint(), |metrics| metrics.changed_duplicates.increment(1));
+        }
+    }
+
+    fn handled(&self, delivery: &Delivery, duration: Duration) {
+        self.ran(delivery, duration);
+        if let (Some(created), Ok(now)) = (delivery.event().created(), self.clock.unix_seconds()) {
+            let age = now.saturating_sub(created).max(0);
+            self.with(delivery.endpoint(), |metrics| metrics.event_age.record(age as f64));
+        }
+    }
+
+    fn failed(&self, delivery: &Delivery, _: &HandlerError, duration: Duration) {
+        self.ran(delivery, duration);
+    }
+
+    fn dead_letter_failed(&self, delivery: &Delivery, _: &BoxError) {
+        self.with(delivery.endpoint(), |metrics| metrics.dead_letter_failures.increment(1));
+    }
+
+    fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
+        self.with(endpoint, |metrics| metrics.store_call_duration(operation).record(elapsed));
+    }
+
+    fn store_error(&self, delivery: &Delivery, operation: StoreOperation, _: &StoreError) {
+        self.with(delivery.endpoint(), |metrics| metrics.store_errors(operation).increment(1));
+    }
+
+    fn claim_lost(&self, delivery: &Delivery) {
+        self.with(delivery.endpoint(), |metrics| metrics.leases_lost.increment(1));
+    }
+
+    fn observer_panicked(&self, endpoint: &str) {
+        self.with(endpoint, |metrics| metrics.observer_panics.increment(1));
+    }
+}
+
+impl fmt::Debug for MetricsObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsObserver").field("event_types", &self.event_types).finish_non_exhaustive()
+    }
+}
