@@ -45,7 +45,8 @@ pub fn event<T: EventData>(json: impl AsRef<[u8]>) -> Event<T> {
 ///
 /// let event = testing::event::<WebhookTest>(r#"{"id":"evt_1","type":"webhook.test","data":{"message":"hello"}}"#);
 /// let delivery = testing::delivery("circa", event);
-/// let letter = DeadLetter::new(&delivery, &HandlerError::permanent("no such team"));
+/// let error = HandlerError::permanent("no such team");
+/// let letter = DeadLetter::new(&delivery, &error);
 /// assert_eq!(letter.event().id(), "evt_1");
 /// ```
 pub fn delivery(endpoint: impl Into<Arc<str>>, event: impl Into<AnyEvent>) -> Delivery {
