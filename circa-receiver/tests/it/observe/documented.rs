@@ -102,6 +102,7 @@ fn tell(observer: &dyn Observer) {
     for rejection in Rejection::ALL {
         observer.rejected("circa", rejection);
     }
+    observer.secrets_not_read("circa", &"down".into());
     observer.diagnosed("circa", Diagnosis::NoTime);
     observer.diagnosed("circa", Diagnosis::Unexplained);
     observer.authenticated(&delivery);
