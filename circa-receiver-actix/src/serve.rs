@@ -87,6 +87,10 @@ impl Head for RequestHead<'_> {
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
+
+    fn path(&self) -> &str {
+        self.0.path()
+    }
 }
 
 pub(crate) fn convert(response: circa_receiver::Response) -> HttpResponse {

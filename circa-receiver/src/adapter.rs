@@ -9,5 +9,7 @@ pub use crate::handler::{
     service_result,
 };
 #[cfg(feature = "receiver")]
+pub use crate::inbox::{StoredHandler, StoredHead};
+#[cfg(feature = "receiver")]
 pub use crate::receiver::{Admitted, Answer, Drain, Drainable, Reception};
 pub use crate::verify::Head;

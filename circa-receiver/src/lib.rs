@@ -36,15 +36,17 @@
 //! | `redis-tls` | no | `redis`, and `rediss://` (rustls) |
 //! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
 //! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
-//! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
+//! | `sqlite` | no | `SqliteStore` and `SqliteInbox`: dedup and inbox in a file, for one machine (rusqlite, which brings SQLite) |
 //! | `http` | no | [`adapter::Head`] for the heads of the crate `http` 1, [`Response`] into its responses: for hyper, warp, poem, lambda |
 //! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
 //! | `tracing` | no | [`TracingObserver`] |
-//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
+//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`], [`inbox_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
 mod answer;
+#[cfg(feature = "receiver")]
+mod bounded;
 mod clock;
 mod error;
 #[cfg(feature = "receiver")]
@@ -61,9 +63,13 @@ mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
+pub mod inbox;
+#[cfg(feature = "receiver")]
 mod observe;
 #[cfg(feature = "receiver")]
 mod receiver;
+#[cfg(feature = "receiver")]
+mod run;
 #[cfg(feature = "serve")]
 pub mod serving;
 
@@ -77,7 +83,7 @@ pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};
 pub use sender::{Sender, UnknownSender};
 pub use verify::{Secret, SecretError, SecretId, Secrets, ToleranceError, Verified, Verifier};
 
-/// For implementations of [`DedupStore`] and [`DeadLetterSink`].
+/// For implementations of [`DedupStore`], [`Inbox`] and [`DeadLetterSink`].
 #[cfg(feature = "receiver")]
 pub use async_trait::async_trait;
 #[cfg(feature = "postgres")]
@@ -90,6 +96,10 @@ pub use dedup::{DedupStore, MemoryStore};
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+#[cfg(feature = "sqlite")]
+pub use inbox::SqliteInbox;
+#[cfg(feature = "receiver")]
+pub use inbox::{Inbox, Worker, WorkerBuilder, WorkerError};
 #[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 #[cfg(feature = "receiver")]

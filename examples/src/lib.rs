@@ -38,6 +38,10 @@ struct Handlers;
 struct Stores;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/inbox.md")]
+struct Inbox;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/production.md")]
 struct Production;
 

@@ -5,3 +5,4 @@
 mod diagnoses;
 mod mounts_in_an_app;
 mod over_http;
+mod runs_from_the_inbox;

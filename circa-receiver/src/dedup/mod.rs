@@ -30,6 +30,8 @@ pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sqlite")]
+pub(crate) use sqlite::{ClaimRows, Kept, SCHEMA};
+#[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore};
 pub use store::{ClaimAnswer, ClaimRequest, DedupStore};
 pub use token::{Nonce, Token};

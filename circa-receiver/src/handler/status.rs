@@ -44,7 +44,7 @@ fn said(who: &str, status: u16, reason: Option<&str>) -> String {
 }
 
 /// At most [`MAX_REASON_BYTES`], at a character's end.
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     let end = (0..=MAX_REASON_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }

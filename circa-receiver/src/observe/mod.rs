@@ -4,6 +4,7 @@
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the span of a handler.
 
 mod observer;
+mod observers;
 mod operation;
 mod span;
 #[cfg(feature = "tracing")]
@@ -11,6 +12,7 @@ mod tracing;
 mod warning;
 
 pub use self::observer::Observer;
+pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
 pub(crate) use self::span::in_handler_span;
 #[cfg(feature = "tracing")]

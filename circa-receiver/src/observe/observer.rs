@@ -62,6 +62,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, outcome, same_body);
     }
 
+    /// A delivery's event is durable in the inbox; it was answered 202.
+    fn accepted(&self, delivery: &Delivery) {
+        let _ = delivery;
+    }
+
     /// A handler succeeded, after so long.
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         let _ = (delivery, duration);
@@ -87,7 +92,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
-    /// The dedup store failed.
+    /// The dedup store or the inbox failed.
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         let _ = (delivery, operation, error);
     }
@@ -95,6 +100,16 @@ pub trait Observer: Send + Sync + 'static {
     /// The claim has passed to another holder while the handler ran: its lease had lapsed.
     fn claim_lost(&self, delivery: &Delivery) {
         let _ = delivery;
+    }
+
+    /// The inbox does not answer the worker with this name, which asks again until it does. Once an outage.
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        let _ = (worker, error);
+    }
+
+    /// The inbox answers the worker again.
+    fn inbox_available(&self, worker: &str) {
+        let _ = worker;
     }
 
     /// The receiver was built with settings that are allowed but unwise.
@@ -141,6 +156,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).waited_in_vain(delivery, outcome, same_body);
     }
 
+    fn accepted(&self, delivery: &Delivery) {
+        (**self).accepted(delivery);
+    }
+
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         (**self).handled(delivery, duration);
     }
@@ -167,6 +186,14 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn claim_lost(&self, delivery: &Delivery) {
         (**self).claim_lost(delivery);
+    }
+
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        (**self).inbox_unavailable(worker, error);
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        (**self).inbox_available(worker);
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Which operation of the dedup store failed.
+/// Which operation of the dedup store or the inbox failed.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StoreOperation {
@@ -14,6 +14,10 @@ pub enum StoreOperation {
     Complete,
     /// Giving it up.
     Release,
+    /// Storing an event in the inbox.
+    Accept,
+    /// Ending a run in the inbox.
+    Settle,
 }
 
 impl fmt::Display for StoreOperation {
@@ -23,6 +27,8 @@ impl fmt::Display for StoreOperation {
             Self::Renew => "renew",
             Self::Complete => "complete",
             Self::Release => "release",
+            Self::Accept => "accept",
+            Self::Settle => "settle",
         })
     }
 }

@@ -105,6 +105,10 @@ impl Observer for TracingObserver {
         delivery_event!(warn, delivery, "the run that a delivery waited for did not succeed", outcome = ?outcome, same_body);
     }
 
+    fn accepted(&self, delivery: &Delivery) {
+        delivery_event!(info, delivery, "event accepted");
+    }
+
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         delivery_event!(info, delivery, "event handled", duration_seconds = duration.as_secs_f64());
     }
@@ -126,11 +130,19 @@ impl Observer for TracingObserver {
     }
 
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
-        delivery_event!(error, delivery, "dedup store failed", operation = %operation, error = %error);
+        delivery_event!(error, delivery, "store failed", operation = %operation, error = %error);
     }
 
     fn claim_lost(&self, delivery: &Delivery) {
         delivery_event!(error, delivery, "claim passed to another holder while the handler ran");
+    }
+
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        tracing::error!(target: "circa_receiver", worker, error = %error, "inbox unavailable");
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        tracing::info!(target: "circa_receiver", worker, "inbox available again");
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

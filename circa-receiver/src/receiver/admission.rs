@@ -14,22 +14,14 @@ use tokio::{
 };
 
 use super::config::StoreFailure;
-use super::running::{Ending, Entry, Visit};
+use super::defaults::POLL_PAUSES;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Claim, Claimed, Fingerprint, Key, Nonce};
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::observe::StoreOperation;
-
-/// The pauses after which a claim that is held elsewhere is asked for again: from the first to the last, doubling.
-const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-
-/// The pauses after which a claim that failed is repeated: from the first to the last, doubling.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-
-/// So long before the ack deadline a store that is away is given up: the sender still gets its answer.
-const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
+use crate::run::{Ending, Entry, Visit};
 
 /// A delivery on its way to its claim.
 pub(super) struct Admission<'a> {
@@ -96,24 +88,8 @@ impl Admission<'_> {
 
     /// Asks for the claim, again and again while the store is away for a moment.
     async fn claim(&self, nonce: Nonce) -> Result<Claimed, StoreError> {
-        let give_up = self.ack_deadline.checked_sub(GIVE_UP_BEFORE);
-        let mut pause = RETRY_PAUSES.0;
-        let mut told = false;
-        loop {
-            let error = match self.shared.claims.claim(&self.key, self.fingerprint, nonce).await {
-                Ok(claimed) => return Ok(claimed),
-                Err(error) => error,
-            };
-            if !std::mem::replace(&mut told, true) {
-                let operation = StoreOperation::Claim;
-                self.shared.observe(|observer| observer.store_error(self.delivery, operation, &error));
-            }
-            if give_up.is_none_or(|give_up| Instant::now() + pause >= give_up) {
-                return Err(error);
-            }
-            self.or_end_of_drain(sleep(pause)).await.map_err(|_| error)?;
-            pause = (2 * pause).min(RETRY_PAUSES.1);
-        }
+        let call = || self.shared.claims.claim(&self.key, self.fingerprint, nonce);
+        self.shared.repeat(self.delivery, StoreOperation::Claim, self.ack_deadline, call).await
     }
 
     /// Waits for a run of the same event in this process, if there is one, and tells how this delivery is answered.

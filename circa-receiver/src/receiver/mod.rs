@@ -4,11 +4,13 @@
 //!    is refused, and what is made;
 //! 2. `receive`: the [`Receiver`] and the order of the stages; `shared`: what all its clones share;
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for;
-//! 4. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
-//! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
-//! 6. `running`: the runs of this process, which duplicates and shutdown wait for; `notices`: what is told once;
-//! 7. `drain`: what an adapter does with the rest of a body that was answered before its end.
+//! 4. with an inbox: `accept` stores the event, and `worker` makes what runs it later; without one:
+//! 5. `task`: what runs apart from the request; `admission`: whether it may run the handler, or what it is answered;
+//! 6. `run`: the handler's run, and what becomes of its claim;
+//! 7. `repeat`: a call of a store that is away for a moment; `notices`: what is told once;
+//! 8. `drain`: what an adapter does with the rest of a body that was answered before its end.
 
+mod accept;
 mod admission;
 mod admit;
 mod body;
@@ -19,14 +21,14 @@ mod defaults;
 mod drain;
 #[cfg(feature = "http")]
 mod http;
-mod keeper;
 mod notices;
 mod readers;
 mod receive;
+mod repeat;
 mod run;
-mod running;
 mod shared;
 mod task;
+mod worker;
 
 pub use builder::ReceiverBuilder;
 pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};

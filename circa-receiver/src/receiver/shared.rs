@@ -1,28 +1,20 @@
 //! What all clones of a receiver share.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use super::config::{Mode, StoreFailure};
-use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
-use super::running::Running;
 use crate::answer::{Outcome, Rejection};
 use crate::clock::Clock;
 use crate::dedup::{Claim, Claims};
 use crate::event::Delivery;
 use crate::handler::DeadLetterSink;
-use crate::observe::ConfigWarning;
-use crate::observe::{Observer, StoreOperation};
+use crate::inbox::Calls;
+use crate::observe::{ConfigWarning, Observer, Observers, StoreOperation};
+use crate::run::{Keeper, Running};
 use crate::verify::Verifier;
 
 pub(super) struct Shared {
@@ -45,23 +37,21 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Readers>,
     pub(super) claims: Arc<Claims>,
     pub(super) keeper: Keeper,
+    pub(super) retention: Duration,
+    /// In place of claims and runs.
+    pub(super) inbox: Option<Calls>,
     pub(super) store_failure: StoreFailure,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
-    pub(super) observers: Vec<Arc<dyn Observer>>,
-    pub(super) observer_panics: AtomicU64,
+    pub(super) observers: Arc<Observers>,
     pub(super) notices: Notices,
     pub(super) running: Arc<Running>,
     pub(super) warnings: Vec<ConfigWarning>,
 }
 
 impl Shared {
-    /// Tells the observers. One that panics changes nothing: the panic is counted.
+    /// Tells the observers.
     pub(super) fn observe(&self, tell: impl Fn(&dyn Observer)) {
-        for observer in &self.observers {
-            if catch_unwind(AssertUnwindSafe(|| tell(&**observer))).is_err() {
-                self.observer_panics.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.observers.tell(tell);
     }
 
     pub(super) fn reject(&self, rejection: Rejection) -> Outcome {

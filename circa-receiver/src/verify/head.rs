@@ -12,6 +12,11 @@ pub trait Head {
 
     /// Every header field: its name, in any case, and its value as raw bytes.
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The path of the request's target, which an inbox keeps for the handler; `/` where it is not known.
+    fn path(&self) -> &str {
+        "/"
+    }
 }
 
 impl<H: Head + ?Sized> Head for &H {
@@ -21,6 +26,10 @@ impl<H: Head + ?Sized> Head for &H {
 
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         (**self).headers()
+    }
+
+    fn path(&self) -> &str {
+        (**self).path()
     }
 }
 

@@ -6,7 +6,7 @@
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
 //! 6. `verifier`: compares the MACs, then judges the signed time against the tolerance;
-//! 7. `verified`: an authentic delivery.
+//! 7. `verified`: an authentic delivery; `stored`: one that was stored after its verification.
 
 mod head;
 pub(crate) mod hex;
@@ -14,6 +14,8 @@ mod secret;
 mod secrets;
 mod sign;
 mod signature;
+#[cfg(feature = "receiver")]
+mod stored;
 mod verified;
 mod verifier;
 
@@ -28,3 +30,5 @@ pub(crate) use head::Field;
 pub(crate) use head::HeadFields;
 #[cfg(feature = "testing")]
 pub(crate) use sign::MacKey;
+#[cfg(feature = "receiver")]
+pub(crate) use stored::Stored;

@@ -4,6 +4,8 @@
 #[cfg(feature = "receiver")]
 mod dedup;
 mod event;
+#[cfg(feature = "receiver")]
+mod inbox;
 mod layout;
 #[cfg(feature = "receiver")]
 mod receiver;

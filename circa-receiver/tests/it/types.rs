@@ -18,5 +18,6 @@ fn public_types_are_send_sync_and_debug() {
     is_shared::<(ReceiverBuilder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
     is_shared::<(Secret, Secrets, SecretId, Key)>();
     is_shared::<(Routes<PortableHandler<()>>, PortableHandler<()>, Outcome, Response, Rejection)>();
+    is_shared::<(circa_receiver::inbox::Entry, circa_receiver::testing::MemoryInbox)>();
     is_shared::<(ConfigError, DecodeError, ExtractError, HandlerError, StoreError)>();
 }

@@ -1,0 +1,7 @@
+//! The inbox: what every one must do, and what only one of them must: contract, section 8a.
+
+mod accepting;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod support;
+mod worker;
