@@ -34,7 +34,7 @@
 //! | `redis` | no | `RedisStore`: dedup in Redis, for replicas (redis; Rust 1.88) |
 //! | `redis-cluster` | no | `redis`, and clusters |
 //! | `redis-tls` | no | `redis`, and `rediss://` (rustls) |
-//! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
+//! | `postgres` | no | `PostgresStore` and `PostgresInbox`: dedup and inbox in PostgreSQL, for replicas (sqlx; Rust 1.94) |
 //! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
 //! | `sqlite` | no | `SqliteStore` and `SqliteInbox`: dedup and inbox in a file, for one machine (rusqlite, which brings SQLite) |
 //! | `http` | no | [`adapter::Head`] for the heads of the crate `http` 1, [`Response`] into its responses: for hyper, warp, poem, lambda |
@@ -96,6 +96,8 @@ pub use dedup::{DedupStore, MemoryStore};
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+#[cfg(feature = "postgres")]
+pub use inbox::PostgresInbox;
 #[cfg(feature = "sqlite")]
 pub use inbox::SqliteInbox;
 #[cfg(feature = "receiver")]

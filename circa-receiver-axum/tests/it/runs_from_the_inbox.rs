@@ -98,6 +98,26 @@ async fn a_handler_that_answers_an_error_is_run_again() {
     assert_eq!(inbox.dead(), []);
 }
 
+/// Its `Retry-After` is heeded.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_says_when_is_run_then() {
+    async fn busy(State(log): State<Log>, Event(_): Event<WebhookTest>) -> Response {
+        log.lock().unwrap().push("busy".to_owned());
+        let response = Response::builder().status(StatusCode::TOO_MANY_REQUESTS).header("retry-after", "100");
+        response.body(Body::empty()).unwrap()
+    }
+
+    let (inbox, log) = (inbox(), Log::default());
+    let (route, worker) = webhook(receiver(&inbox)).on(busy).with_worker(Arc::clone(&log));
+    let app: Router = Router::new().route("/webhooks/circa", route);
+    tokio::spawn(worker.build().unwrap().run());
+    assert_eq!(send(&app, &fixture("webhook.test")).await.0, 202);
+    for (seconds, runs) in [(99, 1), (2, 2), (120, 3)] {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(log.lock().unwrap().len(), runs, "{seconds} s later");
+    }
+}
+
 #[tokio::test]
 #[should_panic(expected = "has no inbox")]
 async fn a_worker_needs_an_inbox() {

@@ -3,14 +3,19 @@
 //! 1. `entry`: what is stored of a delivery; `head`: of the request's head;
 //! 2. `store`: the trait of an inbox; `accept`, `lease`, `settlement`, `stats`: what is asked of it and answered; `wake`:
 //!    tells workers of this process that something is ready;
+//!    `control`, `replay`: what operators see and do;
 //! 3. `calls`: an inbox as receivers and workers use it, each call bounded in time; `work`: the worker;
-//! 4. `sqlite`: the inbox in a file.
+//! 4. `sqlite`, `postgres`: the inboxes in a file and in a table.
 
 mod accept;
 mod calls;
+mod control;
 mod entry;
 mod head;
 mod lease;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod replay;
 mod settlement;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -20,9 +25,13 @@ mod wake;
 mod work;
 
 pub use accept::{AcceptRequest, Accepted};
+pub use control::{Change, Failure, Filter, Pause, Record, State};
 pub use entry::Entry;
 pub use head::StoredHead;
 pub use lease::{Interest, Lease, LeaseRequest, Leased};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresInbox;
+pub use replay::{Group, Replay};
 pub use settlement::{Cause, Settlement};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteInbox;

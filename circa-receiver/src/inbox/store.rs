@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::accept::{AcceptRequest, Accepted};
+use super::control::{Change, Failure, Filter, Pause, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
 use super::stats::Stats;
@@ -85,6 +86,43 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the inbox failed.
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError>;
 
+    /// Lists the events that a filter covers, in order of arrival: at most `limit`, behind the one with the number `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the inbox failed.
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// Lists the attempts of an event that failed, by the inbox's number of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the inbox failed.
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError>;
+
+    /// Changes events by their numbers, and says how many were changed. [`Replay`](super::Replay) replays by a filter and at
+    /// a rate.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the inbox failed.
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError>;
+
+    /// Pauses an endpoint or one type of its events, or resumes it: they are accepted meanwhile and not run, by any worker.
+    /// `false` if it was so before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the inbox failed.
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError>;
+
+    /// What is paused.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the inbox failed.
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
+
     /// Whether the inbox can be reached and used, for health checks.
     ///
     /// # Errors
@@ -121,6 +159,26 @@ impl<I: Inbox + ?Sized> Inbox for Arc<I> {
 
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         (**self).stats(endpoint).await
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        (**self).list(filter, after, limit).await
+    }
+
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError> {
+        (**self).failures(id).await
+    }
+
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        (**self).change(ids, change).await
+    }
+
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
+        (**self).set_paused(pause, is_paused).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        (**self).pauses().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! An inbox in memory: what an inbox must do, in the plainest way, for tests.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, UNIX_EPOCH},
@@ -12,7 +13,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::dedup::{Fingerprint, Key, Nonce, Token};
 use crate::error::StoreError;
 use crate::inbox::{
-    AcceptRequest, Accepted, Cause, Entry, Inbox, Lease, LeaseRequest, Leased, Settlement, Stats, Wake,
+    self, AcceptRequest, Accepted, Cause, Change, Entry, Failure, Filter, Inbox, Lease, LeaseRequest, Leased, Pause,
+    Record, Settlement, Stats, Wake,
 };
 
 /// An inbox in memory, for tests: what it has accepted is gone with it, so it keeps no promise that an inbox makes.
@@ -21,6 +23,7 @@ use crate::inbox::{
 /// receiver and its worker run in paused time.
 pub struct MemoryInbox {
     rows: Mutex<Vec<Row>>,
+    pauses: Mutex<BTreeSet<Pause>>,
     clock: Arc<dyn Clock>,
     wake: Wake,
 }
@@ -35,6 +38,8 @@ struct Row {
     attempts: u32,
     postponed: u32,
     arrived: Duration,
+    worker: Option<String>,
+    failures: Vec<Failure>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -43,6 +48,7 @@ enum State {
     Running { lapses: Duration },
     Done { ends: Duration },
     Dead(Cause),
+    Discarded { ends: Duration, cause: Option<Cause> },
     Forgotten,
 }
 
@@ -52,16 +58,63 @@ impl State {
         match self {
             Self::Ready { due } => Some(due),
             Self::Running { lapses } => Some(lapses),
-            Self::Done { .. } | Self::Dead(_) | Self::Forgotten => None,
+            Self::Done { .. } | Self::Dead(_) | Self::Discarded { .. } | Self::Forgotten => None,
         }
     }
 
     fn is_remembered(self, now: Duration) -> bool {
         match self {
-            Self::Done { ends } => now < ends,
+            Self::Done { ends } | Self::Discarded { ends, .. } => now < ends,
             Self::Ready { .. } | Self::Running { .. } | Self::Dead(_) => true,
             Self::Forgotten => false,
         }
+    }
+}
+
+impl Row {
+    fn fail(&mut self, error: &str) {
+        self.failures.push(Failure::new(self.attempts, self.worker.clone(), error.to_owned()));
+    }
+
+    fn record(&self, id: u64) -> Record {
+        let entry = &self.entry;
+        let arrived = UNIX_EPOCH + self.arrived;
+        let mut record = Record::new(id, entry.endpoint(), entry.event_id(), entry.event_type(), arrived);
+        record.state = match self.state {
+            State::Ready { .. } => inbox::State::Ready,
+            State::Running { .. } => inbox::State::Running,
+            State::Done { .. } => inbox::State::Done,
+            State::Dead(_) => inbox::State::Dead,
+            State::Discarded { .. } | State::Forgotten => inbox::State::Discarded,
+        };
+        record.cause = match self.state {
+            State::Dead(cause) => Some(cause),
+            State::Discarded { cause, .. } => cause,
+            _ => None,
+        };
+        (record.attempts, record.postponed, record.worker) = (self.attempts, self.postponed, self.worker.clone());
+        record.error = self.failures.last().map(|failure| failure.error.clone());
+        record
+    }
+
+    fn change(&mut self, now: Duration, change: Change) -> bool {
+        match (self.state, change) {
+            (State::Dead(_), Change::Replay) => {
+                self.state = State::Ready { due: now };
+                (self.attempts, self.postponed) = (0, 0);
+            }
+            (State::Dead(cause), Change::Discard { retention }) => {
+                self.state = State::Discarded { ends: now + retention, cause: Some(cause) };
+            }
+            (State::Done { .. }, Change::Discard { retention }) => {
+                self.state = State::Discarded { ends: now + retention, cause: None };
+            }
+            (State::Discarded { cause, .. }, Change::Restore) => {
+                self.state = State::Dead(cause.unwrap_or(Cause::Permanent));
+            }
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -74,7 +127,7 @@ impl Default for MemoryInbox {
 impl MemoryInbox {
     /// An empty inbox whose leases, backoffs and retentions go by this clock.
     pub fn with_clock(clock: impl Clock) -> Self {
-        Self { rows: Mutex::default(), clock: Arc::new(clock), wake: Wake::default() }
+        Self { rows: Mutex::default(), pauses: Mutex::default(), clock: Arc::new(clock), wake: Wake::default() }
     }
 
     /// The ids of the events that are dead, with their causes, in order of arrival.
@@ -120,6 +173,8 @@ impl Inbox for MemoryInbox {
             attempts: 0,
             postponed: 0,
             arrived: now,
+            worker: None,
+            failures: Vec::new(),
         });
         drop(rows);
         self.wake.notify();
@@ -129,8 +184,12 @@ impl Inbox for MemoryInbox {
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError> {
         let now = self.clock.monotonic();
         let mut rows = self.lock();
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_wanted = |row: &Row| {
-            row.state.due().is_some_and(|due| due <= now)
+            let (endpoint, event_type) = (row.entry.endpoint(), row.entry.event_type());
+            let is_paused = [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)));
+            !is_paused
+                && row.state.due().is_some_and(|due| due <= now)
                 && request.interests().iter().any(|interest| interest.covers(&row.entry))
         };
         let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_wanted(&rows[*at])).collect();
@@ -138,7 +197,11 @@ impl Inbox for MemoryInbox {
         due.truncate(request.limit());
         let leased = due.into_iter().map(|at| {
             let row = &mut rows[at];
+            if matches!(row.state, State::Running { .. }) {
+                row.fail("the lease lapsed");
+            }
             row.state = State::Running { lapses: now + request.duration() };
+            row.worker = Some(request.worker().to_owned());
             row.token += 1;
             row.attempts += 1;
             let lease = Lease::new(at as u64, Token::new(row.token));
@@ -156,8 +219,12 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let settled = self.held(lease, |row| match settlement {
             Settlement::Complete { retention } => row.state = State::Done { ends: now + retention },
-            Settlement::Retry { after, .. } => row.state = State::Ready { due: now + after },
-            Settlement::Postpone { after, .. } => {
+            Settlement::Retry { after, error } => {
+                row.fail(&error);
+                row.state = State::Ready { due: now + after };
+            }
+            Settlement::Postpone { after, error } => {
+                row.fail(&error);
                 row.state = State::Ready { due: now + after };
                 row.attempts -= 1;
                 row.postponed += 1;
@@ -166,7 +233,10 @@ impl Inbox for MemoryInbox {
                 row.state = State::Ready { due: now };
                 row.attempts -= 1;
             }
-            Settlement::Bury { cause, .. } => row.state = State::Dead(cause),
+            Settlement::Bury { cause, error } => {
+                row.fail(&error);
+                row.state = State::Dead(cause);
+            }
         });
         self.wake.notify();
         Ok(settled.is_some())
@@ -190,10 +260,48 @@ impl Inbox for MemoryInbox {
                 State::Ready { .. } => stats.waiting += 1,
                 State::Running { .. } => stats.running += 1,
                 State::Dead(_) => stats.dead += 1,
-                State::Done { .. } | State::Forgotten => {}
+                State::Done { .. } | State::Discarded { .. } | State::Forgotten => {}
             }
         }
         Ok(stats)
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let rows = self.lock();
+        let records = (0..).zip(rows.iter()).filter(|(_, row)| row.state != State::Forgotten);
+        let records = records.map(|(id, row)| row.record(id)).filter(|record| filter.covers(record));
+        Ok(records.filter(|record| after.is_none_or(|after| record.id > after)).take(limit).collect())
+    }
+
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError> {
+        let rows = self.lock();
+        let row = usize::try_from(id).ok().and_then(|id| rows.get(id));
+        Ok(row.map(|row| row.failures.clone()).unwrap_or_default())
+    }
+
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        let now = self.clock.monotonic();
+        let mut rows = self.lock();
+        let changed = ids.iter().filter(|id| {
+            let row = usize::try_from(**id).ok().and_then(|id| rows.get_mut(id));
+            row.is_some_and(|row| row.change(now, change))
+        });
+        let changed = changed.count() as u64;
+        drop(rows);
+        self.wake.notify();
+        Ok(changed)
+    }
+
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = if is_paused { pauses.insert(pause.clone()) } else { pauses.remove(pause) };
+        drop(pauses);
+        self.wake.notify();
+        Ok(changed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        Ok(self.pauses.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -112,6 +112,11 @@ impl<'a> ClaimRows<'a> {
         self.set_end(row, self.end(retention))
     }
 
+    /// Has a key that was kept for an inbox stay without an end again.
+    pub(crate) fn keep_on(&self, row: i64) -> Result<bool> {
+        self.set_end(row, UNENDING)
+    }
+
     /// Adds a row, unless the key has one.
     fn insert(&self, key: &Key, fingerprint: Fingerprint, holder: Option<[u8; 16]>, ends: i64) -> Result<bool> {
         self.write(

@@ -13,7 +13,7 @@ use crate::inbox::settlement::{Cause, Settlement};
 use crate::inbox::stats::Stats;
 
 // As `schema.rs` has them. "Ready or running" is `state < 2` in the statements, which is what the index covers.
-const READY: i64 = 0;
+pub(super) const READY: i64 = 0;
 const DONE: i64 = 2;
 const DEAD: i64 = 3;
 
@@ -22,10 +22,10 @@ const LAPSED: &str = "the lease lapsed: the process ended, or stood still";
 
 /// The tables, in the transaction of a group.
 pub(super) struct InboxRows<'a> {
-    connection: &'a Connection,
-    claims: ClaimRows<'a>,
+    pub(super) connection: &'a Connection,
+    pub(super) claims: ClaimRows<'a>,
     /// In milliseconds since 1970.
-    now: i64,
+    pub(super) now: i64,
 }
 
 /// A leased row: made into text and bytes outside of the writing thread.
@@ -197,7 +197,7 @@ impl<'a> InboxRows<'a> {
     }
 
     /// Whether the statement changed a row.
-    fn write(&self, statement: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<bool> {
+    pub(super) fn write(&self, statement: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<bool> {
         Ok(self.connection.prepare_cached(statement)?.execute(parameters)? > 0)
     }
 
@@ -235,7 +235,7 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64> {
 }
 
 /// A cause, as the table has it.
-fn code(cause: Cause) -> i64 {
+pub(super) fn code(cause: Cause) -> i64 {
     match cause {
         Cause::Permanent => 0,
         Cause::Attempts => 1,
@@ -244,6 +244,6 @@ fn code(cause: Cause) -> i64 {
 }
 
 /// Rows count from 1: 0, for a number beyond SQLite's integers, finds none.
-fn number(number: u64) -> i64 {
+pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(0)
 }

@@ -15,6 +15,7 @@ use crate::dedup::{ClaimRows, Key, SCHEMA};
 use crate::engine::sqlite::{InjectedClock, SqliteOpenError, Writer, open};
 use crate::error::StoreError;
 use crate::inbox::accept::{AcceptRequest, Accepted};
+use crate::inbox::control::{Change, Failure, Filter, Pause, Record};
 use crate::inbox::lease::{Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::Settlement;
 use crate::inbox::stats::Stats;
@@ -111,6 +112,33 @@ impl Inbox for SqliteInbox {
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         let endpoint = endpoint.to_owned();
         self.writer.ask(move |group| InboxRows::new(group).stats(&endpoint)).await
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let filter = filter.clone();
+        self.writer.ask(move |group| InboxRows::new(group).list(&filter, after, limit)).await
+    }
+
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError> {
+        self.writer.ask(move |group| InboxRows::new(group).failures(id)).await
+    }
+
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        let ids = ids.to_vec();
+        let changed = self.writer.ask(move |group| InboxRows::new(group).change(&ids, change)).await?;
+        self.wake.notify();
+        Ok(changed)
+    }
+
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
+        let pause = pause.clone();
+        let changed = self.writer.ask(move |group| InboxRows::new(group).set_paused(&pause, is_paused)).await?;
+        self.wake.notify();
+        Ok(changed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.writer.ask(|group| InboxRows::new(group).pauses()).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

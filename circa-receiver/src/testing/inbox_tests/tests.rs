@@ -9,7 +9,8 @@ use super::{Subject, behaviours::*, run};
 use crate::dedup::{Key, Nonce};
 use crate::error::StoreError;
 use crate::inbox::{
-    AcceptRequest, Accepted, Entry, Inbox, Interest, Lease, LeaseRequest, Leased, Settlement, Stats, Wake,
+    AcceptRequest, Accepted, Change, Entry, Failure, Filter, Inbox, Interest, Lease, LeaseRequest, Leased, Pause,
+    Record, Settlement, Stats, Wake,
 };
 use crate::testing::{FakeClock, MemoryInbox};
 
@@ -59,7 +60,8 @@ impl<const FAULT: Fault> Inbox for Faulty<FAULT> {
         let limit = if FAULT == LIMIT_IGNORED { usize::MAX } else { request.limit() };
         let all: Vec<Interest> = request.interests().iter().map(|one| Interest::all(one.endpoint())).collect();
         let interests = if FAULT == ALL_ENDPOINTS_LEASED { &all[..] } else { request.interests() };
-        let leased = self.inner.lease(LeaseRequest::new("", interests, limit, request.duration())).await?;
+        let leased =
+            self.inner.lease(LeaseRequest::new(request.worker(), interests, limit, request.duration())).await?;
         let mut newest = self.newest.lock().unwrap();
         newest.extend(leased.iter().map(|leased| (leased.lease().id(), leased.lease())));
         Ok(leased)
@@ -92,6 +94,26 @@ impl<const FAULT: Fault> Inbox for Faulty<FAULT> {
 
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         self.inner.stats(endpoint).await
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.list(filter, after, limit).await
+    }
+
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError> {
+        self.inner.failures(id).await
+    }
+
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        self.inner.change(ids, change).await
+    }
+
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
+        self.inner.set_paused(pause, is_paused).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.inner.pauses().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 
 mod accepting;
 mod cancellation;
+mod control;
 mod leasing;
 mod outage;
 mod races;
@@ -20,6 +21,11 @@ pub use accepting::{
 pub use cancellation::{
     a_lease_dropped_at_any_await_lapses, a_renewal_dropped_at_any_await_can_be_repeated,
     a_settlement_dropped_at_any_await_can_be_repeated, an_accept_dropped_at_any_await_can_be_repeated,
+};
+pub use control::{
+    a_replay_runs_the_dead_letters_that_there_were, events_are_listed_by_what_they_have_in_common,
+    every_failed_attempt_is_kept, what_is_discarded_can_be_restored_until_its_retention_ends,
+    what_is_paused_is_accepted_and_not_run,
 };
 pub use leasing::{
     a_lapsed_lease_is_leased_again_with_a_higher_token, a_leased_event_is_not_leased_again,

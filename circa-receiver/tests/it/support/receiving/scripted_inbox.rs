@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use circa_receiver::{
     Inbox,
     dedup::{Key, StoreError},
-    inbox::{AcceptRequest, Accepted, Lease, LeaseRequest, Leased, Settlement, Stats, Wake},
+    inbox::{
+        AcceptRequest, Accepted, Change, Failure, Filter, Lease, LeaseRequest, Leased, Pause, Record, Settlement,
+        Stats, Wake,
+    },
     testing::{MemoryInbox, TokioClock},
 };
 
@@ -73,6 +76,26 @@ impl Inbox for ScriptedInbox {
 
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         self.inner.stats(endpoint).await
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.list(filter, after, limit).await
+    }
+
+    async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError> {
+        self.inner.failures(id).await
+    }
+
+    async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        self.inner.change(ids, change).await
+    }
+
+    async fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
+        self.inner.set_paused(pause, is_paused).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.inner.pauses().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
