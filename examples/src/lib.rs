@@ -9,6 +9,7 @@
 //! | `CIRCULARO_HMAC_SECRET` | the webhook's `hmacSecret`; without it Circularo is not served |
 //! | each of the three with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
 //! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
+//! | `INBOX` | set to anything: events are stored before they are answered, and handled afterwards; `STORE_URL` is then `sqlite:` or `postgres:` |
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
@@ -69,7 +70,8 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, TracingObserver,
+    AnyEvent, ConfigError, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Routes, Sender,
+    TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -135,7 +137,7 @@ impl Receivers {
         }
         let (lease, store) = (lease()?, store::from_env().await?);
         let build = |builder: ReceiverBuilder| -> Result<Receiver, ConfigError> {
-            let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
+            let builder = store.give_to(builder).observer(TracingObserver);
             lease.into_iter().fold(builder, ReceiverBuilder::lease).build()
         };
         Ok(Self {
@@ -147,6 +149,24 @@ impl Receivers {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = Receiver> {
         [Some(self.circa.clone()), self.circularo.clone()].into_iter().flatten()
+    }
+
+    /// Starts what runs the events of an inbox, where there is one. It ends with the receivers.
+    ///
+    /// # Errors
+    ///
+    /// Where a worker cannot be built.
+    pub fn start_workers(&self) -> Result<(), BoxError> {
+        if !store::has_inbox() {
+            return Ok(());
+        }
+        for receiver in self.all() {
+            let types = if receiver.sender() == Sender::CIRCA { &CIRCA_EVENTS[..] } else { &CIRCULARO_EVENTS[..] };
+            let routes = types.iter().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored));
+            let worker = receiver.worker(routes, Arc::<str>::from(receiver.endpoint()))?.build()?;
+            tokio::spawn(worker.run());
+        }
+        Ok(())
     }
 
     /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
@@ -235,6 +255,11 @@ pub async fn record(delivery: &Delivery) -> Result<(), HandlerError> {
         _ => tracing::info!(event_id = event.id(), event_type = event.event_type(), "document event"),
     }
     Ok(print(delivery.endpoint(), event).await?)
+}
+
+/// Handles an event of an inbox: a portable handler, which runs in both frameworks.
+async fn run_stored(event: AnyEvent, endpoint: Arc<str>) -> Result<(), HandlerError> {
+    record(&Delivery::new(endpoint, event)).await
 }
 
 async fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {

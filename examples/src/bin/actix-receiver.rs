@@ -27,6 +27,7 @@ async fn run() -> Result<(), BoxError> {
         server = server.dangerous_h2c();
     }
     receivers.reload_on_hangup()?;
+    receivers.start_workers()?;
     // One application per worker thread; the receivers, and with them dedup, are shared by all.
     let probes = server.clone();
     let app = move || {

@@ -40,6 +40,7 @@ async fn run() -> Result<(), BoxError> {
         app = app.route("/webhooks/circularo", route(circularo, &CIRCULARO_EVENTS));
     }
     receivers.reload_on_hangup()?;
+    receivers.start_workers()?;
     let app = app.fallback(beside).with_state(receivers);
     let listener = listen(&bind_address()).await?;
     say(&format!("listening on {}", listener.local_addr()?));

@@ -13,6 +13,7 @@ mod answers_alike;
 mod behind_proxies;
 mod documentation;
 mod handlers_over_real_sockets;
+mod inbox;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
 mod minimal;
