@@ -10,7 +10,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(60);
 pub(super) const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 /// A handler that runs longer is taken to hang: no interface answers that late.
 pub(super) const HANDLER_TIMEOUT: Duration = Duration::from_secs(600);
-/// With the backoff, about ten hours on average: a night.
+/// With the backoff about six hours on average, and 11.5 at most: a night.
 pub(super) const MAX_ATTEMPTS: u32 = 20;
 /// The first failure is followed by 0 to 10 s: a restart of what the handler calls.
 pub(super) const BACKOFF: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! The SQLite inbox: what every inbox must do, and what only one in a file must: shared by processes and with a dedup store,
 //! it outlives them.
 
+mod crash;
 mod one_truth;
 mod plans;
 
@@ -79,7 +80,9 @@ fn entry(id: &str) -> Entry {
 
 async fn accept(inbox: &SqliteInbox, id: &str) -> Accepted {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let nonce = Nonce::new(NEXT.fetch_add(1, Ordering::Relaxed) as u128);
+    // Other processes accept in the same file.
+    let nonce = u128::from(std::process::id()) << 64 | NEXT.fetch_add(1, Ordering::Relaxed) as u128;
+    let nonce = Nonce::new(nonce);
     inbox.accept(AcceptRequest::new(entry(id), nonce)).await.unwrap()
 }
 
