@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::Future, pin::Pin, rc::Rc};
 
 use actix_web::{
     FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, body::MessageBody, dev::Payload,
+    http::header::RETRY_AFTER,
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
@@ -55,13 +56,15 @@ impl EventHandler {
 fn result(response: HttpResponse) -> Result<(), HandlerError> {
     let status = response.status().as_u16();
     if !is_failure(status) {
-        return handler_result(status, None);
+        return handler_result(status, None, None);
     }
+    let retry_after = response.headers().get(RETRY_AFTER).cloned();
+    let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
     if let Some(error) = response.error() {
-        return Failure::of(error).map_or_else(|| handler_result(status, Some(&error.to_string())), Err);
+        return Failure::of(error).map_or_else(|| handler_result(status, retry_after, Some(&error.to_string())), Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
-    handler_result(status, std::str::from_utf8(&text).ok())
+    handler_result(status, retry_after, std::str::from_utf8(&text).ok())
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every actix handler.

@@ -46,7 +46,13 @@ pub struct ReceiverLayer {
 
 impl ReceiverLayer {
     /// Middleware around a service, for this receiver.
+    ///
+    /// # Panics
+    ///
+    /// If the receiver has an inbox: the service would never run.
+    #[track_caller]
     pub fn new(receiver: Receiver) -> Self {
+        receiver.assert_runs_at_once();
         Self { receiver }
     }
 }

@@ -91,6 +91,10 @@ impl Head for RequestHead<'_> {
     fn tenant(&self) -> Option<&str> {
         self.0.match_info().get(TENANT)
     }
+
+    fn path(&self) -> &str {
+        self.0.path()
+    }
 }
 
 pub(crate) fn convert(response: circa_receiver::Response) -> HttpResponse {

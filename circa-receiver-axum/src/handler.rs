@@ -6,6 +6,7 @@ use axum::{
     body::{HttpBody, to_bytes},
     extract::Request,
     handler::Handler,
+    http::header::RETRY_AFTER,
     response::Response,
 };
 use circa_receiver::{
@@ -55,13 +56,15 @@ async fn result(response: Response) -> Result<(), HandlerError> {
         return Err(error);
     }
     let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).cloned();
+    let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
     let body = response.into_body();
     let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
     if !is_failure(status) || !is_known {
-        return handler_result(status, None);
+        return handler_result(status, retry_after, None);
     }
     let text = to_bytes(body, MAX_READ).await.unwrap_or_default();
-    handler_result(status, std::str::from_utf8(&text).ok())
+    handler_result(status, retry_after, std::str::from_utf8(&text).ok())
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.

@@ -5,12 +5,12 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, FromRequestParts, RawPathParams, Request},
-    http::{Version, request::Parts},
+    http::{HeaderName, HeaderValue, Method, Version, request::Parts},
     response::Response,
 };
 use circa_receiver::{
-    HandlerError, Receiver, Routes,
-    adapter::{Drainable, Head, Reception, TENANT},
+    Delivery, HandlerError, Receiver, Routes,
+    adapter::{Drainable, Head, Reception, StoredHead, TENANT},
 };
 
 /// Receives a request, and runs what is wanted in a task of its own.
@@ -42,13 +42,7 @@ where
             }
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
-                let (task, answer) = admitted.run(move |delivery| {
-                    let mut request = Request::from_parts(*parts, Body::from(delivery.body().clone()));
-                    request.extensions_mut().insert(delivery);
-                    // The receiver's limit holds; the application's own must not refuse a body that is here already.
-                    DefaultBodyLimit::disable().apply(&mut request);
-                    run(handler, request)
-                });
+                let (task, answer) = admitted.run(move |delivery| run(handler, carrying(*parts, delivery)));
                 answer.wait_for(tokio::spawn(task)).await.into()
             }
         }
@@ -70,6 +64,10 @@ impl Head for RequestHead<'_> {
         Head::headers(self.parts)
     }
 
+    fn path(&self) -> &str {
+        Head::path(self.parts)
+    }
+
     fn tenant(&self) -> Option<&str> {
         self.tenant
     }
@@ -78,4 +76,26 @@ impl Head for RequestHead<'_> {
 async fn tenant(parts: &mut Parts) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     params.iter().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.to_owned())
+}
+
+/// A request made from what was stored of one.
+pub(crate) fn stored(delivery: Delivery, head: &StoredHead) -> Request {
+    let (mut parts, ()) = axum::http::Request::new(()).into_parts();
+    parts.method = Method::POST;
+    parts.uri = head.path().parse().unwrap_or_default();
+    for (name, value) in head.headers() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            parts.headers.append(name, value);
+        }
+    }
+    carrying(parts, delivery)
+}
+
+/// The request with which a handler is run.
+fn carrying(parts: Parts, delivery: Delivery) -> Request {
+    let mut request = Request::from_parts(parts, Body::from(delivery.body().clone()));
+    request.extensions_mut().insert(delivery);
+    // The receiver's limit holds; the application's own must not refuse a body that is here already.
+    DefaultBodyLimit::disable().apply(&mut request);
+    request
 }

@@ -8,11 +8,11 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
-use circa_receiver::{PortableHandler, Receiver, Routes};
+use circa_receiver::{PortableHandler, Receiver, Routes, WorkerBuilder, adapter::StoredHandler};
 
 use crate::{
     handler::{EventHandler, HandlesEvents, TakesEvent},
-    serve::serve,
+    serve::{serve, stored},
 };
 
 /// A receiver to be mounted as a route. Add handlers, then [`Webhook::with_state`] or [`Webhook::into_route`].
@@ -67,6 +67,45 @@ impl<S: Clone + Send + Sync + 'static> Webhook<S> {
     #[track_caller]
     pub fn with_state<R>(self, state: S) -> MethodRouter<R> {
         self.into_route().with_state(state)
+    }
+
+    /// For a receiver with an inbox: the route, which accepts, and a worker that runs the same handlers with this state.
+    ///
+    /// A handler is run with a request made from what was stored: POST, the path, the exact body, the event, and of the header
+    /// fields `content-type`, `user-agent`, `traceparent`, `tracestate` and the sender's own, without the signature. What
+    /// middleware adds to requests is not there.
+    ///
+    /// ```
+    /// # use axum::Router;
+    /// # use circa_receiver_axum::{Event, Receiver, Secret, event::WebhookTest, webhook};
+    /// # use circa_receiver_axum::circa_receiver::{BoxError, testing::MemoryInbox};
+    /// # async fn tested(Event(event): Event<WebhookTest>) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// # let secret = Secret::new("whsec_test_0123456789abcdef")?;
+    /// # let inbox = MemoryInbox::default();
+    /// let receiver = Receiver::circa(secret).inbox(inbox).build()?;
+    /// let (route, worker) = webhook(receiver).on(tested).with_worker(());
+    /// tokio::spawn(worker.build()?.run()); // ends with `receiver.shutdown()`
+    /// let app: Router = Router::new().route("/webhooks/circa", route);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`Webhook::with_state`], and if the receiver has no inbox.
+    #[track_caller]
+    pub fn with_worker<R>(self, state: S) -> (MethodRouter<R>, WorkerBuilder) {
+        let own = state.clone();
+        let handlers = self.routes.clone().map(|handler| {
+            let state = own.clone();
+            StoredHandler::new(move |delivery, head| handler.call(stored(delivery, &head), state.clone()))
+        });
+        match self.receiver.worker_of_stored(handlers) {
+            Ok(worker) => (self.with_state(state), worker),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The route, its handlers taking their state from the `Router`.

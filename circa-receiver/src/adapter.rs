@@ -9,6 +9,8 @@ pub use crate::handler::{
     is_failure, service_result,
 };
 #[cfg(feature = "receiver")]
+pub use crate::inbox::{StoredHandler, StoredHead};
+#[cfg(feature = "receiver")]
 pub use crate::receiver::{Admitted, Answer, Drain, Drainable, Reception};
 pub use crate::verify::Head;
 

@@ -6,12 +6,12 @@ use std::{error::Error, fmt};
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The dedup store failed. For logs; the sender sees a 503.
+/// A dedup store or an inbox failed. For logs; the sender sees a 503.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No answer within the store timeout.
-    #[error("the dedup store did not answer in time")]
+    #[error("the store did not answer in time")]
     Timeout,
     /// The store reported this error.
     #[error(transparent)]

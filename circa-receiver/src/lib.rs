@@ -34,18 +34,20 @@
 //! | `redis` | no | `RedisStore`: dedup in Redis, for replicas (redis; Rust 1.88) |
 //! | `redis-cluster` | no | `redis`, and clusters |
 //! | `redis-tls` | no | `redis`, and `rediss://` (rustls) |
-//! | `postgres` | no | `PostgresStore`: dedup in PostgreSQL, for replicas (sqlx; Rust 1.94) |
+//! | `postgres` | no | `PostgresStore` and `PostgresInbox`: dedup and inbox in PostgreSQL, for replicas (sqlx; Rust 1.94) |
 //! | `postgres-tls` | no | `postgres`, and TLS (rustls) |
-//! | `sqlite` | no | `SqliteStore`: dedup in a file, for one machine (rusqlite, which brings SQLite) |
+//! | `sqlite` | no | `SqliteStore` and `SqliteInbox`: dedup and inbox in a file, for one machine (rusqlite, which brings SQLite) |
 //! | `http` | no | [`adapter::Head`] for the heads of the crate `http` 1, [`Response`] into its responses: for hyper, warp, poem, lambda |
 //! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
 //! | `tracing` | no | [`TracingObserver`], and a span for each delivery and handler |
 //! | `metrics` | no | [`MetricsObserver`]: counts and measures, for whatever recorder of the crate `metrics` is installed |
-//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`] |
+//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`], [`inbox_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
 mod answer;
+#[cfg(feature = "receiver")]
+mod bounded;
 mod clock;
 mod error;
 #[cfg(feature = "receiver")]
@@ -62,9 +64,13 @@ mod engine;
 #[cfg(feature = "receiver")]
 mod handler;
 #[cfg(feature = "receiver")]
+pub mod inbox;
+#[cfg(feature = "receiver")]
 pub mod observe;
 #[cfg(feature = "receiver")]
 mod receiver;
+#[cfg(feature = "receiver")]
+mod run;
 #[cfg(feature = "serve")]
 pub mod serving;
 
@@ -78,7 +84,7 @@ pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};
 pub use sender::{Sender, UnknownSender};
 pub use verify::{Secret, SecretError, SecretId, Secrets, ToleranceError, Verified, Verifier};
 
-/// For implementations of [`DedupStore`] and [`DeadLetterSink`].
+/// For implementations of [`DedupStore`], [`Inbox`] and [`DeadLetterSink`].
 #[cfg(feature = "receiver")]
 pub use async_trait::async_trait;
 #[cfg(feature = "postgres")]
@@ -91,6 +97,12 @@ pub use dedup::{DedupStore, MemoryStore};
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+#[cfg(feature = "postgres")]
+pub use inbox::PostgresInbox;
+#[cfg(feature = "sqlite")]
+pub use inbox::SqliteInbox;
+#[cfg(feature = "receiver")]
+pub use inbox::{Inbox, Worker, WorkerBuilder, WorkerError};
 #[cfg(feature = "metrics")]
 pub use observe::MetricsObserver;
 #[cfg(feature = "tracing")]

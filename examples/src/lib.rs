@@ -10,6 +10,7 @@
 //! | `CIRCULARO_HMAC_SECRET_OLD` | as Circa's |
 //! | each of the four with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
 //! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
+//! | `INBOX` | set to anything: events are stored before they are answered, and handled afterwards; `STORE_URL` is then `sqlite:` or `postgres:` |
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
@@ -41,6 +42,10 @@ struct Handlers;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/stores.md")]
 struct Stores;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/inbox.md")]
+struct Inbox;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/production.md")]
@@ -82,7 +87,7 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Receivers, Sender,
+    AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Receivers, Routes, Sender,
     TracingObserver,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
@@ -137,7 +142,7 @@ pub async fn receivers() -> Result<Receivers, BoxError> {
     let endpoints = environment::endpoints();
     let (lease, store, metrics) = (lease()?, store::from_env().await?, metrics::from_env()?);
     let receivers = Receivers::from_env(endpoints, |builder| {
-        let builder = builder.dedup(Arc::clone(&store)).observer(TracingObserver);
+        let builder = store.give_to(builder).observer(TracingObserver);
         let builder = metrics.iter().cloned().fold(builder, ReceiverBuilder::observer);
         lease.into_iter().fold(builder, ReceiverBuilder::lease)
     })?;
@@ -145,6 +150,24 @@ pub async fn receivers() -> Result<Receivers, BoxError> {
         note_without_circularo();
     }
     Ok(receivers)
+}
+
+/// Starts what runs the events of an inbox, where there is one. It ends with the receivers.
+///
+/// # Errors
+///
+/// Where a worker cannot be built.
+pub fn start_workers(receivers: &Receivers) -> Result<(), BoxError> {
+    if !store::has_inbox() {
+        return Ok(());
+    }
+    for receiver in receivers.iter() {
+        let types = event_types(receiver).iter();
+        let routes = types.fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored));
+        let worker = receiver.worker(routes, Arc::<str>::from(receiver.endpoint()))?.build()?;
+        tokio::spawn(worker.run());
+    }
+    Ok(())
 }
 
 /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
@@ -233,6 +256,11 @@ pub async fn record(delivery: &Delivery) -> Result<(), HandlerError> {
         _ => tracing::info!(event_id = event.id(), event_type = event.event_type(), "document event"),
     }
     Ok(print(delivery.endpoint(), event).await?)
+}
+
+/// Handles an event of an inbox: a portable handler, which runs in both frameworks.
+async fn run_stored(event: AnyEvent, endpoint: Arc<str>) -> Result<(), HandlerError> {
+    record(&Delivery::new(endpoint, event)).await
 }
 
 async fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {

@@ -1,21 +1,47 @@
-//! The dedup store that `STORE_URL` names: one for both senders, and for all processes that name the same.
+//! The dedup store or the inbox that `STORE_URL` names: one for both senders, and for all processes that name the same.
 //!
 //! The URL may hold a password, so no message repeats a word of it but a host, a port, a user or a path.
 
 use std::{fmt::Display, sync::Arc};
 
-use circa_receiver::{DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use circa_receiver::{
+    DedupStore, Inbox, MemoryStore, PostgresInbox, PostgresStore, ReceiverBuilder, RedisStore, SqliteInbox, SqliteStore,
+};
 
 use crate::{BoxError, environment::variable};
 
 const FORMS: &str = "memory:, sqlite:PATH, redis://[user]:[password]@host:port/[database] (several, separated by commas, are nodes of one cluster) or \
                      postgres://user:password@host:port/database";
 
-/// Opened and found usable; a PostgreSQL database has its table afterwards.
-pub(crate) async fn from_env() -> Result<Arc<dyn DedupStore>, BoxError> {
+/// What remembers the events of both senders.
+pub(crate) enum Kept {
+    /// Events are handled before they are answered.
+    Store(Arc<dyn DedupStore>),
+    /// Events are stored before they are answered.
+    Inbox(Arc<dyn Inbox>),
+}
+
+impl Kept {
+    /// A receiver that uses it.
+    pub(crate) fn give_to(&self, builder: ReceiverBuilder) -> ReceiverBuilder {
+        match self {
+            Self::Store(store) => builder.dedup(Arc::clone(store)),
+            Self::Inbox(inbox) => builder.inbox(Arc::clone(inbox)),
+        }
+    }
+}
+
+/// Opened and found usable; a PostgreSQL database has its tables afterwards. An inbox where `INBOX` is set.
+pub(crate) async fn from_env() -> Result<Kept, BoxError> {
     let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
     let url = url.into_string().map_err(|_| refused("it is not UTF-8"))?;
-    Named::parse(&url).map_err(refused)?.open().await
+    let named = Named::parse(&url).map_err(refused)?;
+    Ok(if has_inbox() { Kept::Inbox(named.open_inbox().await?) } else { Kept::Store(named.open().await?) })
+}
+
+/// Whether `INBOX` is set.
+pub(crate) fn has_inbox() -> bool {
+    variable("INBOX").is_some()
 }
 
 fn refused(why: impl Display) -> BoxError {
@@ -79,6 +105,23 @@ impl<'u> Named<'u> {
                 store.migrate().await.map_err(refused)?;
                 store.check().await.map_err(refused)?;
                 Arc::new(store)
+            }
+        })
+    }
+
+    async fn open_inbox(self) -> Result<Arc<dyn Inbox>, BoxError> {
+        Ok(match self {
+            Self::Sqlite(path) => Arc::new(SqliteInbox::open(path).map_err(refused)?),
+            Self::Postgres(url) => {
+                let inbox = PostgresInbox::connect_lazy(url).map_err(refused)?;
+                inbox.migrate().await.map_err(refused)?;
+                inbox.validate().await.map_err(refused)?;
+                Arc::new(inbox)
+            }
+            Self::Memory | Self::Redis(_) | Self::Cluster(_) => {
+                return Err(refused(
+                    "with INBOX it is sqlite: or postgres:, since the others answer before an event is safe",
+                ));
             }
         })
     }

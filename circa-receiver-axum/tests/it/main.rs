@@ -7,4 +7,5 @@ mod diagnoses;
 mod failures;
 mod mounts_in_an_app;
 mod over_http;
+mod runs_from_the_inbox;
 mod tenants;

@@ -8,8 +8,8 @@ use super::fingerprint::Fingerprint;
 use super::key::Key;
 use super::store::{ClaimAnswer, ClaimRequest, DedupStore};
 use super::token::{Nonce, Token};
+use crate::bounded::bounded;
 use crate::error::StoreError;
-use crate::panic;
 
 /// How many calls may go on in the background at once. Beyond them a claim is left to its lease.
 const MAX_BACKGROUND: usize = 1_024;
@@ -86,15 +86,10 @@ impl Claims {
         true
     }
 
-    /// A store that panics has failed.
-    async fn bounded<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, StoreError>
+    fn bounded<T, F>(&self, call: impl FnOnce() -> F) -> impl Future<Output = Result<T, StoreError>>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match tokio::time::timeout(self.timeout, panic::catch(call)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panicked)) => Err(StoreError::Failed(format!("the dedup store {panicked}").into())),
-            Err(_) => Err(StoreError::Timeout),
-        }
+        bounded(self.timeout, "dedup store", call)
     }
 }

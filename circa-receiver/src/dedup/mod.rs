@@ -26,9 +26,13 @@ pub use fingerprint::Fingerprint;
 pub use key::Key;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
+pub(crate) use postgres::{Asked, CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
+#[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, sqlx};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::{ClaimRows, Kept, SCHEMA};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore};
 pub use store::{ClaimAnswer, ClaimRequest, DedupStore};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use super::any::AnyEvent;
+use crate::verify::hex;
 
 /// An authentic event that has arrived at an endpoint.
 ///
@@ -46,6 +48,24 @@ impl Delivery {
     /// The whole body, byte for byte as received and signed.
     pub fn body(&self) -> &Bytes {
         self.event.body()
+    }
+
+    /// A key for one step of handling this event, 64 hex digits: the same in every attempt and process, and of no other
+    /// endpoint, event or step. For interfaces that take an idempotency key.
+    ///
+    /// ```
+    /// # use circa_receiver::Delivery;
+    /// # fn charge(delivery: &Delivery) {
+    /// let key = delivery.idempotency_key("charge");
+    /// # }
+    /// ```
+    pub fn idempotency_key(&self, step: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.endpoint(), self.event.id(), step] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hex::encode(hash.finalize().into())
     }
 
     /// The event alone.

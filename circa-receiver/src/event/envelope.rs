@@ -21,6 +21,8 @@ use super::label::Label;
 use super::object::Object;
 use crate::answer::{PayloadFault, Rejection};
 use crate::sender::Envelope;
+#[cfg(feature = "receiver")]
+use crate::verify::Stored;
 use crate::verify::{Field, Verified, hex};
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json`
@@ -37,6 +39,18 @@ impl<'h, B: Into<Bytes>> Verified<'h, B> {
     /// [`Rejection::MalformedPayload`] and [`Rejection::HeaderBodyMismatch`].
     pub fn event(self) -> Result<AnyEvent, Rejection> {
         parse(&self.into_bytes(), false)
+    }
+}
+
+#[cfg(feature = "receiver")]
+impl Stored {
+    /// Parses the envelope once more. What was stored as an event is one, unless another version of this crate disagrees.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::MalformedPayload`].
+    pub(crate) fn event(&self) -> Result<AnyEvent, Rejection> {
+        parse(&self.verified(), false)
     }
 }
 

@@ -24,9 +24,9 @@ impl HandlerError {
         Self { permanent: true, ..Self::retryable(error) }
     }
 
-    /// The event may be handled after `delay`, as where another service asks for it with
-    /// `Retry-After`. Answered as a retryable one: neither sender's schedule can be changed, so the
-    /// delay is only told, by [`HandlerError::delay`].
+    /// The event is to be handled after `delay`, as where another service asks for it with `Retry-After`. In an inbox this
+    /// uses up no attempt, at most 100 times an event. Without an inbox neither sender's schedule can be changed: it is as
+    /// [`HandlerError::retryable`], and the delay is only told, by [`HandlerError::delay`].
     pub fn retry_after(delay: Duration, error: impl Into<BoxError>) -> Self {
         Self { delay: Some(delay), ..Self::retryable(error) }
     }

@@ -17,4 +17,5 @@ pub use error::HandlerError;
 pub use extract::{ExtractError, extract_any, extract_delivery, extract_event};
 pub use portable::{Handler, PortableHandler};
 pub use routes::{RouteError, Routes};
+pub(crate) use status::cut;
 pub use status::{MAX_REASON_BYTES, error_status, handler_result, is_failure, service_result};

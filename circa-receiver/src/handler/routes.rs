@@ -9,6 +9,7 @@ use crate::sender::Sender;
 ///
 /// `H` is whatever executes an event: the adapters' own handlers, or [`PortableHandler`](crate::PortableHandler).
 /// Mistakes are reported by [`Routes::check`], when the receiver is mounted and not at the first delivery.
+#[derive(Clone)]
 pub struct Routes<H> {
     by_type: HashMap<Box<str>, H>,
     fallback: Option<H>,
@@ -112,6 +113,11 @@ impl<H> Routes<H> {
     /// What handles events of this type; `None` if they are ignored.
     pub fn find(&self, event_type: &str) -> Option<&H> {
         self.by_type.get(event_type).or(self.fallback.as_ref())
+    }
+
+    /// The types that have a handler; `None` where a fallback takes all others.
+    pub fn types(&self) -> Option<impl Iterator<Item = &str>> {
+        self.fallback.is_none().then(|| self.by_type.keys().map(|event_type| &**event_type))
     }
 
     /// The same routes with each handler transformed, as an adapter does to bind its state.

@@ -9,6 +9,7 @@ mod diagnosis;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;
+mod observers;
 mod operation;
 mod span;
 mod stage;
@@ -20,6 +21,7 @@ pub use self::diagnosis::{Diagnosis, Mismatch, Origin, Rewriting, Side};
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
 pub use self::observer::Observer;
+pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
 pub(crate) use self::span::{DeliverySpan, in_handler_span};
 pub use self::stage::Stage;

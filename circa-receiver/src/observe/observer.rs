@@ -101,6 +101,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, outcome, same_body);
     }
 
+    /// A delivery's event is durable in the inbox; it was answered 202.
+    fn accepted(&self, delivery: &Delivery) {
+        let _ = delivery;
+    }
+
     /// A handler succeeded, after so long.
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         let _ = (delivery, duration);
@@ -132,7 +137,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, operation, elapsed);
     }
 
-    /// The dedup store failed.
+    /// The dedup store or the inbox failed.
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         let _ = (delivery, operation, error);
     }
@@ -145,6 +150,16 @@ pub trait Observer: Send + Sync + 'static {
     /// An observer panicked. Told to the others, and to the one that did.
     fn observer_panicked(&self, endpoint: &str) {
         let _ = endpoint;
+    }
+
+    /// The inbox does not answer the worker with this name, which asks again until it does. Once an outage.
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        let _ = (worker, error);
+    }
+
+    /// The inbox answers the worker again.
+    fn inbox_available(&self, worker: &str) {
+        let _ = worker;
     }
 
     /// The receiver was built with settings that are allowed but unwise.
@@ -215,6 +230,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).waited_in_vain(delivery, outcome, same_body);
     }
 
+    fn accepted(&self, delivery: &Delivery) {
+        (**self).accepted(delivery);
+    }
+
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         (**self).handled(delivery, duration);
     }
@@ -249,6 +268,14 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn observer_panicked(&self, endpoint: &str) {
         (**self).observer_panicked(endpoint);
+    }
+
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        (**self).inbox_unavailable(worker, error);
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        (**self).inbox_available(worker);
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An operation of the dedup store.
+/// An operation of the dedup store or the inbox.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StoreOperation {
@@ -14,11 +14,15 @@ pub enum StoreOperation {
     Complete,
     /// Giving it up.
     Release,
+    /// Storing an event in the inbox.
+    Accept,
+    /// Ending a run in the inbox.
+    Settle,
 }
 
 impl StoreOperation {
     /// All operations.
-    pub const ALL: [Self; 4] = [Self::Claim, Self::Renew, Self::Complete, Self::Release];
+    pub const ALL: [Self; 6] = [Self::Claim, Self::Renew, Self::Complete, Self::Release, Self::Accept, Self::Settle];
 
     /// The operation as one word, for metric labels.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +31,8 @@ impl StoreOperation {
             Self::Renew => "renew",
             Self::Complete => "complete",
             Self::Release => "release",
+            Self::Accept => "accept",
+            Self::Settle => "settle",
         }
     }
 }

@@ -124,6 +124,10 @@ impl Observer for TracingObserver {
         delivery_event!(warn, delivery, "the run that a delivery waited for did not succeed", outcome = ?outcome, same_body);
     }
 
+    fn accepted(&self, delivery: &Delivery) {
+        delivery_event!(info, delivery, "event accepted");
+    }
+
     fn handled(&self, delivery: &Delivery, duration: Duration) {
         delivery_event!(info, delivery, "event handled", duration_seconds = duration.as_secs_f64());
     }
@@ -145,7 +149,7 @@ impl Observer for TracingObserver {
     }
 
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
-        delivery_event!(error, delivery, "dedup store failed", operation = %operation, error = %WithCauses(error));
+        delivery_event!(error, delivery, "store failed", operation = %operation, error = %WithCauses(error));
     }
 
     fn claim_lost(&self, delivery: &Delivery) {
@@ -154,6 +158,14 @@ impl Observer for TracingObserver {
 
     fn observer_panicked(&self, endpoint: &str) {
         tracing::error!(target: "circa_receiver", endpoint, "an observer panicked");
+    }
+
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
+        tracing::error!(target: "circa_receiver", worker, error = %WithCauses(error), "inbox unavailable");
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        tracing::info!(target: "circa_receiver", worker, "inbox available again");
     }
 
     fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {

@@ -6,28 +6,19 @@
 //! 3. the claim, repeated by its nonce while the store is away for a moment;
 //! 4. a claim that is held elsewhere is asked for again (`duplicate`), at most until the ack deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::config::StoreFailure;
 use super::duplicate::Duplicate;
-use super::running::{Entry, Visit};
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Claim, Claimed, Fingerprint, Key, Nonce};
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::observe::StoreOperation;
-
-/// The pauses after which a claim that failed is repeated: from the first to the last, doubling.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-
-/// So long before the ack deadline a store that is away is given up: the sender still gets its answer.
-const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
+use crate::run::{Entry, Visit};
 
 /// A delivery on its way to its claim.
 pub(super) struct Admission<'a> {
@@ -58,7 +49,7 @@ impl Admission<'_> {
             let permit = Arc::clone(&self.shared.run_permits).try_acquire_owned();
             let permit = permit.map_err(|_| self.shared.reject(Rejection::Overloaded))?;
             let asked = Instant::now();
-            let claim = match self.claim(nonce, &duplicate).await {
+            let claim = match self.claim(nonce).await {
                 Ok(Claimed::Won(claim)) if asked.elapsed() >= self.shared.claims.lease() => {
                     // The process stood still and the lease may have lapsed: claimed once more by its nonce, it is renewed.
                     claim.leave();
@@ -93,25 +84,8 @@ impl Admission<'_> {
     }
 
     /// Asks for the claim, again and again while the store is away for a moment.
-    async fn claim(&self, nonce: Nonce, duplicate: &Duplicate<'_>) -> Result<Claimed, StoreError> {
-        let give_up = self.ack_deadline.checked_sub(GIVE_UP_BEFORE);
-        let mut pause = RETRY_PAUSES.0;
-        let mut told = false;
-        loop {
-            let claim = self.shared.claims.claim(&self.key, self.fingerprint, nonce);
-            let error = match self.shared.measured(StoreOperation::Claim, claim).await {
-                Ok(claimed) => return Ok(claimed),
-                Err(error) => error,
-            };
-            if !std::mem::replace(&mut told, true) {
-                let operation = StoreOperation::Claim;
-                self.shared.observe(|observer| observer.store_error(self.delivery, operation, &error));
-            }
-            if give_up.is_none_or(|give_up| Instant::now() + pause >= give_up) {
-                return Err(error);
-            }
-            duplicate.or_end_of_drain(sleep(pause)).await.map_err(|_| error)?;
-            pause = (2 * pause).min(RETRY_PAUSES.1);
-        }
+    async fn claim(&self, nonce: Nonce) -> Result<Claimed, StoreError> {
+        let call = || self.shared.claims.claim(&self.key, self.fingerprint, nonce);
+        self.shared.repeat(self.delivery, StoreOperation::Claim, self.ack_deadline, call).await
     }
 }

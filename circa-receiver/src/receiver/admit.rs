@@ -17,8 +17,8 @@ use crate::event::{self, AnyEvent, Delivery};
 use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
 
 impl Shared {
-    /// An authentic delivery, with its place among those in flight. Where there is a dead-letter sink, one whose envelope
-    /// cannot be understood is let through with its [fault](AnyEvent::fault).
+    /// An authentic delivery, with its place among those in flight. Where there is an inbox or a dead-letter sink, one whose
+    /// envelope cannot be understood is let through with its [fault](AnyEvent::fault).
     pub(super) async fn admit<E>(
         self: &Arc<Self>,
         head: &impl Head,
@@ -45,7 +45,7 @@ impl Shared {
         };
         let place = self.place()?;
         let event = match self.read(&verified) {
-            Err(Rejection::MalformedPayload(fault)) if self.dead_letters.is_some() => {
+            Err(Rejection::MalformedPayload(fault)) if self.inbox.is_some() || self.dead_letters.is_some() => {
                 event::unreadable(&verified, fault)
             }
             read => read?,

@@ -1,25 +1,22 @@
 //! From the settings to a receiver: what is refused, and what is made.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use super::builder::{ReceiverBuilder, Tolerance};
-use super::config::{ConfigError, Mode};
+use super::config::{ConfigError, Mode, StoreFailure};
 use super::defaults;
 use super::diagnosing::Diagnosing;
-use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
 use super::receive::Receiver;
-use super::running::Running;
 use super::shared::Shared;
 use super::tenants::Tenants;
 use crate::dedup::{Claims, MemoryStore};
-use crate::observe::ConfigWarning;
+use crate::inbox::Calls;
+use crate::observe::{ConfigWarning, Observers};
+use crate::run::{Keeper, Running};
 use crate::sender::Sender;
 use crate::verify::Verifier;
 
@@ -31,11 +28,13 @@ impl ReceiverBuilder {
     /// [`ConfigError`] for settings that cannot be right, with what to do.
     pub fn build(self) -> Result<Receiver, ConfigError> {
         self.refuse_nonsense()?;
+        self.refuse_two_memories()?;
         let verifier = self.verifier()?;
         let (tenants, warnings) = (self.tenants()?, self.warnings());
         let secrets = self.secrets.filter(|_| !self.observers.is_empty());
         let diagnosing = secrets.clone().map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets));
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
+        let observers = Arc::new(Observers::new(self.observers, Arc::clone(&self.endpoint)));
         let shared = Shared {
             verifier,
             tenants,
@@ -59,10 +58,11 @@ impl ReceiverBuilder {
                 self.retention.min(defaults::FOREVER),
             )),
             keeper: Keeper::new(),
+            retention: self.retention.min(defaults::FOREVER),
+            inbox: self.inbox.map(|inbox| Calls::new(inbox, self.store_timeout)),
             store_failure: self.store_failure,
             dead_letters: self.dead_letters,
-            observers: self.observers,
-            observer_panics: AtomicU64::new(0),
+            observers,
             diagnosing,
             notices: Notices::default(),
             running: Arc::new(Running::default()),
@@ -112,6 +112,23 @@ impl ReceiverBuilder {
             }
         } else if self.max_event_age.is_some() {
             return Err(ConfigError::SignedTime);
+        }
+        Ok(())
+    }
+
+    /// What an inbox does is not done a second time beside it.
+    fn refuse_two_memories(&self) -> Result<(), ConfigError> {
+        if self.inbox.is_none() {
+            return Ok(());
+        }
+        if self.store.is_some() {
+            return Err(ConfigError::InboxAndDedup);
+        }
+        if self.dead_letters.is_some() {
+            return Err(ConfigError::InboxAndDeadLetters);
+        }
+        if self.store_failure != StoreFailure::Refuse {
+            return Err(ConfigError::InboxIsNeeded);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::tenants::SecretSource;
 use crate::clock::{Clock, SystemClock};
 use crate::dedup::DedupStore;
 use crate::handler::DeadLetterSink;
+use crate::inbox::Inbox;
 use crate::observe::{Observer, Origin};
 use crate::sender::Sender;
 use crate::verify::Secrets;
@@ -27,6 +28,7 @@ pub struct ReceiverBuilder {
     pub(super) endpoint: Arc<str>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) store: Option<Arc<dyn DedupStore>>,
+    pub(super) inbox: Option<Arc<dyn Inbox>>,
     pub(super) store_failure: StoreFailure,
     pub(super) store_timeout: Duration,
     pub(super) lease: Duration,
@@ -93,6 +95,7 @@ impl ReceiverBuilder {
             endpoint: sender.name().into(),
             clock: Arc::new(SystemClock),
             store: None,
+            inbox: None,
             store_failure: StoreFailure::default(),
             store_timeout: defaults::STORE_TIMEOUT,
             lease: defaults::LEASE,
@@ -158,13 +161,22 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Stores events in an inbox, in place of running them: each is answered 202 once it is durable, and a worker of
+    /// [`Receiver::worker`] or of another process runs it. The inbox remembers what was handled, and keeps the dead letters.
+    ///
+    /// To share an inbox with other receivers and workers, give each an `Arc` of it.
+    pub fn inbox(mut self, inbox: impl Inbox) -> Self {
+        self.inbox = Some(Arc::new(inbox));
+        self
+    }
+
     /// What happens when the dedup store fails; [`StoreFailure::Refuse`] by default.
     pub fn on_store_failure(mut self, policy: StoreFailure) -> Self {
         self.store_failure = policy;
         self
     }
 
-    /// How long the dedup store may take for one call; 2 s by default.
+    /// How long the dedup store or the inbox may take for one call; 2 s by default.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         self

@@ -104,6 +104,15 @@ pub enum ConfigError {
         "the lease must be at least three times the store timeout: it is renewed at a third, and a renewal may take as long as the timeout"
     )]
     LeaseBelowStoreTimeout,
+    /// An inbox and a dedup store.
+    #[error("the inbox remembers what was handled, also over the same database as a dedup store: remove `dedup`")]
+    InboxAndDedup,
+    /// An inbox and a dead-letter sink.
+    #[error("the inbox keeps the dead letters: remove `dead_letters`")]
+    InboxAndDeadLetters,
+    /// An inbox, and events run without it where it fails.
+    #[error("what the inbox cannot store is not run: remove `on_store_failure`")]
+    InboxIsNeeded,
     /// A limit that lets nothing through.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),

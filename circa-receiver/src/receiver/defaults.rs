@@ -37,6 +37,13 @@ pub(super) const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Of the places in flight, deliveries that only wait for another run of their event keep at most this share: a quarter.
 pub(super) const WAITING_SHARE: usize = 4;
 
+/// The pauses after which a store is asked again about a claim that is held elsewhere: from the first to the last, doubling.
+pub(super) const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// The pauses after which a call of a store that failed is repeated: from the first to the last, doubling.
+pub(super) const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// So long before the ack deadline a store that is away is given up: the sender still gets its answer.
+pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
+
 /// What longer durations are cut to, so that no deadline overflows.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 

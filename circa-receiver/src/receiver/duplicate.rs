@@ -8,16 +8,14 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::running::Ending;
+use super::defaults::POLL_PAUSES;
 use super::shared::Shared;
 use super::stay::Stay;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Fingerprint, Key};
 use crate::event::Delivery;
 use crate::observe::Stage;
-
-/// The pauses after which a claim that is held elsewhere is asked for again: from the first to the last, doubling.
-const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+use crate::run::Ending;
 
 /// A delivery whose event may be running already. It waits until its ack deadline at most, and not beyond the drain.
 pub(super) struct Duplicate<'a> {

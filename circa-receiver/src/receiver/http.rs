@@ -13,6 +13,10 @@ impl Head for Parts {
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
 }
 
 impl<B: From<&'static str>> From<Response> for http::Response<B> {

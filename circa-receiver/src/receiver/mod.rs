@@ -6,14 +6,16 @@
 //!    of a delivery as a whole;
 //! 3. `admit`: the checks from the method to the signed body; `body` reads the body, `readers` bounds what is waited for,
 //!    `tenants` knows the secrets where there are several tenants;
-//! 4. `task`: claim and run, in a task that outlives the request; `admission`: whether it may run the handler, or what it
+//! 4. with an inbox: `accept` stores the event, and `worker` makes what runs it later; without one:
+//! 5. `task`: claim and run, in a task that outlives the request; `admission`: whether it may run the handler, or what it
 //!    is answered; `duplicate`: where a duplicate waits;
-//! 5. `run`: the handler's run, and what becomes of its claim; `keeper` renews the lease meanwhile;
-//! 6. `running`: the runs of this process, for duplicates and shutdown; `notices`: which notices were given already;
-//! 7. `diagnosing`: which mismatches are explained to the observers;
-//! 8. `drain`: what an adapter does with the rest of a body that was answered before its end;
-//! 9. `receivers`: several receivers as one.
+//! 6. `run`: the handler's run, and what becomes of its claim;
+//! 7. `repeat`: a call of a store that is away for a moment; `notices`: which notices were given already;
+//! 8. `diagnosing`: which mismatches are explained to the observers;
+//! 9. `drain`: what an adapter does with the rest of a body that was answered before its end;
+//! 10. `receivers`: several receivers as one.
 
+mod accept;
 mod admission;
 mod admit;
 mod body;
@@ -26,17 +28,17 @@ mod drain;
 mod duplicate;
 #[cfg(feature = "http")]
 mod http;
-mod keeper;
 mod notices;
 mod readers;
 mod receive;
 mod receivers;
+mod repeat;
 mod run;
-mod running;
 mod shared;
 mod stay;
 mod task;
 mod tenants;
+mod worker;
 
 pub use builder::ReceiverBuilder;
 pub use config::{ConfigError, Mode, StoreFailure, UnknownMode};

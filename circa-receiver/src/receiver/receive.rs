@@ -6,7 +6,7 @@ use std::{
     fmt,
     future::ready,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,6 +20,7 @@ use super::task::Admitted;
 use crate::answer::{Outcome, PayloadFault, Response};
 use crate::dedup::{Key, StoreError};
 use crate::handler::{HandlerError, PortableHandler, Routes};
+use crate::inbox::Calls;
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
 use crate::verify::{Head, Secret, Secrets};
@@ -112,9 +113,13 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the dedup store failed.
+    /// [`StoreError`] where the dedup store or the inbox failed.
     pub async fn forget(&self, event_id: &str) -> Result<bool, StoreError> {
-        self.0.claims.forget(&Key::new(&self.0.endpoint, event_id)).await
+        let key = Key::new(&self.0.endpoint, event_id);
+        match &self.0.inbox {
+            Some(inbox) => inbox.forget(&key).await,
+            None => self.0.claims.forget(&key).await,
+        }
     }
 
     /// [`Receiver::forget`] of a tenant's event.
@@ -127,20 +132,23 @@ impl Receiver {
         self.0.claims.forget(&Key::new(&endpoint, event_id)).await
     }
 
-    /// Whether the dedup store can be reached and used, within the store timeout (default 2 s): for a health check.
+    /// Whether the dedup store or the inbox can be reached and used, within the store timeout (default 2 s): for a health check.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where it cannot.
     pub async fn check_store(&self) -> Result<(), StoreError> {
-        self.0.claims.check().await
+        match &self.0.inbox {
+            Some(inbox) => inbox.check().await,
+            None => self.0.claims.check().await,
+        }
     }
 
     pub(crate) fn stop_intake(&self) {
         self.0.running.stop_intake();
     }
 
-    /// Stops the intake (503), lets running handlers end until the drain deadline (default 20 s), then stops the rest and
+    /// Stops the intake (503) and the worker, lets running handlers end until the drain deadline (default 20 s), then stops the rest and
     /// releases their claims. Ends at most 3 s after the drain deadline, whatever handlers and store do.
     pub async fn shutdown(&self) {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
@@ -148,7 +156,7 @@ impl Receiver {
 
     /// How many panics of observers were caught.
     pub fn observer_panics(&self) -> u64 {
-        self.0.observer_panics.load(Ordering::Relaxed)
+        self.0.observers.panics()
     }
 
     /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any
@@ -183,27 +191,32 @@ impl Receiver {
             Err(rejection) => return Reception::Answered(shared.answer(&arrival, shared.reject(rejection))),
         };
         arrival.span.authenticated(&delivery, || shared.clock.unix_seconds().ok());
+        let admitted = Admitted { shared: Arc::clone(shared), delivery, arrival, place };
+        let delivery = &admitted.delivery;
         if let Some(fault) = delivery.event().fault() {
-            shared.observe(|observer| observer.unreadable(&delivery, fault));
-            let admitted = Admitted { shared: Arc::clone(shared), delivery, arrival, place };
-            return Reception::Answered(bury(admitted, fault).await);
+            shared.observe(|observer| observer.unreadable(delivery, fault));
+            return Reception::Answered(match &shared.inbox {
+                Some(inbox) => store(admitted, inbox, head).await,
+                None => bury(admitted, fault).await,
+            });
         }
-        shared.observe(|observer| observer.authenticated(&delivery));
+        shared.observe(|observer| observer.authenticated(delivery));
         for field in shared.notices.drifted(delivery.event()).fields() {
-            shared.observe(|observer| observer.field_drifted(&delivery, field));
+            shared.observe(|observer| observer.field_drifted(delivery, field));
         }
         let wanted = shared.mode.wants(delivery.event().livemode());
         let handler = routes.find(delivery.event().event_type());
         match handler.filter(|_| wanted) {
-            Some(handler) => {
-                Reception::Admitted(Admitted { shared: Arc::clone(shared), delivery, arrival, place }, handler)
-            }
+            Some(handler) => match &shared.inbox {
+                Some(inbox) => Reception::Answered(store(admitted, inbox, head).await),
+                None => Reception::Admitted(admitted, handler),
+            },
             None => {
-                shared.observe(|observer| observer.ignored(&delivery));
+                shared.observe(|observer| observer.ignored(delivery));
                 if handler.is_none() && shared.notices.is_unhandled_due(delivery.event().event_type()) {
-                    shared.observe(|observer| observer.unhandled(&delivery));
+                    shared.observe(|observer| observer.unhandled(delivery));
                 }
-                Reception::Answered(shared.answer(&arrival, Outcome::Ignored))
+                Reception::Answered(shared.answer(&admitted.arrival, Outcome::Ignored))
             }
         }
     }
@@ -233,6 +246,12 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl From<Shared> for Receiver {
     fn from(shared: Shared) -> Self {
         Self(Arc::new(shared))
@@ -246,6 +265,15 @@ impl fmt::Debug for Receiver {
             .field("endpoint", &self.0.endpoint)
             .finish_non_exhaustive()
     }
+}
+
+/// Stores an event in the inbox.
+async fn store(admitted: Admitted, inbox: &Calls, head: &impl Head) -> Response {
+    let Admitted { shared, delivery, arrival, place } = admitted;
+    let ack_deadline = arrival.at + shared.ack_deadline;
+    let outcome = Box::pin(shared.accept(inbox, &delivery, head, ack_deadline)).await;
+    drop(place);
+    shared.answer(&arrival, outcome)
 }
 
 /// Hands an event that cannot be read to the dead-letter sink, in a task of its own, as a handler would that fails for good.

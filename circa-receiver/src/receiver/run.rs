@@ -4,23 +4,20 @@
 //! 2. what can never be handled goes to the dead-letter sink;
 //! 3. the claim is completed or released.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    task::unconstrained,
-    time::{Instant, sleep},
-};
+use async_trait::async_trait;
+use tokio::time::Instant;
 
-use super::keeper::{Holder, Kept};
-use super::running::Visit;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::Claim;
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::{DeadLetter, HandlerError};
-use crate::observe::{StoreOperation, in_handler_span};
+use crate::observe::StoreOperation;
 use crate::panic;
+use crate::run::{Attempt, Holder, Kept, Visit, attempt, call, timed_out};
 
 /// One run of a handler.
 pub(super) struct Run<'a> {
@@ -65,22 +62,11 @@ impl Run<'_> {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
-        let mut handled = pin!(self.handle_or_bury(handler));
-        // Most handlers end without waiting: timers are only made for the others.
-        if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(handled.as_mut().poll(cx))).await {
-            return end;
-        }
-        // Unconstrained: a handler that uses up the task's budget must not keep the timers from being polled.
-        let late = Box::pin(unconstrained(sleep(self.shared.run_timeout)));
-        let drained = Box::pin(unconstrained(self.shared.running.drain_ended()));
-        tokio::select! {
-            biased;
-            end = handled => end,
-            () = late => {
-                let limit = self.shared.run_timeout;
-                End::Failed(HandlerError::retryable(format!("the handler ran longer than its limit of {limit:?}")))
-            }
-            () = drained => End::Drained,
+        let limit = self.shared.run_timeout;
+        match attempt(self.handle_or_bury(handler), limit, self.shared.running.drain_ended()).await {
+            Attempt::Ended(end) => end,
+            Attempt::TimedOut => End::Failed(timed_out(limit)),
+            Attempt::Stopped => End::Drained,
         }
     }
 
@@ -89,10 +75,7 @@ impl Run<'_> {
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
-        let delivery = self.delivery.clone();
-        let returned = in_handler_span(self.delivery, panic::catch(move || handler(delivery))).await;
-        let returned = returned.unwrap_or_else(|panic| Err(HandlerError::retryable(format!("the handler {panic}"))));
-        let Err(error) = returned else { return End::Succeeded };
+        let Err(error) = call(self.delivery, handler).await else { return End::Succeeded };
         let Some(sink) = self.shared.dead_letters.as_ref().filter(|_| error.is_permanent()) else {
             return End::Failed(error);
         };
@@ -168,9 +151,10 @@ struct LeaseHolder {
     claim: Arc<Claim>,
 }
 
+#[async_trait]
 impl Holder for LeaseHolder {
-    fn claim(&self) -> &Claim {
-        &self.claim
+    async fn renew(&self) -> Result<bool, StoreError> {
+        self.claim.renew().await
     }
 
     fn lost(&self) {

@@ -1,30 +1,22 @@
 //! What all clones of a receiver share.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use super::config::{Mode, StoreFailure};
 use super::diagnosing::Diagnosing;
-use super::keeper::Keeper;
 use super::notices::Notices;
 use super::readers::Readers;
-use super::running::Running;
 use super::tenants::Tenants;
 use crate::answer::{Outcome, Rejection};
 use crate::clock::Clock;
 use crate::dedup::{Claim, Claims};
 use crate::event::Delivery;
 use crate::handler::DeadLetterSink;
-use crate::observe::ConfigWarning;
-use crate::observe::{Observer, StoreOperation};
+use crate::inbox::Calls;
+use crate::observe::{ConfigWarning, Observer, Observers, StoreOperation};
+use crate::run::{Keeper, Running};
 use crate::verify::{SecretId, Secrets, Verifier};
 
 pub(super) struct Shared {
@@ -49,10 +41,12 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Readers>,
     pub(super) claims: Arc<Claims>,
     pub(super) keeper: Keeper,
+    pub(super) retention: Duration,
+    /// In place of claims and runs.
+    pub(super) inbox: Option<Calls>,
     pub(super) store_failure: StoreFailure,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
-    pub(super) observers: Vec<Arc<dyn Observer>>,
-    pub(super) observer_panics: AtomicU64,
+    pub(super) observers: Arc<Observers>,
     /// `None` where nobody observes, and on an unsigned receiver.
     pub(super) diagnosing: Option<Diagnosing>,
     pub(super) notices: Notices,
@@ -61,21 +55,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Tells the observers. One that panics changes nothing: the panic is counted.
+    /// Tells the observers.
     pub(super) fn observe(&self, tell: impl Fn(&dyn Observer)) {
-        for observer in &self.observers {
-            if catch_unwind(AssertUnwindSafe(|| tell(&**observer))).is_err() {
-                self.observer_panics.fetch_add(1, Ordering::Relaxed);
-                self.tell_of_panic();
-            }
-        }
-    }
-
-    /// A panic over this news is the last that is caught: it is not news.
-    fn tell_of_panic(&self) {
-        for observer in &self.observers {
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.observer_panicked(&self.endpoint)));
-        }
+        self.observers.tell(tell);
     }
 
     /// Tells the observers what is told from now on.

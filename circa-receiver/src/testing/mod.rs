@@ -1,11 +1,15 @@
 //! For tests, yours and ours: signers for both senders, a fixture of every documented event, events
 //! and deliveries without a request, fake clocks, a builder of signed requests, simulated senders
-//! that misbehave as told, probes of what stands in front of a receiver, and what every dedup store
-//! must do.
+//! that misbehave as told, probes of what stands in front of a receiver, an inbox in memory, and what
+//! every dedup store and every inbox must do.
 
 mod clock;
 mod event;
 mod fixtures;
+#[cfg(feature = "receiver")]
+pub mod inbox_tests;
+#[cfg(feature = "receiver")]
+mod memory_inbox;
 #[cfg(feature = "receiver")]
 mod mounted;
 mod request;
@@ -20,6 +24,8 @@ mod tokio_clock;
 pub use clock::{FakeClock, unix_time};
 pub use event::{delivery, event};
 pub use fixtures::{Fixture, fixtures};
+#[cfg(feature = "receiver")]
+pub use memory_inbox::MemoryInbox;
 #[cfg(feature = "receiver")]
 pub use mounted::{MountFault, ProbeSigner, assert_mounted, check_mounted};
 pub use request::SignedRequest;

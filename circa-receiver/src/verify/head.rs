@@ -17,6 +17,11 @@ pub trait Head {
     fn tenant(&self) -> Option<&str> {
         None
     }
+
+    /// The path of the request's target, which an inbox keeps for the handler; `/` where it is not known.
+    fn path(&self) -> &str {
+        "/"
+    }
 }
 
 impl<H: Head + ?Sized> Head for &H {
@@ -30,6 +35,10 @@ impl<H: Head + ?Sized> Head for &H {
 
     fn tenant(&self) -> Option<&str> {
         (**self).tenant()
+    }
+
+    fn path(&self) -> &str {
+        (**self).path()
     }
 }
 

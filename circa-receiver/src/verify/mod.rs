@@ -6,7 +6,7 @@
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
 //! 6. `verifier`: compares the MACs, then judges the signed time against the tolerance;
-//! 7. `verified`: an authentic delivery.
+//! 7. `verified`: an authentic delivery; `stored`: one that was stored after its verification.
 
 mod head;
 pub(crate) mod hex;
@@ -15,6 +15,8 @@ mod secret_error;
 mod secrets;
 mod sign;
 mod signature;
+#[cfg(feature = "receiver")]
+mod stored;
 mod verified;
 mod verifier;
 
@@ -34,5 +36,7 @@ pub(crate) use secret::PREFIX;
 pub(crate) use sign::MacKey;
 #[cfg(feature = "receiver")]
 pub(crate) use signature::{Signature, SignedAt};
+#[cfg(feature = "receiver")]
+pub(crate) use stored::Stored;
 #[cfg(feature = "receiver")]
 pub(crate) use verifier::ParsedHead;

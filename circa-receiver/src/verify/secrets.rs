@@ -95,6 +95,12 @@ impl SecretId {
         Self { position, label: self.label.clone() }
     }
 
+    /// The id of a secret, as it was stored.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn stored(position: usize, label: Option<&str>) -> Self {
+        Self { position, label: label.map(Into::into) }
+    }
+
     /// Its place among the configured secrets, from 0.
     pub fn position(&self) -> usize {
         self.position

@@ -5,6 +5,8 @@ mod catalogue;
 #[cfg(feature = "receiver")]
 mod dedup;
 mod event;
+#[cfg(feature = "receiver")]
+mod inbox;
 mod layout;
 #[cfg(feature = "receiver")]
 mod observe;

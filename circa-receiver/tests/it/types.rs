@@ -23,5 +23,6 @@ fn public_types_are_send_sync_and_debug() {
     is_shared::<(Diagnosis, Mismatch<'static>, Stage, circa_receiver::StoreOperation)>();
     #[cfg(feature = "metrics")]
     is_shared::<circa_receiver::MetricsObserver>();
+    is_shared::<(circa_receiver::inbox::Entry, circa_receiver::testing::MemoryInbox)>();
     is_shared::<(ConfigError, DecodeError, ExtractError, HandlerError, StoreError)>();
 }

@@ -6,7 +6,7 @@ use actix_web::{App, HttpRequest, HttpResponse, Route, web};
 use circa_receiver_actix::{RawDelivery, Receiver, Receivers, Server, webhook};
 use circa_receiver_examples::{
     BoxError, beside, bind_address, event_types, grace, h2c, listen, log_to_stderr, path, receivers, record,
-    reload_on_hangup, say,
+    reload_on_hangup, say, start_workers,
 };
 
 #[actix_web::main]
@@ -28,6 +28,7 @@ async fn run() -> Result<(), BoxError> {
         server = server.dangerous_h2c();
     }
     reload_on_hangup(&receivers)?;
+    start_workers(&receivers)?;
     // One application per worker thread; the receivers, and with them dedup, are shared by all.
     let probes = server.clone();
     let app = move || {

@@ -11,7 +11,7 @@ use axum::{
 use circa_receiver_axum::{RawDelivery, Receiver, Receivers, Server, webhook};
 use circa_receiver_examples::{
     BoxError, beside, bind_address, event_types, grace, h2c, listen, log_to_stderr, path, receivers, record,
-    reload_on_hangup, say,
+    reload_on_hangup, say, start_workers,
 };
 
 #[tokio::main]
@@ -40,6 +40,7 @@ async fn run() -> Result<(), BoxError> {
         app = app.route(&path(receiver), route(receiver));
     }
     reload_on_hangup(&receivers)?;
+    start_workers(&receivers)?;
     let app = app.fallback(unserved).with_state(receivers);
     let listener = listen(&bind_address()).await?;
     say(&format!("listening on {}", listener.local_addr()?));

@@ -109,7 +109,9 @@ fn their_public_functions_have_the_same_names() {
     assert!(functions[0].contains("webhook.rs into_route"), "{functions:?}");
     let mut only_one: Vec<_> = functions[0].symmetric_difference(&functions[1]).collect();
     // axum's handlers may take their state from the route; actix-web's take it from the application.
-    only_one.retain(|function| *function != "webhook.rs with_state");
+    // actix-web makes no request outside of a server, so its ordinary handlers cannot run from an inbox; portable ones do,
+    // with the core's `Receiver::worker`.
+    only_one.retain(|function| !["webhook.rs with_state", "webhook.rs with_worker"].contains(&function.as_str()));
     assert_eq!(only_one, Vec::<&String>::new());
 }
 

@@ -15,6 +15,7 @@ mod behind_proxies;
 mod documentation;
 mod envelope_drift;
 mod handlers_over_real_sockets;
+mod inbox;
 #[cfg(target_os = "linux")]
 mod memory_stays_flat;
 mod minimal;

@@ -30,22 +30,33 @@ impl PostgresStore {
     /// a renewal and a `complete` by their token (`bind` is given `true` when the call is repeated); a
     /// `release`, `withdraw` or `forget` that was committed answers `false` the second time, which changes
     /// nothing for its caller.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         purpose: Purpose,
         sql: &Arc<str>,
         bind: impl Fn(Asked, bool) -> Asked + Send + Sync,
     ) -> Result<PgRow, StoreError> {
+        let mut rows = self.ask_all(purpose, sql, bind).await?;
+        rows.pop().ok_or_else(|| self.explain(sqlx::Error::RowNotFound))
+    }
+
+    /// As [`PostgresStore::ask`], for a statement that answers any number of rows.
+    pub(crate) async fn ask_all(
+        &self,
+        purpose: Purpose,
+        sql: &Arc<str>,
+        bind: impl Fn(Asked, bool) -> Asked + Send + Sync,
+    ) -> Result<Vec<PgRow>, StoreError> {
         let connections = self.source.connections();
         let mut tries = connections.pool().size().saturating_add(2);
         let mut again = false;
         loop {
             let mut lent = connections.lend(purpose, &self.statements.table).await?;
             let query = bind(sqlx::query(AssertSqlSafe(Arc::clone(sql))), again);
-            let error = match query.fetch_one(lent.connection()).await {
-                Ok(row) => {
+            let error = match query.fetch_all(lent.connection()).await {
+                Ok(rows) => {
                     lent.give_back();
-                    return Ok(row);
+                    return Ok(rows);
                 }
                 Err(error) => error,
             };
@@ -63,7 +74,7 @@ impl PostgresStore {
     }
 
     /// Whether a statement changed its row.
-    pub(super) async fn change(
+    pub(crate) async fn change(
         &self,
         sql: &Arc<str>,
         bind: impl Fn(Asked, bool) -> Asked + Send + Sync,
@@ -71,7 +82,7 @@ impl PostgresStore {
         self.bounded(async { self.read(&self.ask(Purpose::Holder, sql, bind).await?, "changed") }).await
     }
 
-    pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(crate) async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         tokio::time::timeout(self.source.timeout(), call).await.unwrap_or(Err(StoreError::Timeout))
     }
 
@@ -91,7 +102,7 @@ impl PostgresStore {
         row.try_get(column).map_err(|error| self.explain(error))
     }
 
-    fn explain(&self, error: sqlx::Error) -> StoreError {
+    pub(crate) fn explain(&self, error: sqlx::Error) -> StoreError {
         self.statements.table.explain(error)
     }
 
@@ -152,5 +163,18 @@ impl PostgresStore {
             // After an error the next sweep removes these rows: until then they take space, and nothing else.
             tokio::spawn(async move { sweeper.part(&connections, &statements).await });
         }
+    }
+
+    /// Runs a statement that no call waits for.
+    pub(crate) fn in_background(&self, sql: String) {
+        let (connections, statements) = (self.source.connections().clone(), Arc::clone(&self.statements));
+        let within = self.source.timeout();
+        tokio::spawn(async move {
+            let Ok(mut lent) = connections.lend(Purpose::Intake, &statements.table).await else { return };
+            let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(lent.connection());
+            if let Ok(Ok(_)) = tokio::time::timeout(within, run).await {
+                lent.give_back();
+            }
+        });
     }
 }

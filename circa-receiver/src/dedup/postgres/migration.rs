@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction};
 use tokio::time::timeout;
 
 use super::statements::Statements;
@@ -42,12 +42,7 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
     if is_current(connection, statements).await? {
         return Ok(());
     }
-    // Whatever the session's default is: after the lock, the table of another replica must be visible.
-    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(explain)?;
-    let seconds = MIGRATE_WITHIN.as_secs();
-    let limits = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
-    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(explain)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await.map_err(explain)?;
+    let mut transaction = locked(connection).await.map_err(explain)?;
     if is_current(&mut transaction, statements).await? {
         return transaction.commit().await.map_err(explain);
     }
@@ -60,6 +55,31 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
     let script = statements.schema_sql(&mark());
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await.map_err(explain)?;
     transaction.commit().await.map_err(explain)
+}
+
+/// Runs a script in one transaction, one replica after the other.
+pub(super) async fn run(connections: &Connections, statements: &Statements, script: String) -> Result<(), StoreError> {
+    let explain = |error| statements.table.explain(error);
+    let call = async {
+        let mut lent = connections.lend(Purpose::Holder, &statements.table).await?;
+        let mut transaction = locked(lent.connection()).await.map_err(explain)?;
+        sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await.map_err(explain)?;
+        transaction.commit().await.map_err(explain)?;
+        lent.give_back();
+        Ok(())
+    };
+    timeout(MIGRATE_WITHIN, call).await.unwrap_or(Err(StoreError::Timeout))
+}
+
+/// A transaction that no other replica's migration runs beside.
+async fn locked(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    // Whatever the session's default is: after the lock, the table of another replica must be visible.
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let seconds = MIGRATE_WITHIN.as_secs();
+    let limits = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
+    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    Ok(transaction)
 }
 
 /// Whether the table exists, as this version makes it.
@@ -76,14 +96,20 @@ async fn is_current(connection: &mut PgConnection, statements: &Statements) -> R
     checked(version.as_deref(), &statements.table).map(|()| true)
 }
 
+/// The version of a table, and the oldest version that can use it, from the table's comment: `..., version 2, usable by 1`.
+/// So an old and a new version can share a table while the new one is rolled out.
+fn versions(comment: &str) -> Option<(u32, u32)> {
+    let numbers = comment.strip_prefix(MARK)?;
+    let (version, usable_by) = numbers.split_once(", usable by ").unwrap_or((numbers, numbers));
+    Some((version.parse().ok()?, usable_by.parse().ok()?))
+}
+
 /// Whether a table with this comment is one that this version can use.
 fn checked(comment: Option<&str>, table: &Table) -> Result<(), StoreError> {
     let Table { schema, name, store } = table;
-    let version =
-        comment.and_then(|comment| comment.strip_prefix(MARK)).and_then(|version| version.parse::<u32>().ok());
-    match version {
-        Some(VERSION) => Ok(()),
-        Some(newer) => Err(StoreError::Failed(format!(
+    match comment.and_then(versions) {
+        Some((_, usable_by)) if (1..=VERSION).contains(&usable_by) => Ok(()),
+        Some((newer, _)) => Err(StoreError::Failed(format!(
             "the table {name} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
              update circa-receiver, or choose another schema"
         ).into())),

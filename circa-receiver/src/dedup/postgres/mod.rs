@@ -16,4 +16,5 @@ mod sweeper;
 /// The sqlx whose pool [`PostgresStore::new`] takes.
 pub use sqlx;
 
+pub(crate) use statements::{Asked, CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
 pub use store::PostgresStore;

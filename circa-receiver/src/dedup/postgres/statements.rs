@@ -11,10 +11,13 @@ use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use crate::engine::postgres::Table;
 
 /// A statement with its values.
-pub(super) type Asked = Query<'static, Postgres, PgArguments>;
+pub(crate) type Asked = Query<'static, Postgres, PgArguments>;
 
-const TABLE: &str = "circa_receiver_claims";
-const TOKENS: &str = "circa_receiver_tokens";
+pub(crate) const CLAIMS_TABLE: &str = "circa_receiver_claims";
+pub(crate) const TOKENS_SEQUENCE: &str = "circa_receiver_tokens";
+
+/// When an event ends that an inbox has not ended yet. Not `infinity`, from which nothing can be subtracted.
+pub(crate) const NEVER: &str = "timestamptz '9999-01-01 00:00:00+00'";
 
 /// How long a row is kept after its end, so that a late holder can complete its claim if nobody took
 /// over.
@@ -25,7 +28,7 @@ const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// Overrules `synchronous_commit = off` for this transaction, so that an answer is durable. All other
 /// settings (`local`, `remote_write`, `on`, `remote_apply`) are the user's choice.
-const DURABLE: &str = "durable AS MATERIALIZED (
+pub(crate) const DURABLE: &str = "durable AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
 )";
 
@@ -47,11 +50,11 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) fn new(schema: &str) -> Self {
-        let table = format!("{}.{}", identifier(schema), identifier(TABLE));
-        let tokens = format!("{}.{}", identifier(schema), identifier(TOKENS));
+        let table = format!("{}.{}", identifier(schema), identifier(CLAIMS_TABLE));
+        let tokens = format!("{}.{}", identifier(schema), identifier(TOKENS_SEQUENCE));
         let token = format!("nextval({}::regclass)", literal(&tokens));
         Self {
-            table: Table { schema: schema.to_owned(), name: TABLE, store: "PostgresStore" },
+            table: Table { schema: schema.to_owned(), name: CLAIMS_TABLE, store: "PostgresStore" },
             claim: claim(&table, &token).into(),
             // A lease that has lapsed is renewed as long as nobody has taken the claim over.
             renew: change(&format!(
@@ -78,15 +81,22 @@ impl Statements {
                 "UPDATE {table} SET ends = clock_timestamp() + $2 * interval '1 microsecond'
     WHERE key = $1 AND NOT done AND token <> 0 AND ends > clock_timestamp() + $2 * interval '1 microsecond'"
             )),
+            // Never of what an inbox has not handled yet.
             forget: change(&format!(
                 "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
-    WHERE key = $1 AND done AND ends > clock_timestamp()"
+    WHERE key = $1 AND done AND ends > clock_timestamp() AND ends < {NEVER}"
             )),
             usable: usable().into(),
             sweep: sweep(&table).into(),
             claims: table,
             tokens,
         }
+    }
+
+    /// The same, with the type in messages that has `migrate`, `schema_sql` and `grants_sql`.
+    pub(super) fn of(mut self, store: &'static str) -> Self {
+        self.table.store = store;
+        self
     }
 
     /// What makes the table, where it is not there.
@@ -186,8 +196,8 @@ FROM (SELECT $1::text::name AS name) AS wanted
     LEFT JOIN pg_class AS claims ON claims.relnamespace = space.oid AND claims.relname = {table}
     LEFT JOIN pg_class AS tokens ON tokens.relnamespace = space.oid AND tokens.relname = {tokens}
     LEFT JOIN pg_description AS obj ON obj.objoid = claims.oid AND obj.classoid = 'pg_class'::regclass AND obj.objsubid = 0",
-        table = literal(TABLE),
-        tokens = literal(TOKENS)
+        table = literal(CLAIMS_TABLE),
+        tokens = literal(TOKENS_SEQUENCE)
     )
 }
 
@@ -213,12 +223,12 @@ FROM quick"
 }
 
 /// A name as SQL, whatever characters it has.
-fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as SQL, whatever characters it has, and whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

@@ -116,6 +116,12 @@ impl PostgresStore {
         self
     }
 
+    /// The same, for an inbox whose methods its messages name.
+    pub(crate) fn of_inbox(mut self) -> Self {
+        self.statements = Arc::new(Statements::new(&self.statements.table.schema).of("PostgresInbox"));
+        self
+    }
+
     /// How many connections the store's own pool has at most. Default 8: each call needs one for a round
     /// trip and a commit, and claims use at most all but two. No effect on a pool of yours.
     #[must_use]
@@ -145,6 +151,11 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.find_pooler().await?;
         migration::migrate(self.source.connections(), &self.statements).await
+    }
+
+    /// Runs a script that makes what is missing, one replica after the other.
+    pub(crate) async fn run_script(&self, script: String) -> Result<(), StoreError> {
+        migration::run(self.source.connections(), &self.statements, script).await
     }
 
     /// The SQL that [`migrate`](Self::migrate) runs, for migrations by other means. The schema must exist.

@@ -1,4 +1,7 @@
 //! The table of claims, and the operations on it, in a transaction that holds the lock of the file.
+//!
+//! What an inbox has accepted is a row here too, without a holder: to claims it is done. So either mode knows what the
+//! other has handled.
 
 use std::time::Duration;
 
@@ -9,33 +12,7 @@ use crate::dedup::fingerprint::Fingerprint;
 use crate::dedup::key::Key;
 use crate::dedup::store::ClaimAnswer;
 use crate::dedup::token::{Nonce, Token};
-use crate::engine::sqlite::{Group, Schema};
-
-/// The token is the number of the row: `AUTOINCREMENT` never gives a number out twice, even when its
-/// row is gone, and every take-over makes a new row.
-///
-/// A key has at most one row, because only [`Rows::claim`] adds rows, and it looks for one first. A
-/// unique index of the keys would say the same, and would have three times the pages of an index of
-/// hashes, of which each claim writes one.
-pub(super) const SCHEMA: Schema = Schema {
-    sql: TABLES,
-    // "circ" in ASCII.
-    application: 0x6369_7263,
-    version: 1,
-};
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS claims (
-        token INTEGER PRIMARY KEY AUTOINCREMENT,
-        key BLOB NOT NULL,
-        hash INTEGER NOT NULL, -- of the key
-        fingerprint BLOB NOT NULL,
-        holder BLOB, -- the nonce of the delivery that has the claim; null when it is done
-        ends INTEGER NOT NULL -- of the lease or the retention, in milliseconds since 1970
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS claims_by_hash ON claims (hash);
-    CREATE INDEX IF NOT EXISTS claims_by_end ON claims (ends);
-";
+use crate::engine::sqlite::Group;
 
 /// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete it
 /// if nobody took over.
@@ -44,8 +21,11 @@ const GRACE: i64 = 600_000;
 /// How many rows one sweep removes at most: more than a group can add, so that the sweep keeps up.
 const SWEEP: i64 = 512;
 
+/// When a row ends that an inbox has not ended yet: never.
+const UNENDING: i64 = i64::MAX;
+
 /// The table, in the transaction of a group.
-pub(super) struct Rows<'a> {
+pub(crate) struct ClaimRows<'a> {
     connection: &'a Connection,
     /// In milliseconds since 1970, by SQLite's clock.
     now: i64,
@@ -58,12 +38,22 @@ struct Row {
     ends: i64,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(group: &Group<'a>) -> Self {
+/// What came of keeping a key for an inbox.
+pub(crate) enum Kept {
+    /// It was unknown. The number of its row.
+    New(i64),
+    /// It is done, or an inbox has it already.
+    Known { row: i64, same_body: bool },
+    /// A delivery in dedup mode holds it.
+    InProgress { retry_after: Duration },
+}
+
+impl<'a> ClaimRows<'a> {
+    pub(crate) fn new(group: &Group<'a>) -> Self {
         Self { connection: group.connection, now: group.now }
     }
 
-    pub(super) fn claim(
+    pub(crate) fn claim(
         &self,
         key: &Key,
         fingerprint: Fingerprint,
@@ -71,15 +61,8 @@ impl<'a> Rows<'a> {
         lease: Duration,
     ) -> Result<ClaimAnswer> {
         let (nonce, ends) = (nonce.get().to_be_bytes(), self.end(lease));
-        let insert = || {
-            self.write(
-                "INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT :key, :hash, :fingerprint, :holder, :ends
-                 WHERE NOT EXISTS (SELECT 1 FROM claims WHERE hash = :hash AND key = :key)",
-                named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": nonce, ":ends": ends },
-            )
-        };
         // Most events are new: one statement for them.
-        if insert()? {
+        if self.insert(key, fingerprint, Some(nonce), ends)? {
             return Ok(self.won());
         }
         match self.find(key)?.filter(|row| self.now < row.ends) {
@@ -99,14 +82,57 @@ impl<'a> Rows<'a> {
                 Ok(ClaimAnswer::InProgress { retry_after: Duration::from_millis(ends.min(until).abs_diff(self.now)) })
             }
             None => {
-                self.write(
-                    "DELETE FROM claims WHERE hash = :hash AND key = :key",
-                    named_params! { ":hash": stable_hash(key), ":key": key.as_bytes() },
-                )?;
-                insert()?;
+                self.replace(key, fingerprint, Some(nonce), ends)?;
                 Ok(self.won())
             }
         }
+    }
+
+    /// Keeps a key for an inbox, until [`ClaimRows::end_kept`].
+    pub(crate) fn keep(&self, key: &Key, fingerprint: Fingerprint) -> Result<Kept> {
+        if self.insert(key, fingerprint, None, UNENDING)? {
+            return Ok(Kept::New(self.connection.last_insert_rowid()));
+        }
+        match self.find(key)?.filter(|row| self.now < row.ends) {
+            Some(Row { holder: None, fingerprint: known, token, .. }) => {
+                Ok(Kept::Known { row: token, same_body: known == fingerprint.to_bytes() })
+            }
+            Some(Row { ends, .. }) => {
+                Ok(Kept::InProgress { retry_after: Duration::from_millis(ends.abs_diff(self.now)) })
+            }
+            None => {
+                self.replace(key, fingerprint, None, UNENDING)?;
+                Ok(Kept::New(self.connection.last_insert_rowid()))
+            }
+        }
+    }
+
+    /// Has a key that was kept for an inbox end after the retention.
+    pub(crate) fn end_kept(&self, row: i64, retention: Duration) -> Result<bool> {
+        self.set_end(row, self.end(retention))
+    }
+
+    /// Has a key that was kept for an inbox stay without an end again.
+    pub(crate) fn keep_on(&self, row: i64) -> Result<bool> {
+        self.set_end(row, UNENDING)
+    }
+
+    /// Adds a row, unless the key has one.
+    fn insert(&self, key: &Key, fingerprint: Fingerprint, holder: Option<[u8; 16]>, ends: i64) -> Result<bool> {
+        self.write(
+            "INSERT INTO claims (key, hash, fingerprint, holder, ends) SELECT :key, :hash, :fingerprint, :holder, :ends
+             WHERE NOT EXISTS (SELECT 1 FROM claims WHERE hash = :hash AND key = :key)",
+            named_params! { ":key": key.as_bytes(), ":hash": stable_hash(key), ":fingerprint": fingerprint.to_bytes(), ":holder": holder, ":ends": ends },
+        )
+    }
+
+    /// Takes over a row that has ended: in a new row, whose token is higher.
+    fn replace(&self, key: &Key, fingerprint: Fingerprint, holder: Option<[u8; 16]>, ends: i64) -> Result<bool> {
+        self.write(
+            "DELETE FROM claims WHERE hash = :hash AND key = :key",
+            named_params! { ":hash": stable_hash(key), ":key": key.as_bytes() },
+        )?;
+        self.insert(key, fingerprint, holder, ends)
     }
 
     /// The claim of the row that was inserted last.
@@ -114,48 +140,50 @@ impl<'a> Rows<'a> {
         ClaimAnswer::Won(Token::new(self.connection.last_insert_rowid().unsigned_abs()))
     }
 
-    pub(super) fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool> {
+    pub(crate) fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool> {
         self.write(
             "UPDATE claims SET ends = :ends WHERE token = :token AND key = :key AND holder IS NOT NULL",
             named_params! { ":ends": self.end(lease), ":token": number(token), ":key": key.as_bytes() },
         )
     }
 
-    pub(super) fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool> {
+    pub(crate) fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool> {
         self.write(
             "UPDATE claims SET holder = NULL, ends = :ends WHERE token = :token AND key = :key AND holder IS NOT NULL",
             named_params! { ":ends": self.end(retention), ":token": number(token), ":key": key.as_bytes() },
         )
     }
 
-    pub(super) fn release(&self, key: &Key, token: Token) -> Result<bool> {
+    pub(crate) fn release(&self, key: &Key, token: Token) -> Result<bool> {
         self.write(
             "DELETE FROM claims WHERE token = :token AND key = :key AND holder IS NOT NULL",
             named_params! { ":token": number(token), ":key": key.as_bytes() },
         )
     }
 
-    pub(super) fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool> {
+    pub(crate) fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool> {
         self.write(
             "DELETE FROM claims WHERE hash = :hash AND key = :key AND holder = :holder",
             named_params! { ":hash": stable_hash(key), ":key": key.as_bytes(), ":holder": nonce.get().to_be_bytes() },
         )
     }
 
-    pub(super) fn forget(&self, key: &Key) -> Result<bool> {
+    /// Never of what an inbox has not handled yet.
+    pub(crate) fn forget(&self, key: &Key) -> Result<bool> {
         self.write(
-            "DELETE FROM claims WHERE hash = :hash AND key = :key AND holder IS NULL AND ends > :now",
-            named_params! { ":hash": stable_hash(key), ":key": key.as_bytes(), ":now": self.now },
+            "DELETE FROM claims WHERE hash = :hash AND key = :key AND holder IS NULL AND ends > :now AND ends < :unending",
+            named_params! { ":hash": stable_hash(key), ":key": key.as_bytes(), ":now": self.now, ":unending": UNENDING },
         )
     }
 
     /// Writes to the file without a change.
-    pub(super) fn touch(&self) -> Result<()> {
-        self.connection.pragma_update(None, "user_version", SCHEMA.version)
+    pub(crate) fn touch(&self) -> Result<()> {
+        let version: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        self.connection.pragma_update(None, "user_version", version)
     }
 
     /// Removes rows that ended long ago, a bounded number. Whether there may be more of them.
-    pub(super) fn sweep(&self) -> Result<bool> {
+    pub(crate) fn sweep(&self) -> Result<bool> {
         let mut oldest = self.connection.prepare_cached(
             "DELETE FROM claims WHERE token IN (SELECT token FROM claims WHERE ends <= ?1 ORDER BY ends LIMIT ?2)",
         )?;
@@ -185,7 +213,7 @@ impl<'a> Rows<'a> {
     }
 
     fn end(&self, after: Duration) -> i64 {
-        self.now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+        self.now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)).min(UNENDING - 1)
     }
 }
 
@@ -204,6 +232,7 @@ fn number(token: Token) -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::schema::SCHEMA;
     use super::*;
 
     /// Files outlive versions: with another hash no row would be found, and every event would be handled
@@ -218,7 +247,7 @@ mod tests {
         const HOUR: Duration = Duration::from_secs(3_600);
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA.sql).unwrap();
-        let rows = Rows::new(&Group::new(&connection).unwrap());
+        let rows = ClaimRows::new(&Group::new(&connection).unwrap());
         let (first, second) = (Key::new("circa", "first"), Key::new("circa", "second"));
         let claim = |key| rows.claim(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), HOUR).unwrap();
 

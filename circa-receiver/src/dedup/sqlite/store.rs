@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::rows::{Rows, SCHEMA};
+use super::rows::ClaimRows;
+use super::schema::SCHEMA;
 use crate::dedup::key::Key;
 use crate::dedup::store::{ClaimAnswer, ClaimRequest, DedupStore};
 use crate::dedup::token::{Nonce, Token};
@@ -71,7 +72,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         let file = open(path.as_ref(), &SCHEMA)?;
         let path = file.path().to_owned();
-        match Writer::start(file, |group| Rows::new(group).sweep()) {
+        match Writer::start(file, None, |group| ClaimRows::new(group).sweep()) {
             Ok(writer) => Ok(Self { path, writer }),
             Err(error) => Err(SqliteOpenError::Failed { path, source: error.into() }),
         }
@@ -83,38 +84,38 @@ impl DedupStore for SqliteStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let (key, fingerprint, nonce) = (request.key().clone(), request.fingerprint(), request.nonce());
         let lease = request.lease();
-        self.writer.ask(move |group| Rows::new(group).claim(&key, fingerprint, nonce, lease)).await
+        self.writer.ask(move |group| ClaimRows::new(group).claim(&key, fingerprint, nonce, lease)).await
     }
 
     async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.writer.ask(move |group| Rows::new(group).renew(&key, token, lease)).await
+        self.writer.ask(move |group| ClaimRows::new(group).renew(&key, token, lease)).await
     }
 
     async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.writer.ask(move |group| Rows::new(group).complete(&key, token, retention)).await
+        self.writer.ask(move |group| ClaimRows::new(group).complete(&key, token, retention)).await
     }
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.writer.ask(move |group| Rows::new(group).release(&key, token)).await
+        self.writer.ask(move |group| ClaimRows::new(group).release(&key, token)).await
     }
 
     async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.writer.ask(move |group| Rows::new(group).withdraw(&key, nonce)).await
+        self.writer.ask(move |group| ClaimRows::new(group).withdraw(&key, nonce)).await
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.writer.ask(move |group| Rows::new(group).forget(&key)).await
+        self.writer.ask(move |group| ClaimRows::new(group).forget(&key)).await
     }
 
     /// Writes to the file. Fails where the file at the path was removed or replaced, as every call then
     /// does.
     async fn check(&self) -> Result<(), StoreError> {
-        self.writer.ask(|group| Rows::new(group).touch()).await
+        self.writer.ask(|group| ClaimRows::new(group).touch()).await
     }
 }
 

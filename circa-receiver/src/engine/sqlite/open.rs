@@ -19,8 +19,31 @@ pub(crate) struct Schema {
     pub(crate) sql: &'static str,
     /// SQLite's `application_id`: a file that has another one is never written to.
     pub(crate) application: i64,
-    /// SQLite's `user_version`: a file that has another one is never written to.
+    /// The version of the tables.
     pub(crate) version: i64,
+    /// The oldest version that can use these tables. A file says both in SQLite's `user_version`, and one that says it cannot
+    /// be used by this version is never written to.
+    pub(crate) usable_by: i64,
+}
+
+impl Schema {
+    /// As SQLite's `user_version` has it: 2,001 is version 2, usable by 1.
+    fn user_version(&self) -> i64 {
+        self.version * VERSIONS + self.usable_by
+    }
+}
+
+/// The factor between the two numbers in `user_version`.
+const VERSIONS: i64 = 1_000;
+
+/// The version of a file's tables, and the oldest version that can use them, from its `user_version`.
+fn versions(user_version: i64) -> (i64, i64) {
+    // Version 1 wrote its number alone.
+    if user_version < VERSIONS {
+        (user_version, user_version)
+    } else {
+        (user_version / VERSIONS, user_version % VERSIONS)
+    }
 }
 
 /// How often the lock of the file is tried, 1 ms apart: 1.5 s, below the receiver's store timeout of 2
@@ -142,9 +165,13 @@ fn try_open(path: &Path, schema: &Schema) -> rusqlite::Result<Result<Connection,
     if let Some(refused) = refuse(&transaction, path, schema)? {
         return Ok(Err(refused));
     }
-    transaction.execute_batch(schema.sql)?;
-    transaction.pragma_update(None, "application_id", schema.application)?;
-    transaction.pragma_update(None, "user_version", schema.version)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // The tables of a newer version are left as they are.
+    if versions(found).0 <= schema.version {
+        transaction.execute_batch(schema.sql)?;
+        transaction.pragma_update(None, "application_id", schema.application)?;
+        transaction.pragma_update(None, "user_version", schema.user_version())?;
+    }
     transaction.commit()?;
     Ok(Ok(connection))
 }
@@ -154,6 +181,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain flush does not reach the disk.
     connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
     // In KiB: 16 MiB, so that the index of hashes stays in memory.
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
@@ -163,8 +191,10 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 fn refuse(connection: &Connection, path: &Path, schema: &Schema) -> rusqlite::Result<Option<SqliteOpenError>> {
     let header = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let (application, found) = (header("application_id")?, header("user_version")?);
-    Ok(if (application, found) == (schema.application, schema.version) || (application, found, tables) == (0, 0, 0) {
+    let (application, user_version) = (header("application_id")?, header("user_version")?);
+    let (found, usable_by) = versions(user_version);
+    let is_usable = application == schema.application && (1..=schema.version).contains(&usable_by);
+    Ok(if is_usable || (application, user_version, tables) == (0, 0, 0) {
         None
     } else if application == schema.application {
         Some(SqliteOpenError::Version { path: path.to_owned(), found, known: schema.version })

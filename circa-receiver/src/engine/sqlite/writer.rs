@@ -20,6 +20,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::clock::InjectedClock;
 use super::file::File;
 use crate::error::StoreError;
 
@@ -51,6 +52,13 @@ impl<'a> Group<'a> {
         let now = clock.query_row([], |row| row.get(0))?;
         Ok(Self { connection, now })
     }
+
+    fn at(connection: &'a Connection, clock: Option<&InjectedClock>) -> rusqlite::Result<Self> {
+        match clock {
+            Some(clock) => Ok(Self { connection, now: clock.now() }),
+            None => Self::new(connection),
+        }
+    }
 }
 
 /// Sends calls to the writing thread, which ends when this is dropped.
@@ -59,14 +67,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `sweep` removes some rows that have ended, in the transaction of a group, and
+    /// Starts the thread, with SQLite's own clock unless another one is injected. `sweep` removes some rows that have ended, in the transaction of a group, and
     /// answers whether there may be more of them.
     pub(crate) fn start(
         file: File,
+        clock: Option<InjectedClock>,
         sweep: impl FnMut(&Group<'_>) -> rusqlite::Result<bool> + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, steps) = sync_channel(QUEUE);
-        let thread = Thread { file, sweep, next_sweep: Instant::now() };
+        let thread = Thread { file, clock, sweep, next_sweep: Instant::now() };
         thread::Builder::new().name("circa-sqlite".to_owned()).spawn(move || thread.serve(&steps))?;
         Ok(Self { queue })
     }
@@ -147,6 +156,7 @@ impl<T: Send, F: FnOnce(&Group<'_>) -> rusqlite::Result<T> + Send> Step for Aske
 /// What the writing thread has.
 struct Thread<S> {
     file: File,
+    clock: Option<InjectedClock>,
     sweep: S,
     next_sweep: Instant,
 }
@@ -175,7 +185,7 @@ impl<S: FnMut(&Group<'_>) -> rusqlite::Result<bool>> Thread<S> {
         // The lock from the start: a transaction that only reads cannot begin to write once another process
         // has written.
         let transaction = self.file.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let group = Group::new(&transaction)?;
+        let group = Group::at(&transaction, self.clock.as_ref())?;
         for step in steps {
             step.run(&group)?;
         }
@@ -218,8 +228,9 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_has_ended_fails_every_call() {
         let path = std::env::temp_dir().join(format!("circa-receiver-writer-{}.sqlite", std::process::id()));
-        let schema = Schema { sql: "CREATE TABLE IF NOT EXISTS rows (row INTEGER)", application: 7, version: 1 };
-        let writer = Writer::start(open(&path, &schema).unwrap(), |_| Ok(false)).unwrap();
+        let schema =
+            Schema { sql: "CREATE TABLE IF NOT EXISTS rows (row INTEGER)", application: 7, version: 1, usable_by: 1 };
+        let writer = Writer::start(open(&path, &schema).unwrap(), None, |_| Ok(false)).unwrap();
         assert_eq!(writer.ask(|_| Ok(7)).await.unwrap(), 7);
         for call in 0..3 {
             let answer = writer.ask(|_| -> rusqlite::Result<()> { panic!("the thread ends here") }).await;

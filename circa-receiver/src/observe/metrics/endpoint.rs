@@ -135,6 +135,8 @@ fn index(operation: StoreOperation) -> usize {
         StoreOperation::Renew => 1,
         StoreOperation::Complete => 2,
         StoreOperation::Release => 3,
+        StoreOperation::Accept => 4,
+        StoreOperation::Settle => 5,
     }
 }
 

@@ -64,7 +64,8 @@ pub mod behaviours;
 mod in_time;
 mod list;
 mod model;
-mod run;
+pub(in crate::testing) mod polled;
+pub(in crate::testing) mod run;
 mod subject;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Typed events: every documented shape decodes into its type, what is unknown stays data, and no event becomes an event of another type.
 
 use circa_receiver::{
-    AnyEvent, DecodeError, Event, EventData, EventKind, Sender, Verifier,
+    AnyEvent, DecodeError, Delivery, Event, EventData, EventKind, Sender, Verifier,
     event::{DatapointPulled, DocumentEvent, DocumentSigned, SignRequest, WebhookTest},
     testing::{CircaSigner, Fixture, fixtures, unix_time},
 };
@@ -168,4 +168,25 @@ fn no_event_becomes_an_event_of_another_type() {
     assert_eq!(same_name.kind(), EventKind::Other("webhook.test"));
     let said = Event::<WebhookTest>::try_from(same_name).unwrap_err().to_string();
     assert_eq!(said, "the event is not a webhook.test");
+}
+
+/// A pure function of endpoint, event and step: the same in every version too.
+#[test]
+fn an_idempotency_key_is_of_one_endpoint_event_and_step() {
+    let key = |endpoint: &str, id: &str, step: &str| {
+        let event = circa(format!(r#"{{"id":"{id}","type":"webhook.test","data":{{}}}}"#));
+        Delivery::new(endpoint, event).idempotency_key(step)
+    };
+    let first = key("circa", "evt_1", "charge");
+    assert_eq!(first, "756c3cad6eface0783a85fa7632d47f2ad4057c2a1172a48c793c6ebb5638f67");
+    assert_eq!(first, key("circa", "evt_1", "charge"));
+    for (endpoint, id, step) in [
+        ("circa", "evt_1", "ship"),
+        ("circa", "evt_2", "charge"),
+        ("other", "evt_1", "charge"),
+        ("circae", "vt_1", "charge"),
+        ("circa", "evt_1c", "harge"),
+    ] {
+        assert_ne!(first, key(endpoint, id, step), "{endpoint} {id} {step}");
+    }
 }

@@ -212,7 +212,7 @@ async fn the_log_of_a_full_run() {
         "event dead-lettered",
         "dead-letter sink failed",
         "handler still running at the ack deadline",
-        "dedup store failed",
+        "store failed",
         "claim passed to another holder",
         "the dedup retention is shorter",
         "in the handler",

@@ -68,7 +68,9 @@ impl Reference {
         for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
             command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
-        command.env_remove("STORE_URL").env_remove("LEASE_SECONDS").env_remove("METRICS_BIND");
+        for variable in ["STORE_URL", "INBOX", "LEASE_SECONDS", "METRICS_BIND"] {
+            command.env_remove(variable);
+        }
         // At debug every refusal has its line. Nobody balances any load here: no grace.
         command.env("RUST_LOG", "circa_receiver=debug,circa_receiver_examples=info").env("GRACE_SECONDS", "0");
         command.env("BIND", "127.0.0.1:0").env("H2C", "1");

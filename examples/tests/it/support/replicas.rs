@@ -136,7 +136,7 @@ fn id_of_line(line: &str) -> String {
 
 fn note_unmarked(heard: &mut Heard, run: Run, line: String) {
     let lost = line.contains("claim passed to another holder");
-    if lost || (line.contains("dedup store failed") && line.contains("operation=complete")) {
+    if lost || (line.contains("store failed") && line.contains("operation=complete")) {
         let (_, after) = line.split_once("event_id=\"").expect(&line);
         heard.unmarked.insert((run, after.split('"').next().unwrap().to_owned()));
     }

@@ -1,19 +1,14 @@
 //! Races: of all calls that come at once, one succeeds.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
-
-use tokio::sync::Barrier;
 
 use crate::dedup::{ClaimAnswer, Key, Token};
 
 use super::super::{
-    run::THREADS,
+    run::all_at_once,
     subject::{DONE, Subject, key, keys},
 };
 
@@ -36,23 +31,6 @@ impl Counted {
         for (index, _, count) in self.iter() {
             assert_eq!(count.load(Ordering::SeqCst), 1, "key {index}");
         }
-    }
-}
-
-/// Runs as many tasks as there are threads, all at once.
-async fn all_at_once<F: Future<Output = ()> + Send + 'static>(task: impl Fn() -> F) {
-    let start = Arc::new(Barrier::new(THREADS));
-    let tasks: Vec<_> = (0..THREADS)
-        .map(|_| {
-            let (start, task) = (Arc::clone(&start), task());
-            tokio::spawn(async move {
-                start.wait().await;
-                task.await;
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("the task saw nothing wrong");
     }
 }
 

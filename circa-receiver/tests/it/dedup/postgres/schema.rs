@@ -97,6 +97,7 @@ async fn a_table_of_another_version_is_refused() {
     let store = store("versions").await;
     for (comment, words) in [
         ("'circa-receiver, version 2'", "has version 2"),
+        ("'circa-receiver, version 3, usable by 2'", "has version 3"),
         ("'claims of the web team'", "does not say its version"),
         ("NULL", "does not say its version"),
     ] {
@@ -106,6 +107,9 @@ async fn a_table_of_another_version_is_refused() {
             assert!(text.contains(words), "{call}, {comment}: {text}");
         }
     }
+    server().sql("COMMENT ON TABLE versions.circa_receiver_claims IS 'circa-receiver, version 3, usable by 1'");
+    store.migrate().await.unwrap();
+    all_operations_work(&store, "of a newer version that this one can use").await;
     server().sql(&store.schema_sql());
     store.check().await.unwrap();
 }

@@ -63,14 +63,46 @@ fn refused() -> [(&'static str, Prepare, &'static str); 8] {
             "another version",
             |folder| {
                 drop(folder.store());
-                folder.connection().execute_batch("PRAGMA user_version = 2").unwrap();
+                folder.connection().execute_batch("PRAGMA user_version = 4003").unwrap();
                 folder.file()
             },
-            "has schema version 2",
+            "has schema version 4",
         ),
         ("a directory", |folder| folder.0.clone(), "cannot be opened"),
         ("no name", |_| PathBuf::new(), "cannot be opened"),
     ]
+}
+
+/// While a new version is rolled out, the old one goes on with the file that the new one has changed, and changes nothing.
+#[tokio::test]
+async fn a_newer_version_that_this_one_can_use_is_used() {
+    let folder = Folder::new();
+    drop(folder.store());
+    for newer in [3_001, 3_002, 4_001] {
+        folder.connection().pragma_update(None, "user_version", newer).unwrap();
+        let store = folder.store();
+        win(&store, &key(newer), 1).await;
+        store.check().await.unwrap();
+        let found: i32 = folder.connection().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(found, newer);
+    }
+}
+
+/// The first version wrote its number alone, and had no inbox.
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = Folder::new();
+    let store = folder.store();
+    win(&store, &key("before"), 1).await;
+    drop(store);
+    let tables = "DROP TABLE inbox_failures; DROP TABLE inbox_bodies; DROP TABLE inbox; DROP TABLE inbox_pauses";
+    folder.connection().execute_batch(tables).unwrap();
+    folder.connection().execute_batch("PRAGMA user_version = 1").unwrap();
+    let store = folder.store();
+    win(&store, &key("before"), 1).await;
+    let found: i32 = folder.connection().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(found, 2_001);
+    folder.connection().execute_batch("SELECT id FROM inbox").unwrap();
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod body;
 mod gate;
 mod notes;
 mod request;
+mod script;
+mod scripted_inbox;
 mod scripted_store;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -19,7 +21,9 @@ pub(crate) use self::{
     gate::Gate,
     notes::Notes,
     request::{Request, circa_body, circularo_body},
-    scripted_store::{Fault, ScriptedStore},
+    script::Fault,
+    scripted_inbox::ScriptedInbox,
+    scripted_store::ScriptedStore,
 };
 
 pub(crate) const SECRET: &str = "whsec_test_0123456789abcdef";
@@ -98,6 +102,7 @@ pub(crate) fn header(response: &Response, name: &str) -> Option<&'static str> {
     response.headers().find(|(other, _)| *other == name).map(|(_, value)| value)
 }
 
+pub(crate) const ACCEPTED: (u16, &str) = (202, "accepted");
 pub(crate) const HANDLED: (u16, &str) = (200, "handled");
 pub(crate) const DUPLICATE: (u16, &str) = (200, "duplicate");
 pub(crate) const IGNORED: (u16, &str) = (200, "ignored");

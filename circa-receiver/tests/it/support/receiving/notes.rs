@@ -64,6 +64,18 @@ impl Observer for Notes {
         self.note(format!("duplicate same_body={same_body}"));
     }
 
+    fn accepted(&self, _: &Delivery) {
+        self.note("accepted".to_owned());
+    }
+
+    fn inbox_unavailable(&self, _: &str, _: &StoreError) {
+        self.note("inbox unavailable".to_owned());
+    }
+
+    fn inbox_available(&self, _: &str) {
+        self.note("inbox available".to_owned());
+    }
+
     fn handled(&self, _: &Delivery, _: Duration) {
         self.note("handled".to_owned());
     }

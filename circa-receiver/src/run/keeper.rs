@@ -1,8 +1,8 @@
 //! Renews the leases of what runs, out of the handlers' reach (contract, section 7).
 //!
-//! One task per receiver wakes when a lease is due, and starts each renewal in a task of its own. So neither a handler that
+//! One task per receiver or worker wakes when a lease is due, and starts each renewal in a task of its own. So neither a handler that
 //! blocks its thread or uses up its budget nor a slow store stops the renewal of another. The task runs on the runtime on
-//! which the receiver was built: with actix that is not a worker's.
+//! which the receiver or the worker was built: with actix that is not a worker's.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::{
     runtime::Handle,
     sync::Notify,
@@ -18,14 +19,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::dedup::Claim;
 use crate::error::StoreError;
 
 /// A renewal that failed is repeated after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The leases that are renewed.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     inner: Arc<Inner>,
     /// On which the receiver was built.
     runtime: Option<Handle>,
@@ -57,10 +57,12 @@ struct Lease {
 }
 
 /// Whose lease is renewed.
-pub(super) trait Holder: Send + Sync {
-    fn claim(&self) -> &Claim;
+#[async_trait]
+pub(crate) trait Holder: Send + Sync {
+    /// Prolongs the lease. `false` if it has passed to another holder.
+    async fn renew(&self) -> Result<bool, StoreError>;
 
-    /// The claim has passed to another holder.
+    /// The lease has passed to another holder.
     fn lost(&self);
 
     /// A renewal ended, well or not, after so long.
@@ -71,18 +73,18 @@ pub(super) trait Holder: Send + Sync {
 }
 
 /// A lease is renewed until this is dropped.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     inner: Arc<Inner>,
     number: u64,
 }
 
 impl Keeper {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { inner: Arc::default(), runtime: Handle::try_current().ok(), task: Mutex::default() }
     }
 
-    /// Renews the holder's claim so often, until the guard is dropped.
-    pub(super) fn keep(&self, holder: Arc<dyn Holder>, every: Duration) -> Kept {
+    /// Renews the holder's lease so often, until the guard is dropped.
+    pub(crate) fn keep(&self, holder: Arc<dyn Holder>, every: Duration) -> Kept {
         self.ensure_runs();
         let lease = Lease { holder, every, due: Instant::now() + every };
         let mut state = self.inner.lock();
@@ -143,9 +145,9 @@ async fn serve(inner: Arc<Inner>) {
 
 async fn renew(inner: Arc<Inner>, number: u64, lease: Lease) {
     let started = Instant::now();
-    let renewed = lease.holder.claim().renew().await;
+    let renewed = lease.holder.renew().await;
     lease.holder.renewed(started.elapsed());
-    // What has ended meanwhile gave its claim up itself.
+    // What has ended meanwhile gave its lease up itself.
     if !inner.lock().leases.contains_key(&number) {
         return;
     }

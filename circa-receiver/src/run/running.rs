@@ -15,13 +15,14 @@ use crate::answer::Outcome;
 use crate::dedup::{Fingerprint, Key};
 
 /// How long what was given up at the drain deadline may take to release its claims: shutdown ends whatever they do.
-const HARD_END: Duration = Duration::from_secs(3);
+pub(crate) const HARD_END: Duration = Duration::from_secs(3);
 
-/// All runs of one receiver.
+/// All runs of one receiver, and of its worker.
 #[derive(Default)]
-pub(super) struct Running {
+pub(crate) struct Running {
     state: Mutex<State>,
     emptied: Notify,
+    intake_ended: Notify,
     drain_ended: Notify,
 }
 
@@ -43,21 +44,21 @@ struct Run {
 }
 
 /// A run that somebody waits for.
-pub(super) struct Found {
+pub(crate) struct Found {
     ending: watch::Receiver<Option<Outcome>>,
     /// Whether its body is that of the waiting delivery.
-    pub(super) same_body: bool,
+    pub(crate) same_body: bool,
 }
 
 /// How a run that somebody waited for ended.
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Outcome(Outcome),
     /// Its task is gone without an outcome.
     Vanished,
 }
 
 /// Whether a run was registered.
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Registered,
     /// Another run of the key is registered.
     AlreadyRuns,
@@ -66,7 +67,7 @@ pub(super) enum Entry {
 
 impl Running {
     /// Lets a delivery in, until the visit is dropped; `None` once the intake is stopped.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Visit> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Visit> {
         let mut state = self.lock();
         if state.intake_stopped {
             return None;
@@ -76,7 +77,7 @@ impl Running {
     }
 
     /// The run of a key in this process.
-    pub(super) fn find(&self, key: &Key, fingerprint: Fingerprint) -> Option<Found> {
+    pub(crate) fn find(&self, key: &Key, fingerprint: Fingerprint) -> Option<Found> {
         let mut state = self.lock();
         let run = state.runs.get_mut(key)?;
         let outcome = run.outcome;
@@ -84,16 +85,17 @@ impl Running {
         Some(Found { ending, same_body: run.fingerprint == fingerprint })
     }
 
-    pub(super) fn intake_stopped(&self) -> bool {
+    pub(crate) fn intake_stopped(&self) -> bool {
         self.lock().intake_stopped
     }
 
-    pub(super) fn stop_intake(&self) {
+    pub(crate) fn stop_intake(&self) {
         self.lock().intake_stopped = true;
+        self.intake_ended.notify_waiters();
     }
 
     /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and waits a little for that.
-    pub(super) async fn drain(&self, deadline: Instant) {
+    pub(crate) async fn drain(&self, deadline: Instant) {
         self.stop_intake();
         if timeout_at(deadline, self.empty()).await.is_err() {
             self.lock().drain_ended = true;
@@ -103,8 +105,16 @@ impl Running {
         }
     }
 
+    /// Resolves when the intake is stopped.
+    pub(crate) async fn intake_ended(&self) {
+        let ended = self.intake_ended.notified();
+        if !self.lock().intake_stopped {
+            ended.await;
+        }
+    }
+
     /// Resolves when the drain deadline has passed.
-    pub(super) async fn drain_ended(&self) {
+    pub(crate) async fn drain_ended(&self) {
         let ended = self.drain_ended.notified();
         if !self.lock().drain_ended {
             ended.await;
@@ -128,7 +138,7 @@ impl Running {
 
 impl Found {
     /// Waits for its end.
-    pub(super) async fn ended(mut self) -> Ending {
+    pub(crate) async fn ended(mut self) -> Ending {
         match self.ending.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => Ending::Outcome(*outcome),
             Ok(None) | Err(_) => Ending::Vanished,
@@ -137,14 +147,14 @@ impl Found {
 }
 
 /// A delivery that is being claimed and run.
-pub(super) struct Visit {
+pub(crate) struct Visit {
     running: Arc<Running>,
     registration: Option<Registration>,
 }
 
 impl Visit {
     /// Registers the run, so that others wait for it. Dropped without [`Visit::publish`], it vanishes for them.
-    pub(super) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> Entry {
+    pub(crate) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> Entry {
         let mut state = self.running.lock();
         if state.intake_stopped {
             return Entry::IntakeStopped;
@@ -158,7 +168,7 @@ impl Visit {
     }
 
     /// Tells those that wait, and those that come until it is dropped, how the run ended.
-    pub(super) fn publish(&mut self, outcome: Outcome) {
+    pub(crate) fn publish(&mut self, outcome: Outcome) {
         let Some(Registration { key, .. }) = &self.registration else { return };
         if let Some(run) = self.running.lock().runs.get_mut(key) {
             run.outcome = Some(outcome);
@@ -169,7 +179,7 @@ impl Visit {
     }
 
     /// Lets the registration outlive the visit: shutdown does not wait for it.
-    pub(super) fn leave_in_background(mut self) -> Option<Registration> {
+    pub(crate) fn leave_in_background(mut self) -> Option<Registration> {
         self.registration.take()
     }
 }
@@ -186,7 +196,7 @@ impl Drop for Visit {
 }
 
 /// A registered run; gone when dropped.
-pub(super) struct Registration {
+pub(crate) struct Registration {
     running: Arc<Running>,
     key: Key,
 }

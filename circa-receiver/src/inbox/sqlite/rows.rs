@@ -1,0 +1,249 @@
+//! The tables of the inbox, and the operations on them, in a transaction that holds the lock of the file.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use rusqlite::{Connection, Result, Row, named_params, params};
+
+use crate::dedup::{ClaimRows, Kept, Token};
+use crate::engine::sqlite::Group;
+use crate::inbox::accept::{AcceptRequest, Accepted};
+use crate::inbox::entry::Entry;
+use crate::inbox::lease::{Interest, Lease, LeaseRequest, Leased};
+use crate::inbox::settlement::{Cause, Settlement};
+use crate::inbox::stats::Stats;
+
+// As `schema.rs` has them. "Ready or running" is `state < 2` in the statements, which is what the index covers.
+pub(super) const READY: i64 = 0;
+const DONE: i64 = 2;
+const DEAD: i64 = 3;
+
+/// What a worker whose process ended leaves behind.
+const LAPSED: &str = "the lease lapsed: the process ended, or stood still";
+
+/// The tables, in the transaction of a group.
+pub(super) struct InboxRows<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) claims: ClaimRows<'a>,
+    /// In milliseconds since 1970.
+    pub(super) now: i64,
+}
+
+/// A leased row: made into text and bytes outside of the writing thread.
+pub(super) struct Found {
+    lease: Lease,
+    endpoint: String,
+    event: String,
+    event_type: String,
+    details: String,
+    body: Vec<u8>,
+    arrived: i64,
+    attempt: u32,
+    postponed: u32,
+}
+
+impl<'a> InboxRows<'a> {
+    pub(super) fn new(group: &Group<'a>) -> Self {
+        Self { connection: group.connection, claims: ClaimRows::new(group), now: group.now }
+    }
+
+    pub(super) fn accept(&self, request: &AcceptRequest) -> Result<Accepted> {
+        let (entry, nonce) = (request.entry(), request.nonce().get().to_be_bytes());
+        let id = match self.claims.keep(&entry.key(), entry.fingerprint())? {
+            Kept::New(id) => id,
+            Kept::Known { row, same_body } => {
+                let own = "SELECT 1 FROM inbox WHERE id = ?1 AND nonce = ?2";
+                let repeated = self.connection.prepare_cached(own)?.exists(params![row, nonce])?;
+                return Ok(if repeated { Accepted::New } else { Accepted::Known { same_body } });
+            }
+            Kept::InProgress { retry_after } => return Ok(Accepted::InProgress { retry_after }),
+        };
+        let (state, cause) = match request.why_unreadable() {
+            None => (READY, None),
+            Some(_) => (DEAD, Some(code(Cause::Unreadable))),
+        };
+        self.write(
+            "INSERT INTO inbox (id, endpoint, type, event, state, due, token, attempts, postponed, arrived, nonce, cause, error)
+             VALUES (:id, :endpoint, :type, :event, :state, :now, 0, 0, 0, :now, :nonce, :cause, :error)",
+            named_params! {
+                ":id": id, ":endpoint": entry.endpoint(), ":type": entry.event_type(), ":event": entry.event_id(),
+                ":state": state, ":now": self.now, ":nonce": nonce, ":cause": cause, ":error": request.why_unreadable(),
+            },
+        )?;
+        self.write(
+            "INSERT INTO inbox_bodies (id, details, body) VALUES (:id, :details, :body)",
+            named_params! { ":id": id, ":details": entry.details(), ":body": &entry.body()[..] },
+        )?;
+        Ok(Accepted::New)
+    }
+
+    pub(super) fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for interest in request.interests() {
+            for id in self.due(interest, request.limit() - found.len())? {
+                found.push(self.take(id, &request)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The oldest rows that are due, and not paused.
+    fn due(&self, interest: &Interest, limit: usize) -> Result<Vec<i64>> {
+        let mut due = self.connection.prepare_cached(
+            "SELECT id FROM inbox WHERE state < 2 AND endpoint = :endpoint AND due <= :now
+             AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
+             AND NOT EXISTS (SELECT 1 FROM inbox_pauses AS paused
+                 WHERE paused.endpoint = inbox.endpoint AND paused.type IN ('', inbox.type))
+             ORDER BY due LIMIT :limit",
+        )?;
+        let types = interest.types().map(|types| serde_json::json!(types).to_string());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters =
+            named_params! { ":endpoint": interest.endpoint(), ":now": self.now, ":types": types, ":limit": limit };
+        due.query_map(parameters, |row| row.get(0))?.collect()
+    }
+
+    fn take(&self, id: i64, request: &LeaseRequest<'_>) -> Result<Found> {
+        // A lease that lapsed is an attempt that failed.
+        self.write(
+            "INSERT INTO inbox_failures (id, attempt, worker, started, ended, error)
+             SELECT id, attempts, worker, started, :now, :lapsed FROM inbox WHERE id = :id AND state = 1",
+            named_params! { ":id": id, ":now": self.now, ":lapsed": LAPSED },
+        )?;
+        self.write(
+            "UPDATE inbox SET state = 1, due = :due, token = token + 1, attempts = attempts + 1, worker = :worker, started = :now
+             WHERE id = :id",
+            named_params! { ":id": id, ":due": self.after(request.duration()), ":worker": request.worker(), ":now": self.now },
+        )?;
+        let mut taken = self.connection.prepare_cached(
+            "SELECT id, token, endpoint, event, type, details, body, arrived, attempts, postponed
+             FROM inbox JOIN inbox_bodies USING (id) WHERE id = ?1",
+        )?;
+        taken.query_row([id], Found::read)
+    }
+
+    pub(super) fn renew(&self, lease: Lease, duration: Duration) -> Result<bool> {
+        self.write(
+            "UPDATE inbox SET due = :due WHERE id = :id AND token = :token AND state = 1",
+            named_params! { ":id": number(lease.id()), ":token": number(lease.token().get()), ":due": self.after(duration) },
+        )
+    }
+
+    pub(super) fn settle(&self, lease: Lease, settlement: &Settlement) -> Result<bool> {
+        let id = number(lease.id());
+        match settlement {
+            Settlement::Complete { retention } => {
+                Ok(self.set(lease, DONE, Duration::ZERO, None)? && self.claims.end_kept(id, *retention)?)
+            }
+            Settlement::Retry { after, error } => self.fail(lease, READY, *after, error),
+            Settlement::Postpone { after, error } => {
+                Ok(self.fail(lease, READY, *after, error)? && self.set_back(id, 1)?)
+            }
+            Settlement::GiveBack => Ok(self.set(lease, READY, Duration::ZERO, None)? && self.set_back(id, 0)?),
+            Settlement::Bury { cause, error } => {
+                let note = "UPDATE inbox SET cause = :cause WHERE id = :id";
+                Ok(self.fail(lease, DEAD, Duration::ZERO, error)?
+                    && self.write(note, named_params! { ":id": id, ":cause": code(*cause) })?)
+            }
+        }
+    }
+
+    /// Ends a run that failed, and keeps its error.
+    fn fail(&self, lease: Lease, state: i64, after: Duration, error: &str) -> Result<bool> {
+        let (id, token) = (number(lease.id()), number(lease.token().get()));
+        self.write(
+            "INSERT INTO inbox_failures (id, attempt, worker, started, ended, error)
+             SELECT id, attempts, worker, started, :now, :error FROM inbox WHERE id = :id AND token = :token AND state = 1",
+            named_params! { ":id": id, ":token": token, ":now": self.now, ":error": error },
+        )?;
+        self.set(lease, state, after, Some(error))
+    }
+
+    /// Ends a run.
+    fn set(&self, lease: Lease, state: i64, after: Duration, error: Option<&str>) -> Result<bool> {
+        self.write(
+            "UPDATE inbox SET state = :state, due = :due, error = coalesce(:error, error)
+             WHERE id = :id AND token = :token AND state = 1",
+            named_params! {
+                ":id": number(lease.id()), ":token": number(lease.token().get()), ":state": state,
+                ":due": self.after(after), ":error": error,
+            },
+        )
+    }
+
+    /// The last attempt does not count.
+    fn set_back(&self, id: i64, postponed: i64) -> Result<bool> {
+        self.write(
+            "UPDATE inbox SET attempts = attempts - 1, postponed = postponed + :postponed WHERE id = :id",
+            named_params! { ":id": id, ":postponed": postponed },
+        )
+    }
+
+    pub(super) fn stats(&self, endpoint: &str) -> Result<Stats> {
+        let mut queue = self.connection.prepare_cached(
+            "SELECT count(*) FILTER (WHERE due <= :now), count(*) FILTER (WHERE state = 0 AND due > :now),
+                    count(*) FILTER (WHERE state = 1 AND due > :now), min(due) FILTER (WHERE due <= :now)
+             FROM inbox WHERE state < 2 AND endpoint = :endpoint",
+        )?;
+        let mut stats = queue.query_row(named_params! { ":endpoint": endpoint, ":now": self.now }, |row| {
+            let oldest: Option<i64> = row.get(3)?;
+            let lag = oldest.map(|oldest| Duration::from_millis(self.now.abs_diff(oldest)));
+            let (ready, waiting, running) = (count(row, 0)?, count(row, 1)?, count(row, 2)?);
+            Ok(Stats { ready, waiting, running, lag, ..Stats::default() })
+        })?;
+        let mut dead =
+            self.connection.prepare_cached("SELECT count(*) FROM inbox WHERE state = 3 AND endpoint = ?1")?;
+        stats.dead = dead.query_row([endpoint], |row| count(row, 0))?;
+        Ok(stats)
+    }
+
+    /// Whether the statement changed a row.
+    pub(super) fn write(&self, statement: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> Result<bool> {
+        Ok(self.connection.prepare_cached(statement)?.execute(parameters)? > 0)
+    }
+
+    fn after(&self, duration: Duration) -> i64 {
+        self.now.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Found {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        let token: i64 = row.get("token")?;
+        let id: i64 = row.get("id")?;
+        Ok(Self {
+            lease: Lease::new(id.unsigned_abs(), Token::new(token.unsigned_abs())),
+            endpoint: row.get("endpoint")?,
+            event: row.get("event")?,
+            event_type: row.get("type")?,
+            details: row.get("details")?,
+            body: row.get("body")?,
+            arrived: row.get("arrived")?,
+            attempt: row.get("attempts")?,
+            postponed: row.get("postponed")?,
+        })
+    }
+
+    pub(super) fn into_leased(self) -> Leased {
+        let entry = Entry::from_parts(&self.endpoint, self.event, self.event_type, self.details, self.body.into());
+        let arrived = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.arrived).unwrap_or(0));
+        Leased::new(self.lease, entry, arrived, self.attempt, self.postponed)
+    }
+}
+
+fn count(row: &Row<'_>, column: usize) -> Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+}
+
+/// A cause, as the table has it.
+pub(super) fn code(cause: Cause) -> i64 {
+    match cause {
+        Cause::Permanent => 0,
+        Cause::Attempts => 1,
+        Cause::Unreadable => 2,
+    }
+}
+
+/// Rows count from 1: 0, for a number beyond SQLite's integers, finds none.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,217 @@
+//! The settings of a worker.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+use super::backoff::Backoff;
+use super::defaults;
+use super::error::WorkerError;
+use super::handler::StoredHandler;
+use super::shared::{Endpoint, Shared};
+use super::worker::Worker;
+use crate::handler::{PortableHandler, Routes};
+use crate::inbox::calls::Calls;
+use crate::inbox::store::Inbox;
+use crate::observe::{Observer, Observers};
+use crate::run::{Keeper, Running};
+use crate::sender::Sender;
+
+/// Builds a [`Worker`].
+#[must_use]
+pub struct WorkerBuilder {
+    inbox: Arc<dyn Inbox>,
+    name: String,
+    endpoints: Vec<(Endpoint, Sender)>,
+    concurrency: usize,
+    lease: Duration,
+    retention: Duration,
+    handler_timeout: Duration,
+    max_attempts: u32,
+    backoff: Backoff,
+    call_timeout: Duration,
+    drain_deadline: Duration,
+    observers: Vec<Arc<dyn Observer>>,
+    /// Of the receiver whose events are run: `shutdown` of the one stops the other.
+    shared_with: Option<(Arc<Running>, Arc<Observers>)>,
+}
+
+impl Worker {
+    /// Builds a worker of an inbox, for a process of its own. [`Receiver::worker`](crate::Receiver::worker) makes one that
+    /// runs beside a receiver.
+    pub fn builder(inbox: impl Inbox) -> WorkerBuilder {
+        WorkerBuilder::new(Arc::new(inbox))
+    }
+}
+
+impl WorkerBuilder {
+    fn new(inbox: Arc<dyn Inbox>) -> Self {
+        Self {
+            inbox,
+            name: name_of_process(),
+            endpoints: Vec::new(),
+            concurrency: defaults::CONCURRENCY,
+            lease: defaults::LEASE,
+            retention: defaults::RETENTION,
+            handler_timeout: defaults::HANDLER_TIMEOUT,
+            max_attempts: defaults::MAX_ATTEMPTS,
+            backoff: Backoff { first: defaults::BACKOFF, most: defaults::MAX_BACKOFF },
+            call_timeout: defaults::CALL_TIMEOUT,
+            drain_deadline: defaults::DRAIN_DEADLINE,
+            observers: Vec::new(),
+            shared_with: None,
+        }
+    }
+
+    /// A worker that stops with a receiver, and tells its observers.
+    pub(crate) fn of_receiver(calls: &Calls, running: &Arc<Running>, observers: &Arc<Observers>) -> Self {
+        let shared_with = Some((Arc::clone(running), Arc::clone(observers)));
+        Self { shared_with, call_timeout: calls.timeout(), ..Self::new(Arc::clone(calls.inbox())) }
+    }
+
+    /// Runs the events of an endpoint with portable handlers and their state. Events of other types are left in the inbox.
+    pub fn endpoint<S: Clone + Send + Sync + 'static>(
+        self,
+        name: &str,
+        sender: Sender,
+        routes: Routes<PortableHandler<S>>,
+        state: S,
+    ) -> Self {
+        self.stored(name, sender, routes.map(|handler| StoredHandler::portable(handler, state.clone())))
+    }
+
+    /// As [`WorkerBuilder::endpoint`], with handlers of a framework: for adapters.
+    pub fn stored(mut self, name: &str, sender: Sender, routes: Routes<StoredHandler>) -> Self {
+        self.endpoints.push((Endpoint { name: name.into(), routes }, sender));
+        self
+    }
+
+    /// The worker's name, which the inbox keeps with each run; `HOSTNAME` and the process id by default.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// How many handlers run at once; 16 by default.
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.concurrency = handlers;
+        self
+    }
+
+    /// For how long an event stays with a worker whose process has ended; 60 s by default. It is renewed at a third while
+    /// the handler runs.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a handled event is remembered; 72 h by default. Keep it above the sender's retry span: 112,350 s for Circa.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long a handler may run; 10 minutes by default. Then it is dropped, and the attempt has failed.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handler_timeout = timeout;
+        self
+    }
+
+    /// How many attempts an event has before it is dead; 20 by default.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// How long a failed event waits: after failure n a random time between 0 and the smaller of `first` x 2^n and `most`; 5 s
+    /// and 1 h by default.
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.backoff = Backoff { first, most };
+        self
+    }
+
+    /// How long one call of the inbox may take; 2 s by default, or as its receiver's store timeout.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How long [`Worker::shutdown`] lets handlers run; 20 s by default. Where the worker belongs to a receiver, that one's
+    /// drain deadline counts.
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.drain_deadline = deadline;
+        self
+    }
+
+    /// Adds an observer; several may watch. A worker of a receiver tells the receiver's observers, and not these.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Builds the worker. Leases are renewed on the runtime in which this is called.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerError`] for settings that cannot be right, with what to do.
+    pub fn build(self) -> Result<Worker, WorkerError> {
+        self.refuse_nonsense()?;
+        let (running, observers) = self
+            .shared_with
+            .unwrap_or_else(|| (Arc::default(), Arc::new(Observers::new(self.observers, self.name.as_str().into()))));
+        let endpoints: Vec<Endpoint> = self.endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
+        let concurrency = u32::try_from(self.concurrency.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        Ok(Worker::from(Shared {
+            calls: Calls::new(self.inbox, self.call_timeout),
+            name: self.name,
+            interests: endpoints.iter().map(Endpoint::interest).collect(),
+            endpoints,
+            concurrency,
+            permits: Arc::new(Semaphore::new(concurrency as usize)),
+            lease: self.lease.min(defaults::FOREVER),
+            retention: self.retention.min(defaults::FOREVER),
+            handler_timeout: self.handler_timeout.min(defaults::FOREVER),
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            drain_deadline: self.drain_deadline.min(defaults::FOREVER),
+            keeper: Keeper::new(),
+            running,
+            observers,
+            is_away: false.into(),
+        }))
+    }
+
+    fn refuse_nonsense(&self) -> Result<(), WorkerError> {
+        let zero = [
+            ("the number of handlers that run at once", self.concurrency == 0),
+            ("the number of attempts", self.max_attempts == 0),
+            ("the time limit of a handler", self.handler_timeout.is_zero()),
+            ("the call timeout", self.call_timeout.is_zero()),
+            ("the retention", self.retention.is_zero()),
+        ];
+        if let Some((what, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(WorkerError::Zero(what));
+        }
+        if self.lease < 3 * self.call_timeout.min(defaults::FOREVER) {
+            return Err(WorkerError::Lease);
+        }
+        for (at, (Endpoint { name, routes }, sender)) in self.endpoints.iter().enumerate() {
+            if self.endpoints[..at].iter().any(|(other, _)| other.name == *name) {
+                return Err(WorkerError::EndpointTwice(name.to_string()));
+            }
+            routes.check(*sender).map_err(|error| WorkerError::Routes { endpoint: name.to_string(), error })?;
+        }
+        if self.endpoints.is_empty() { Err(WorkerError::NoEndpoint) } else { Ok(()) }
+    }
+}
+
+fn name_of_process() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "process".to_owned());
+    format!("{host}:{}", std::process::id())
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

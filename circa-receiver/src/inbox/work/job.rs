@@ -1,0 +1,207 @@
+//! One run of a stored event, and what becomes of it (contract, section 8a).
+//!
+//! 1. an event whose attempts are used up, or which cannot be read back, is buried before it runs;
+//! 2. the handler runs, its lease renewed by the keeper, within its time limit and the drain;
+//! 3. the run is settled, however long the inbox is away.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::{Instant, sleep},
+};
+
+use super::defaults;
+use super::shared::Shared;
+use crate::error::StoreError;
+use crate::event::Delivery;
+use crate::handler::{HandlerError, cut};
+use crate::inbox::calls::Calls;
+use crate::inbox::head::StoredHead;
+use crate::inbox::lease::{Lease, Leased};
+use crate::inbox::settlement::{Cause, Settlement};
+use crate::observe::{Observers, StoreOperation};
+use crate::run::{Attempt, Holder, Visit, attempt, call, timed_out};
+
+/// One run of a stored event.
+pub(super) struct Job {
+    shared: Arc<Shared>,
+    leased: Leased,
+    /// When the inbox was asked for it.
+    asked: Instant,
+    /// Shutdown waits for it.
+    _visit: Visit,
+    /// Of the handlers that may run at once.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Job {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        leased: Leased,
+        asked: Instant,
+        visit: Visit,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { shared, leased, asked, _visit: visit, _permit: permit }
+    }
+
+    /// Gives back what has not begun. Where the inbox is away, the lease lapses.
+    pub(super) async fn give_back(shared: &Shared, lease: Lease) {
+        let _ = shared.calls.settle(lease, Settlement::GiveBack).await;
+    }
+
+    /// Runs the handler and settles the run.
+    pub(super) async fn run(self) {
+        let Self { shared, leased, .. } = &self;
+        let (delivery, head) = match leased.entry().restore() {
+            Ok(restored) => restored,
+            Err(error) => {
+                // Without a delivery there is nothing that an observer could be told of; it is among the dead letters.
+                let settlement =
+                    Settlement::Bury { cause: Cause::Unreadable, error: cut(&error.to_string()).to_owned() };
+                return self.settle(None, settlement).await;
+            }
+        };
+        if leased.attempt() > shared.max_attempts {
+            let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
+            let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
+            self.settle(Some(&delivery), settlement).await;
+            return shared.observers.tell(|observer| observer.dead_lettered(&delivery, &error));
+        }
+        if self.is_stale().await {
+            return;
+        }
+        self.attempt(&delivery, head).await;
+    }
+
+    /// Whether the lease may have passed to another worker before its run began: the process stood still.
+    async fn is_stale(&self) -> bool {
+        let Self { shared, leased, .. } = self;
+        self.asked.elapsed() >= shared.lease / 2
+            && !matches!(shared.calls.renew(leased.lease(), shared.lease).await, Ok(true))
+    }
+
+    async fn attempt(&self, delivery: &Delivery, head: StoredHead) {
+        let Self { shared, leased, .. } = self;
+        // A worker leases what its routes take.
+        let Some(handler) = shared.handler(leased.entry()) else {
+            return self.settle(Some(delivery), Settlement::GiveBack).await;
+        };
+        let started = Instant::now();
+        let holder = Arc::new(LeaseHolder {
+            calls: shared.calls.clone(),
+            observers: Arc::clone(&shared.observers),
+            delivery: delivery.clone(),
+            lease: leased.lease(),
+            duration: shared.lease,
+            is_lost: AtomicBool::new(false),
+            lost: Notify::new(),
+        });
+        // Until the run is settled: while the inbox is away the lease is renewed as soon as it is back.
+        let _kept = shared.keeper.keep(Arc::clone(&holder) as Arc<dyn Holder>, shared.lease / 3);
+        let stopped = async {
+            tokio::select! {
+                () = shared.running.drain_ended() => {}
+                () = holder.lost.notified() => {}
+            }
+        };
+        let handled = call(delivery, |delivery| handler.call(delivery, head));
+        let result = match attempt(handled, shared.handler_timeout, stopped).await {
+            Attempt::Ended(result) => result,
+            Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
+            Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => return,
+            Attempt::Stopped => return self.settle(Some(delivery), Settlement::GiveBack).await,
+        };
+        let settlement = self.settlement(&result);
+        let is_buried = matches!(settlement, Settlement::Bury { .. });
+        self.settle(Some(delivery), settlement).await;
+        shared.observers.tell(|observer| match &result {
+            Ok(()) => observer.handled(delivery, started.elapsed()),
+            Err(error) if is_buried => observer.dead_lettered(delivery, error),
+            Err(error) => observer.failed(delivery, error, started.elapsed()),
+        });
+    }
+
+    /// What becomes of the event after this result.
+    fn settlement(&self, result: &Result<(), HandlerError>) -> Settlement {
+        let Self { shared, leased, .. } = self;
+        let Err(failure) = result else { return Settlement::Complete { retention: shared.retention } };
+        let error = cut(&failure.to_string()).to_owned();
+        match failure.delay() {
+            _ if failure.is_permanent() => Settlement::Bury { cause: Cause::Permanent, error },
+            Some(after) if leased.postponed() < defaults::MAX_POSTPONEMENTS => Settlement::Postpone { after, error },
+            _ if leased.attempt() >= shared.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
+            Some(after) => Settlement::Retry { after, error },
+            None => Settlement::Retry { after: shared.backoff.after(leased.attempt()), error },
+        }
+    }
+
+    /// Ends the run in the inbox, and tries for as long as that is away: another worker may only have the event once the
+    /// inbox is back, and then this run is the first to be settled.
+    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) {
+        let Self { shared, leased, .. } = self;
+        let mut pause = defaults::AWAY_PAUSES.0;
+        let mut failed = false;
+        loop {
+            let error = match shared.calls.settle(leased.lease(), settlement.clone()).await {
+                // `false` after a call whose answer was lost: that call has settled it.
+                Ok(held) => {
+                    if let Some(delivery) = delivery.filter(|_| !held && !failed) {
+                        shared.observers.tell(|observer| observer.claim_lost(delivery));
+                    }
+                    return;
+                }
+                Err(error) => error,
+            };
+            if let Some(delivery) = delivery.filter(|_| !failed) {
+                let operation = StoreOperation::Settle;
+                shared.observers.tell(|observer| observer.store_error(delivery, operation, &error));
+            }
+            failed = true;
+            sleep(pause).await;
+            pause = (2 * pause).min(defaults::AWAY_PAUSES.1);
+        }
+    }
+}
+
+/// A run whose lease is renewed.
+struct LeaseHolder {
+    calls: Calls,
+    observers: Arc<Observers>,
+    delivery: Delivery,
+    lease: Lease,
+    duration: Duration,
+    is_lost: AtomicBool,
+    lost: Notify,
+}
+
+#[async_trait]
+impl Holder for LeaseHolder {
+    async fn renew(&self) -> Result<bool, StoreError> {
+        self.calls.renew(self.lease, self.duration).await
+    }
+
+    fn renewed(&self, elapsed: Duration) {
+        let (operation, endpoint) = (StoreOperation::Renew, self.delivery.endpoint());
+        self.observers.tell(|observer| observer.store_called(endpoint, operation, elapsed));
+    }
+
+    /// Another worker runs the event: this run is stopped.
+    fn lost(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+        self.observers.tell(|observer| observer.claim_lost(&self.delivery));
+        self.lost.notify_one();
+    }
+
+    fn failed(&self, error: &StoreError) {
+        self.observers.tell(|observer| observer.store_error(&self.delivery, StoreOperation::Renew, error));
+    }
+}

@@ -1,0 +1,59 @@
+//! Storing a delivery in the inbox, in place of running it (contract, section 8a).
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::defaults::POLL_PAUSES;
+use super::shared::Shared;
+use crate::answer::{Outcome, Rejection};
+use crate::dedup::Nonce;
+use crate::event::Delivery;
+use crate::inbox::{AcceptRequest, Accepted, Calls, Entry};
+use crate::observe::StoreOperation;
+use crate::verify::Head;
+
+impl Shared {
+    /// Stores an event, and says what its sender is answered. Dropped at any await, it may have been stored; then the sender
+    /// has no answer, and its retry is a duplicate.
+    pub(super) async fn accept(
+        &self,
+        inbox: &Calls,
+        delivery: &Delivery,
+        head: &impl Head,
+        ack_deadline: Instant,
+    ) -> Outcome {
+        // Shutdown waits until it is answered.
+        let Some(_visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
+        let fault = delivery.event().fault();
+        let mut request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
+        if let Some(fault) = fault {
+            request = request.unreadable(fault.to_string());
+        }
+        let mut pause = POLL_PAUSES.0;
+        loop {
+            let call = || inbox.accept(request.clone());
+            match self.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
+                Ok(Accepted::New) if fault.is_some() => return Outcome::DeadLettered,
+                Ok(Accepted::New) => {
+                    self.observe(|observer| observer.accepted(delivery));
+                    return Outcome::Accepted;
+                }
+                Ok(Accepted::Known { same_body }) => {
+                    self.observe(|observer| observer.duplicate(delivery, same_body));
+                    return Outcome::Duplicate;
+                }
+                // A receiver in dedup mode runs it, and may fail.
+                Ok(Accepted::InProgress { .. }) => {}
+                Err(_) => return self.reject(Rejection::StoreUnavailable),
+            }
+            tokio::select! {
+                biased;
+                () = self.running.drain_ended() => return self.reject(Rejection::ShuttingDown),
+                () = sleep_until(ack_deadline) => {
+                    self.observe(|observer| observer.unfinished(delivery));
+                    return Outcome::Unfinished;
+                }
+                () = sleep(pause) => pause = (2 * pause).min(POLL_PAUSES.1),
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one must.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use circa_receiver::{
+    DedupStore, Inbox, PostgresInbox, PostgresStore,
+    dedup::{
+        ClaimAnswer, ClaimRequest, Nonce,
+        sqlx::{self, AssertSqlSafe, PgPool, postgres::PgPoolOptions},
+    },
+    inbox::{AcceptRequest, Accepted, Entry, Interest, LeaseRequest, Settlement},
+    testing::inbox_tests::Subject,
+};
+use circa_receiver_test_support::postgres::PostgresServer;
+
+/// Longer than the default, for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LEASE: Duration = Duration::from_secs(60);
+const RETENTION: Duration = Duration::from_secs(600);
+
+/// The server of all tests that do it no harm.
+fn server() -> &'static PostgresServer {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    SERVER.get_or_init(|| PostgresServer::start_with(&["max_connections=300"]))
+}
+
+fn patient(schema: &str) -> PostgresInbox {
+    let inbox = PostgresInbox::connect_lazy(&server().url()).unwrap();
+    inbox.max_connections(16).timeout(PATIENCE).schema(schema)
+}
+
+fn pool(server: &PostgresServer) -> PgPool {
+    PgPoolOptions::new().max_connections(1).connect_lazy(&server.url()).unwrap()
+}
+
+/// Moves time for all rows of a schema at once, without the inbox.
+fn passing(
+    pool: PgPool,
+    schema: &'static str,
+) -> impl Fn(Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    move |time| {
+        let by = format!("interval '{} ms'", time.as_millis());
+        let sql = format!(
+            "UPDATE {schema}.circa_receiver_inbox SET due = due - {by}, arrived = arrived - {by};
+             UPDATE {schema}.circa_receiver_claims SET ends = ends - {by} WHERE ends < '9999-01-01'"
+        );
+        let pool = pool.clone();
+        Box::pin(async move { _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap() })
+    }
+}
+
+/// A schema of its own for every subject: moving time moves it for all rows.
+async fn subject() -> Subject {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let schema: &'static str = format!("behaviours_{}", NEXT.fetch_add(1, Ordering::Relaxed)).leak();
+    let inbox = patient(schema);
+    inbox.migrate().await.unwrap();
+    Subject::new(inbox, passing(pool(server()), schema)).entries(20_000).in_flight(8)
+}
+
+/// With a server of its own, which can be taken away.
+async fn alone() -> Subject {
+    let server = PostgresServer::start();
+    let inbox = PostgresInbox::connect_lazy(&server.url()).unwrap();
+    inbox.migrate().await.unwrap();
+    let time = passing(pool(&server), "public");
+    let server = Arc::new(Mutex::new(server));
+    let restarted = Arc::clone(&server);
+    let blocking = |server: &Arc<Mutex<PostgresServer>>, change: fn(&mut PostgresServer)| {
+        let server = Arc::clone(server);
+        async move { tokio::task::spawn_blocking(move || change(&mut server.lock().unwrap())).await.unwrap() }
+    };
+    Subject::new(inbox, time)
+        .outage(move || blocking(&server, PostgresServer::kill), move || blocking(&restarted, PostgresServer::restart))
+}
+
+circa_receiver::inbox_tests!(subject, outage = alone);
+
+fn entry(id: &str) -> Entry {
+    Entry::from_parts("circa", id, "a.type", "{}", "{}".into())
+}
+
+async fn accept(inbox: &PostgresInbox, id: &str, nonce: u128) -> Accepted {
+    inbox.accept(AcceptRequest::new(entry(id), Nonce::new(nonce))).await.unwrap()
+}
+
+/// Contract, section 8a: turning the inbox on or off over the same database forgets nothing.
+#[tokio::test]
+async fn one_truth_for_an_inbox_and_a_dedup_store() {
+    let inbox = patient("one_truth");
+    inbox.migrate().await.unwrap();
+    let store = PostgresStore::connect_lazy(&server().url()).unwrap().timeout(PATIENCE).schema("one_truth");
+    store.check().await.unwrap();
+    let claim = async |id: &str| {
+        let (key, fingerprint) = (entry(id).key(), entry(id).fingerprint());
+        store.claim(ClaimRequest::new(&key, fingerprint, Nonce::new(7), LEASE, RETENTION)).await.unwrap()
+    };
+    let done = ClaimAnswer::Done { same_body: true };
+    let ClaimAnswer::Won(token) = claim("by dedup").await else { panic!("not won") };
+    assert!(
+        matches!(accept(&inbox, "by dedup", 1).await, Accepted::InProgress { retry_after } if retry_after <= LEASE)
+    );
+    assert!(store.complete(&entry("by dedup").key(), token, RETENTION).await.unwrap());
+    assert_eq!(accept(&inbox, "by dedup", 2).await, Accepted::Known { same_body: true });
+
+    assert_eq!(accept(&inbox, "by inbox", 3).await, Accepted::New);
+    assert_eq!(claim("by inbox").await, done, "not handled yet, and safe");
+    assert!(!store.forget(&entry("by inbox").key()).await.unwrap(), "forgotten before it was handled");
+    let interests = [Interest::all("circa")];
+    let leased = inbox.lease(LeaseRequest::new("one", &interests, 10, LEASE)).await.unwrap();
+    assert_eq!(leased.len(), 1);
+    assert!(inbox.settle(leased[0].lease(), Settlement::Complete { retention: RETENTION }).await.unwrap());
+    assert_eq!(claim("by inbox").await, done);
+    assert!(store.forget(&entry("by inbox").key()).await.unwrap());
+    assert_eq!(accept(&inbox, "by inbox", 4).await, Accepted::New);
+}
+
+/// All processes may start at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replicas_migrate_at_once() {
+    for schema in ["at_once", "we\"ird 'schema"] {
+        let migrations: Vec<_> = (0..8)
+            .map(|_| {
+                let inbox = patient(schema);
+                tokio::spawn(async move { inbox.migrate().await })
+            })
+            .collect();
+        for migration in migrations {
+            migration.await.unwrap().unwrap_or_else(|error| panic!("{schema:?}: {error}"));
+        }
+        assert_eq!(accept(&patient(schema), "evt_1", 1).await, Accepted::New);
+    }
+}
+
+/// `validate` says what is missing, and what to do.
+#[tokio::test]
+async fn what_is_missing_is_told() {
+    let inbox = patient("missing");
+    let told = async || inbox.validate().await.unwrap_err().to_string();
+    assert!(told().await.contains("call `PostgresInbox::migrate`"));
+    PostgresStore::connect_lazy(&server().url()).unwrap().schema("missing").migrate().await.unwrap();
+    assert!(told().await.contains("the table of the inbox is missing"), "{}", told().await);
+    server().sql(&inbox.schema_sql());
+    inbox.validate().await.unwrap();
+    server().sql("COMMENT ON TABLE missing.circa_receiver_inbox IS 'circa-receiver inbox, version 9'");
+    assert!(told().await.contains("another version"));
+}
+
+/// A role needs no more than `grants_sql` says.
+#[tokio::test]
+async fn a_role_with_its_grants_can_do_all() {
+    let owner = patient("granted");
+    owner.migrate().await.unwrap();
+    server().sql("CREATE ROLE inbox_role LOGIN");
+    let url = server().url_as("inbox_role");
+    let inbox = PostgresInbox::connect_lazy(&url).unwrap().timeout(PATIENCE).schema("granted");
+    assert!(inbox.validate().await.is_err(), "without its grants");
+    server().sql(&owner.grants_sql("inbox_role"));
+    inbox.migrate().await.unwrap();
+    assert_eq!(accept(&inbox, "evt_1", 1).await, Accepted::New);
+    let interests = [Interest::all("circa")];
+    let leased = inbox.lease(LeaseRequest::new("one", &interests, 10, LEASE)).await.unwrap();
+    assert!(inbox.renew(leased[0].lease(), LEASE).await.unwrap());
+    let nul = Settlement::Retry { after: Duration::ZERO, error: "a NUL: \0".to_owned() };
+    assert!(inbox.settle(leased[0].lease(), nul).await.unwrap());
+    assert_eq!(inbox.stats("circa").await.unwrap().ready, 1);
+    let failures = server().sql("SELECT jsonb_array_length(failures) FROM granted.circa_receiver_inbox");
+    assert_eq!(failures, "1");
+}

@@ -1,0 +1,51 @@
+//! `INBOX`: both references store an event before they answer it, and handle it afterwards.
+
+use crate::support::{CIRCA_SECRET, REFERENCES, circa, event, pulled_line, server::Server, turn};
+
+fn environment(store_url: &str, inbox: &str) -> [(&'static str, String); 3] {
+    let secret = ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned());
+    [secret, ("STORE_URL", store_url.to_owned()), ("INBOX", inbox.to_owned())]
+}
+
+/// Contract, section 8a: turning the inbox on or off over the same database forgets nothing.
+#[tokio::test]
+async fn an_event_is_accepted_and_run_once_with_the_inbox_on_and_off() {
+    let _turn = turn::unhurried().await;
+    for server in [Server::sqlite(), Server::shared_postgres()] {
+        let url = server.url();
+        for reference in &REFERENCES {
+            let (by_inbox, by_store) = (format!("inbox_{}", reference.name), format!("store_{}", reference.name));
+            let mut process = reference.start_with(&environment(&url, "1")).await;
+            let answer = circa(event(&by_inbox)).send(process.address).await;
+            assert_eq!(answer.told(), (202, Some("accepted")), "{by_inbox} {url}");
+            assert_eq!(process.line().await, pulled_line(&by_inbox), "{url}");
+            assert_eq!(process.stop().await.stdout, Vec::<String>::new(), "{by_inbox} {url}: run again");
+
+            let process = reference.start_with(&environment(&url, "")).await;
+            let answers = [circa(event(&by_inbox)), circa(event(&by_store))];
+            let [known, new] = [answers[0].send(process.address).await, answers[1].send(process.address).await];
+            assert_eq!(known.told(), (200, Some("duplicate")), "{by_inbox} {url}");
+            assert_eq!(new.told(), (200, Some("handled")), "{by_store} {url}");
+            assert_eq!(process.stop().await.stdout, [pulled_line(&by_store)], "{url}");
+
+            let process = reference.start_with(&environment(&url, "1")).await;
+            for id in [&by_inbox, &by_store] {
+                let answer = circa(event(id)).send(process.address).await;
+                assert_eq!(answer.told(), (200, Some("duplicate")), "{id} {url}");
+            }
+            assert_eq!(process.stop().await.stdout, Vec::<String>::new(), "{url}: run again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_inbox_that_would_lose_events_stops_the_start() {
+    for reference in &REFERENCES {
+        for url in ["memory:", "redis://localhost"] {
+            let ended = reference.refuse(&environment(url, "1")).await;
+            let said = ended.stderr.join("\n");
+            assert_eq!(ended.code, Some(1), "{} {url}: {ended:?}", reference.name);
+            assert!(said.contains("with INBOX it is sqlite: or postgres:"), "{} {url}: {said}", reference.name);
+        }
+    }
+}
