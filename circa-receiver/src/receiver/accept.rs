@@ -5,10 +5,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::defaults::POLL_PAUSES;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
-use crate::dedup::Nonce;
+use crate::dedup::{Key, Nonce};
 use crate::event::Delivery;
 use crate::inbox::{AcceptRequest, Accepted, Calls, Entry};
 use crate::observe::StoreOperation;
+use crate::run::Awaited;
 use crate::verify::Head;
 
 impl Shared {
@@ -23,6 +24,29 @@ impl Shared {
     ) -> Outcome {
         // Shutdown waits until it is answered.
         let Some(_visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
+        // Before it is stored: the worker may have run it before this task goes on.
+        let key = || Key::new(delivery.endpoint(), delivery.event().id());
+        let awaited = self.answer_when_handled.then(|| self.running.await_end(&key()));
+        let outcome = self.store(inbox, delivery, head, ack_deadline).await;
+        match awaited {
+            Some(awaited) if outcome == Outcome::Accepted => self.outcome_of_run(awaited, ack_deadline).await,
+            _ => outcome,
+        }
+    }
+
+    /// What is answered to a delivery whose event is safe: that it was handled, if it was by the ack deadline.
+    async fn outcome_of_run(&self, mut awaited: Awaited, ack_deadline: Instant) -> Outcome {
+        tokio::select! {
+            biased;
+            ended = awaited.ended() => {
+                if ended == Some(Outcome::Handled) { Outcome::Handled } else { Outcome::Accepted }
+            }
+            () = sleep_until(ack_deadline) => Outcome::Accepted,
+            () = self.running.drain_ended() => Outcome::Accepted,
+        }
+    }
+
+    async fn store(&self, inbox: &Calls, delivery: &Delivery, head: &impl Head, ack_deadline: Instant) -> Outcome {
         let fault = delivery.event().fault();
         let mut request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
         if let Some(fault) = fault {

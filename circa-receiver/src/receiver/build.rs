@@ -60,6 +60,7 @@ impl ReceiverBuilder {
             keeper: Keeper::new(),
             retention: self.retention.min(defaults::FOREVER),
             inbox: self.inbox.map(|inbox| Calls::new(inbox, self.store_timeout)),
+            answer_when_handled: self.answer_when_handled,
             store_failure: self.store_failure,
             dead_letters: self.dead_letters,
             observers,

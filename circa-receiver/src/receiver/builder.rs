@@ -29,6 +29,7 @@ pub struct ReceiverBuilder {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) store: Option<Arc<dyn DedupStore>>,
     pub(super) inbox: Option<Arc<dyn Inbox>>,
+    pub(super) answer_when_handled: bool,
     pub(super) store_failure: StoreFailure,
     pub(super) store_timeout: Duration,
     pub(super) lease: Duration,
@@ -96,6 +97,7 @@ impl ReceiverBuilder {
             clock: Arc::new(SystemClock),
             store: None,
             inbox: None,
+            answer_when_handled: false,
             store_failure: StoreFailure::default(),
             store_timeout: defaults::STORE_TIMEOUT,
             lease: defaults::LEASE,
@@ -167,6 +169,13 @@ impl ReceiverBuilder {
     /// To share an inbox with other receivers and workers, give each an `Arc` of it.
     pub fn inbox(mut self, inbox: impl Inbox) -> Self {
         self.inbox = Some(Arc::new(inbox));
+        self
+    }
+
+    /// With an inbox: a new delivery waits for the run of its event by this receiver's worker, at most until the ack deadline, and
+    /// is answered 200 where that has succeeded; otherwise 202, since the event is safe. Off by default.
+    pub fn answer_when_handled(mut self) -> Self {
+        self.answer_when_handled = true;
         self
     }
 

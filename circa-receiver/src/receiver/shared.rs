@@ -44,6 +44,7 @@ pub(super) struct Shared {
     pub(super) retention: Duration,
     /// In place of claims and runs.
     pub(super) inbox: Option<Calls>,
+    pub(super) answer_when_handled: bool,
     pub(super) store_failure: StoreFailure,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterSink>>,
     pub(super) observers: Arc<Observers>,

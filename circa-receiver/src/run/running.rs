@@ -33,6 +33,8 @@ struct State {
     /// Deliveries that are being claimed and run.
     count: usize,
     runs: HashMap<Key, Run>,
+    /// Deliveries that wait for the run of their event by a worker.
+    awaited: HashMap<Key, watch::Sender<Option<Outcome>>>,
 }
 
 struct Run {
@@ -83,6 +85,20 @@ impl Running {
         let outcome = run.outcome;
         let ending = run.ending.get_or_insert_with(|| watch::channel(outcome).0).subscribe();
         Some(Found { ending, same_body: run.fingerprint == fingerprint })
+    }
+
+    /// Awaits how a worker's run of a key ends, from now on.
+    pub(crate) fn await_end(self: &Arc<Self>, key: &Key) -> Awaited {
+        let mut state = self.lock();
+        let ending = state.awaited.entry(key.clone()).or_insert_with(|| watch::channel(None).0).subscribe();
+        Awaited { running: Arc::clone(self), key: key.clone(), ending }
+    }
+
+    /// Tells the delivery that waits for it how a worker's run of a key has ended.
+    pub(crate) fn tell_end(&self, key: &Key, outcome: Outcome) {
+        if let Some(ending) = self.lock().awaited.get(key) {
+            ending.send_replace(Some(outcome));
+        }
     }
 
     pub(crate) fn intake_stopped(&self) -> bool {
@@ -142,6 +158,30 @@ impl Found {
         match self.ending.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => Ending::Outcome(*outcome),
             Ok(None) | Err(_) => Ending::Vanished,
+        }
+    }
+}
+
+/// A worker's run that a delivery waits for.
+pub(crate) struct Awaited {
+    running: Arc<Running>,
+    key: Key,
+    ending: watch::Receiver<Option<Outcome>>,
+}
+
+impl Awaited {
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Option<Outcome> {
+        self.ending.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        let mut state = self.running.lock();
+        // Another delivery of the event may wait too.
+        if state.awaited.get(&self.key).is_some_and(|ending| ending.receiver_count() == 1) {
+            state.awaited.remove(&self.key);
         }
     }
 }

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::defaults;
 use super::shared::Shared;
+use crate::answer::Outcome;
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::{HandlerError, cut};
@@ -123,6 +124,8 @@ impl Job {
         let settlement = self.settlement(&result);
         let is_buried = matches!(settlement, Settlement::Bury { .. });
         self.settle(Some(delivery), settlement).await;
+        let outcome = if result.is_ok() { Outcome::Handled } else { Outcome::Failed };
+        shared.running.tell_end(&leased.entry().key(), outcome);
         shared.observers.tell(|observer| match &result {
             Ok(()) => observer.handled(delivery, started.elapsed()),
             Err(error) if is_buried => observer.dead_lettered(delivery, error),

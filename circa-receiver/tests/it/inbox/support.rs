@@ -30,6 +30,13 @@ impl Bench {
         Self { endpoint: Endpoint::new(circa().inbox(inbox.clone()), routes), inbox }
     }
 
+    /// A receiver whose deliveries wait for their runs.
+    pub(super) fn answering_when_handled(routes: Routes<PortableHandler<()>>) -> Self {
+        let inbox = ScriptedInbox::new();
+        let builder = circa().inbox(inbox.clone()).answer_when_handled();
+        Self { endpoint: Endpoint::new(builder, routes), inbox }
+    }
+
     /// The same receiver in another process, with a worker's routes of its own.
     pub(super) fn in_another_process(&self, routes: Routes<PortableHandler<()>>) -> Self {
         let inbox = self.inbox.of_another_process();

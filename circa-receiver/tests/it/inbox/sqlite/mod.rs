@@ -2,6 +2,7 @@
 //! it outlives them.
 
 mod crash;
+mod latency;
 mod one_truth;
 mod plans;
 

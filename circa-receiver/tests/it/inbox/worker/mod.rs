@@ -15,7 +15,7 @@ use circa_receiver::{AnyEvent, HandlerError};
 use tokio::time::Instant;
 
 use super::support::Bench;
-use crate::support::receiving::{ACCEPTED, DUPLICATE, Gate, routes, seconds, settle};
+use crate::support::receiving::{ACCEPTED, DUPLICATE, Gate, HANDLED, routes, seconds, settle};
 
 /// When each run began.
 #[derive(Clone, Default)]
@@ -89,6 +89,28 @@ async fn an_idle_worker_is_woken_and_looks_by_itself() {
         assert_eq!(bench.deliver(name).await, ACCEPTED, "{name}");
         gate.arrival().await;
         assert!(accepted.elapsed() <= limit, "{name}: {:?}", accepted.elapsed());
+    }
+}
+
+/// Contract, section 8a: with `answer_when_handled` a delivery waits for its run, at most until the ack deadline.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_may_wait_for_its_run() {
+    for (name, takes, fails, answer, after) in [
+        ("at once", 0, false, HANDLED, 0),
+        ("within the ack deadline", 9, false, HANDLED, 9),
+        ("later", 11, false, ACCEPTED, 10),
+        ("a failure", 3, true, ACCEPTED, 3),
+    ] {
+        let bench = Bench::answering_when_handled(routes(move |_| async move {
+            tokio::time::sleep(seconds(takes)).await;
+            if fails { Err("away".into()) } else { Ok(()) }
+        }));
+        let _worker = bench.start();
+        settle().await;
+        let delivered = Instant::now();
+        assert_eq!(bench.deliver("evt_1").await, answer, "{name}");
+        assert_eq!(delivered.elapsed().as_secs(), after, "{name}");
+        assert_eq!(bench.deliver("evt_1").await, DUPLICATE, "{name}");
     }
 }
 
