@@ -27,13 +27,13 @@ impl ReceiverBuilder {
     ///
     /// [`ConfigError`] for settings that cannot be right, with what to do.
     pub fn build(self) -> Result<Receiver, ConfigError> {
-        self.refuse_nonsense()?;
-        self.refuse_two_memories()?;
+        self.refuse_nonsense().and_then(|()| self.refuse_two_memories())?;
         let verifier = self.verifier()?;
         let (tenants, warnings) = (self.tenants()?, self.warnings());
         let secrets = self.secrets.filter(|_| !self.observers.is_empty());
         let diagnosing = secrets.clone().map(|secrets| Diagnosing::new(self.sender, secrets, self.known_secrets));
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::default().clock(Arc::clone(&self.clock))));
+        let (lease, retention) = (self.lease.min(defaults::FOREVER), self.retention.min(defaults::FOREVER));
         let observers = Arc::new(Observers::new(self.observers, Arc::clone(&self.endpoint)));
         let shared = Shared {
             verifier,
@@ -51,14 +51,9 @@ impl ReceiverBuilder {
             run_permits: permits(self.max_running),
             run_timeout: self.run_timeout.min(defaults::FOREVER),
             readers: Arc::new(Readers::new(self.max_readers, self.max_reader_bytes)),
-            claims: Arc::new(Claims::new(
-                store,
-                self.store_timeout,
-                self.lease.min(defaults::FOREVER),
-                self.retention.min(defaults::FOREVER),
-            )),
+            claims: Arc::new(Claims::new(store, self.store_timeout, lease, retention)),
             keeper: Keeper::new(),
-            retention: self.retention.min(defaults::FOREVER),
+            retention,
             inbox: self.inbox.map(|inbox| Calls::new(inbox, self.store_timeout)),
             answer_when_handled: self.answer_when_handled,
             store_failure: self.store_failure,

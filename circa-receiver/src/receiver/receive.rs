@@ -126,7 +126,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the dedup store failed.
+    /// [`StoreError`] where the store failed.
     pub async fn forget_of_tenant(&self, tenant: &str, event_id: &str) -> Result<bool, StoreError> {
         let endpoint = format!("{}/{tenant}", self.0.endpoint);
         self.0.claims.forget(&Key::new(&endpoint, event_id)).await

@@ -120,6 +120,9 @@ fn tell(observer: &dyn Observer) {
     observer.unfinished(&delivery);
     observer.store_error(&delivery, StoreOperation::Claim, &StoreError::Timeout);
     observer.claim_lost(&delivery);
+    observer.accepted(&delivery);
+    observer.inbox_unavailable("worker", &StoreError::Timeout);
+    observer.inbox_available("worker");
     observer.observer_panicked("circa");
     observer.config_warning("circa", ConfigWarning::RetentionBelowRetrySpan);
 }
