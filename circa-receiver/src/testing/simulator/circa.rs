@@ -1,22 +1,17 @@
-//! Circa, as documented: signed anew at each attempt, 15 s of patience, six retries, disabled after 20 failures in a row.
+//! Circa, as documented: signed anew at each attempt, 15 s of patience, six retries, disabled after
+//! 20 failures in a row.
 
 use std::{
-    cell::Cell,
-    collections::hash_map::RandomState,
-    fmt,
-    future::{Future, poll_fn},
-    hash::BuildHasher,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
+    cell::Cell, collections::hash_map::RandomState, fmt, future::Future, hash::BuildHasher, pin::Pin, sync::Arc,
     time::Duration,
 };
 
 use http::Request;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
-    Answer, Faults, HandlerRuns, Ledger, SimulatedBody, Target,
+    Faults, HandlerRuns, Ledger, SimulatedBody, Target,
+    attempt::attempt,
     endpoint::{Disabling, EndpointState},
     faults::{Fault, Random},
     join::join_all,
@@ -26,10 +21,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::sender::Sender;
 use crate::testing::{CircaSigner, Fixture, fixtures};
 
-/// How long Circa waits for an answer: 15 s (Circa documentation, Webhooks).
-pub const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long Circa waits after each failed attempt: 30 s, 2 m, 10 m, 1 h, 6 h, 24 h, then the event is dropped (Circa documentation, Webhooks).
+/// How long Circa waits after each failed attempt: 30 s, 2 m, 10 m, 1 h, 6 h, 24 h, then the event
+/// is dropped (Circa documentation, Webhooks).
 pub const RETRY_DELAYS: [Duration; 6] = [
     Duration::from_secs(30),
     Duration::from_secs(120),
@@ -42,19 +35,18 @@ pub const RETRY_DELAYS: [Duration; 6] = [
 /// An event meets at most so many faults: four of its seven attempts are good.
 const FAULTS_PER_EVENT: usize = 3;
 
-/// How far a sender's clock may be off with [`Faults::clock_skew`], in seconds: within the tolerance of 300 s, with room for a slow body.
+/// How far a sender's clock may be off with [`Faults::clock_skew`], in seconds: within the
+/// tolerance of 300 s, with room for a slow body.
 const SKEW_SECONDS: u64 = 200;
 
 /// By how much an event is held up at most with [`Faults::reordered`].
 const HELD_UP_SECONDS: u64 = 600;
 
-/// How long a slow body takes, in so many parts.
-const SLOW_BODY: (Duration, usize) = (Duration::from_secs(4), 5);
-
 /// Sends events to a [`Target`] as Circa does, and misbehaves as told.
 ///
-/// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the receiver under test: 32 hours pass in less than a second.
-/// Paused time runs ahead while a handler waits for a socket, as that of a database: there divide the schedule instead.
+/// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the
+/// receiver under test: 32 hours pass in less than a second. Paused time runs ahead while a handler
+/// waits for a socket, as that of a database: there divide the schedule instead.
 #[must_use]
 pub struct CircaSimulator {
     endpoints: Vec<Endpoint>,
@@ -74,7 +66,8 @@ struct Endpoint {
 }
 
 impl CircaSimulator {
-    /// A sender with one endpoint, at this path and with this secret, and ten events of all documented shapes.
+    /// A sender with one endpoint, at this path and with this secret, and ten events of all
+    /// documented shapes.
     pub fn new(path: &str, secret: impl AsRef<[u8]>) -> Self {
         let endpoint = Endpoint { name: None, path: path.to_owned(), signer: CircaSigner::new(secret) };
         Self {
@@ -90,7 +83,8 @@ impl CircaSimulator {
         .count(10)
     }
 
-    /// One endpoint more, to which every event is sent too. Its handlers record their runs as `"<name> <event id>"`, or it is observed by this name.
+    /// One endpoint more, to which every event is sent too. Its handlers record their runs as
+    /// `"<name> <event id>"`, or it is observed by this name.
     pub fn endpoint(mut self, name: &str, path: &str, secret: impl AsRef<[u8]>) -> Self {
         let signer = CircaSigner::new(secret);
         self.endpoints.push(Endpoint { name: Some(name.to_owned()), path: path.to_owned(), signer });
@@ -109,7 +103,8 @@ impl CircaSimulator {
         self
     }
 
-    /// The clock by which deliveries are signed; the system's by default. Give the receiver under test the same.
+    /// The clock by which deliveries are signed; the system's by default. Give the receiver under
+    /// test the same.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -121,7 +116,8 @@ impl CircaSimulator {
         self
     }
 
-    /// Repeats a simulation, or in real time its faults: what happens by chance comes from this number. Another one each time by default.
+    /// Repeats a simulation, or in real time its faults: what happens by chance comes from this
+    /// number. Another one each time by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -139,7 +135,8 @@ impl CircaSimulator {
         self
     }
 
-    /// Divides all waiting between attempts by this, in real time: for a real database, and for real HTTP. The 15 s of patience stay.
+    /// Divides all waiting between attempts by this, in real time: for a real database, and for
+    /// real HTTP. The 15 s of patience stay.
     pub fn schedule_divided_by(mut self, divisor: u32) -> Self {
         self.divisor = divisor.max(1);
         self
@@ -149,7 +146,8 @@ impl CircaSimulator {
     ///
     /// # Panics
     ///
-    /// If the schedule is not divided and tokio's time is not paused: it would take 32 hours. And if the clock stands before 1970.
+    /// If the schedule is not divided and tokio's time is not paused: it would take 32 hours. And
+    /// if the clock stands before 1970.
     pub async fn run(self, target: impl Target, runs: &HandlerRuns) -> Ledger {
         if self.divisor == 1 {
             assert_paused();
@@ -187,7 +185,8 @@ impl CircaSimulator {
     }
 }
 
-/// Waiting is only acceptable where it takes no time: paused, tokio's time stands still while a thread sleeps.
+/// Waiting is only acceptable where it takes no time: paused, tokio's time stands still while a
+/// thread sleeps.
 fn assert_paused() {
     let before = Instant::now();
     std::thread::sleep(Duration::from_millis(1));
@@ -205,12 +204,6 @@ struct Run<'s, T> {
     /// How many events have been sent for the first time.
     sent: Cell<usize>,
     states: Vec<EndpointState>,
-}
-
-/// What an attempt came to.
-struct Attempted {
-    success: bool,
-    answer: String,
 }
 
 impl<T: Target> Run<'_, T> {
@@ -249,7 +242,7 @@ impl<T: Target> Run<'_, T> {
             };
             let at = self.started.elapsed();
             let request = |body| request(&endpoint.path, event, claimed_id, signature, body);
-            let attempted = self.attempt(event, fault, request).await;
+            let attempted = attempt(&self.target, event, fault, request).await;
             state.end_attempt(id, fault.is_some(), attempted.success);
             row.attempts.push(Attempt { at, fault, answer: attempted.answer });
             if attempted.success {
@@ -266,64 +259,6 @@ impl<T: Target> Run<'_, T> {
         let now = self.simulator.clock.unix_seconds().expect("the simulator's clock stands after 1970");
         signer.sign(now.saturating_add(skew).max(0), event.body().as_bytes())
     }
-
-    async fn attempt(
-        &self,
-        event: &Fixture,
-        fault: Option<Fault>,
-        request: impl Fn(SimulatedBody) -> Request<SimulatedBody>,
-    ) -> Attempted {
-        let body = event.body().to_owned();
-        let body = match fault {
-            Some(Fault::SlowBody) => SimulatedBody::slow(body, SLOW_BODY.1, SLOW_BODY.0),
-            _ => SimulatedBody::whole(body),
-        };
-        let first = timeout(SENDER_TIMEOUT, self.target.deliver(request(body)));
-        match fault {
-            Some(Fault::TwiceAtOnce) => {
-                let body = SimulatedBody::whole(event.body().to_owned());
-                let second = timeout(SENDER_TIMEOUT, self.target.deliver(request(body)));
-                let (first, second) = tokio::join!(first, second);
-                let (first, second) = (judge(first), judge(second));
-                Attempted {
-                    success: first.success || second.success,
-                    answer: format!("{} and {}", first.answer, second.answer),
-                }
-            }
-            Some(Fault::AnswerLost) => Attempted { success: false, ..judge(first.await) },
-            Some(Fault::HangUp { polls, after }) => match timeout(after, at_most(polls, first)).await {
-                Ok(Some(answer)) => judge(answer),
-                Ok(None) | Err(_) => Attempted { success: false, answer: "none: the sender hung up".to_owned() },
-            },
-            _ => judge(first.await),
-        }
-    }
-}
-
-fn judge(answer: Result<Option<Answer>, tokio::time::error::Elapsed>) -> Attempted {
-    match answer {
-        Err(_) => Attempted { success: false, answer: "none in 15 s".to_owned() },
-        Ok(None) => Attempted { success: false, answer: "none: the connection ended".to_owned() },
-        Ok(Some(answer)) => Attempted {
-            success: answer.is_success(),
-            answer: format!("{} {}", answer.status(), answer.outcome().unwrap_or_default()).trim_end().to_owned(),
-        },
-    }
-}
-
-/// Polls a future so often at most; `None` where it had not ended by then.
-async fn at_most<F: Future>(polls: u64, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut polled = 0;
-    poll_fn(|cx| {
-        polled += 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if polled >= polls => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 fn request(path: &str, event: &Fixture, id: &str, signature: &str, body: SimulatedBody) -> Request<SimulatedBody> {

@@ -1,4 +1,5 @@
-//! Circularo, as far as it is documented: eleven events, sent once; repeats where asked for, no retry.
+//! Circularo, as far as it is documented: eleven events, sent once; repeats where asked for, no
+//! retry.
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -31,7 +32,8 @@ impl CircularoSimulator {
         Self { path: path.to_owned(), secret: secret.as_ref().to_vec(), repeats: 0 }
     }
 
-    /// Sends the same bytes so many times more, at the same time: as a tenant's and a team's webhook do that point to one URL.
+    /// Sends the same bytes so many times more, at the same time: as a tenant's and a team's
+    /// webhook do that point to one URL.
     pub fn repeats(mut self, repeats: usize) -> Self {
         self.repeats = repeats;
         self

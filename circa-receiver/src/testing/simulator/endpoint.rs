@@ -1,14 +1,17 @@
-//! An endpoint as its sender sees it: who signs, how many failures in a row, and whether it is disabled.
+//! An endpoint as its sender sees it: who signs, how many failures in a row, and whether it is
+//! disabled.
 
 use std::{cell::RefCell, collections::HashSet};
 
 /// So many failures in a row disable an endpoint (Circa documentation, Webhooks).
 const FAILURES_TO_DISABLE: usize = 20;
 
-/// Faults are only added while so many failures in a row are not yet there, so that they alone never disable an endpoint.
+/// Faults are only added while so many failures in a row are not yet there, so that they alone
+/// never disable an endpoint.
 const FAULTS_IN_A_ROW: usize = 10;
 
-/// What counts towards the 20 failures in a row that disable an endpoint. Circa's documentation does not say.
+/// What counts towards the 20 failures in a row that disable an endpoint. Circa's documentation
+/// does not say.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Disabling {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// What goes wrong on the way, all of it drawn from one seed. [`Faults::none`] by default; [`Faults::all`] for the world as it is.
+/// What goes wrong on the way, all of it drawn from one seed. [`Faults::none`] by default;
+/// [`Faults::all`] for the world as it is.
 ///
-/// No event meets more than three faults, and no endpoint so many in a row that they alone would disable it: a correct receiver loses nothing.
+/// No event meets more than three faults, and no endpoint so many in a row that they alone would
+/// disable it: a correct receiver loses nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     pub(crate) answers_lost: bool,

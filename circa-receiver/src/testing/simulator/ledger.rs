@@ -105,7 +105,8 @@ impl Ledger {
     ///
     /// # Panics
     ///
-    /// With the history of an event whose handler was dropped before it succeeded or failed, and the seed.
+    /// With the history of an event whose handler was dropped before it succeeded or failed, and
+    /// the seed.
     #[track_caller]
     pub fn assert_nothing_cut_off(&self) {
         self.assert("had its handler cut off half-way", |row| {

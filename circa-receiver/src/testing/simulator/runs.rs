@@ -75,7 +75,8 @@ impl Counts {
 }
 
 impl HandlerRuns {
-    /// A handler starts on the event of this id. Where one event goes to several endpoints, make the endpoint's name part of it, as
+    /// A handler starts on the event of this id. Where one event goes to several endpoints, make
+    /// the endpoint's name part of it, as
     /// [`CircaSimulator::endpoint`](super::CircaSimulator::endpoint) says.
     pub fn start(&self, event_id: &str) -> HandlerRun {
         self.record(event_id, |counts| counts.started += 1);
@@ -136,7 +137,8 @@ impl Observer for HandlerRuns {
     }
 }
 
-/// One run of a handler. Dropped without [`HandlerRun::succeed`], [`HandlerRun::fail`] or [`HandlerRun::bury`], it was cut off half-way.
+/// One run of a handler. Dropped without [`HandlerRun::succeed`], [`HandlerRun::fail`] or
+/// [`HandlerRun::bury`], it was cut off half-way.
 #[derive(Debug)]
 #[must_use]
 pub struct HandlerRun {
@@ -150,7 +152,8 @@ impl HandlerRun {
         self.runs.record(&self.event_id, |counts| counts.succeeded += 1);
     }
 
-    /// The handler says that the event can never be handled: it is for the dead-letter sink, and so not lost.
+    /// The handler says that the event can never be handled: it is for the dead-letter sink, and so
+    /// not lost.
     pub fn bury(self) {
         self.runs.record(&self.event_id, |counts| counts.buried += 1);
     }

@@ -21,9 +21,11 @@ use tokio::{
 
 use crate::answer::OUTCOME_HEADER;
 
-/// Takes deliveries. The adapters' `testing` modules make one of an axum `Router`, any tower service, or an actix application.
+/// Takes deliveries. The adapters' `testing` modules make one of an axum `Router`, any tower
+/// service, or an actix application.
 pub trait Target {
-    /// Delivers one request; `None` where the connection ended without an answer. Dropped, the sender has hung up.
+    /// Delivers one request; `None` where the connection ended without an answer. Dropped, the
+    /// sender has hung up.
     fn deliver(&self, request: Request<SimulatedBody>) -> impl Future<Output = Option<Answer>>;
 }
 
