@@ -1,5 +1,5 @@
-//! Extractors for what the receiver verified. They work in handlers of a [`webhook`](crate::webhook) and behind a
-//! [`ReceiverLayer`](crate::ReceiverLayer).
+//! Extractors for what the receiver verified. They work in handlers of a
+//! [`webhook`](crate::webhook) and behind a [`ReceiverLayer`](crate::ReceiverLayer).
 
 use std::{
     fmt,
@@ -13,10 +13,11 @@ use circa_receiver::{
     adapter::{ExtractError, extract_any, extract_delivery, extract_event},
 };
 
-/// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T` tells the event type.
+/// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T`
+/// tells the event type.
 ///
-/// Where events of all types come through, as behind a [`ReceiverLayer`](crate::ReceiverLayer) or in a fallback, it refuses those of another type:
-/// take [`AnyEvent`] there.
+/// Where events of all types come through, as behind a [`ReceiverLayer`](crate::ReceiverLayer) or
+/// in a fallback, it refuses those of another type: take [`AnyEvent`] there.
 #[derive(Clone, Debug)]
 pub struct Event<T>(pub circa_receiver::Event<T>);
 

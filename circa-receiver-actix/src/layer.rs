@@ -17,7 +17,8 @@ use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
 
 use crate::{failure::Failure, serve::serve};
 
-/// Verifies and claims in front of any service. All event types are let through; the service takes the event with an extractor.
+/// Verifies and claims in front of any service. All event types are let through; the service takes
+/// the event with an extractor.
 ///
 /// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent
 /// [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the
@@ -112,7 +113,8 @@ where
     }
 }
 
-/// What the service makes of the request, of which it may have the only copy; and the request, as far as the service gives it back.
+/// What the service makes of the request, of which it may have the only copy; and the request, as
+/// far as the service gives it back.
 async fn run<S, B>(
     service: Rc<S>,
     request: HttpRequest,

@@ -1,4 +1,5 @@
-//! Receive webhooks from [Circa](https://docs.circa.ai) and [Circularo](https://developers.circularo.com) in actix-web.
+//! Receive webhooks from [Circa](https://docs.circa.ai) and
+//! [Circularo](https://developers.circularo.com) in actix-web.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -17,15 +18,19 @@
 //! # }
 //! ```
 //!
-//! - [`webhook`] makes a route: handlers are ordinary actix handlers with any extractors, one of them [`Event<T>`](Event), whose `T` tells the event type.
+//! - [`webhook`] makes a route: handlers are ordinary actix handlers with any extractors, one of
+//!   them [`Event<T>`](Event), whose `T` tells the event type.
 //! - [`ReceiverLayer`] is middleware: it verifies and claims in front of any service.
-//! - [`serve`] runs the application, with limits against strangers and a stop that loses no delivery.
-//! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is exported here too.
+//! - [`serve`] runs the application, with limits against strangers and a stop that loses no
+//!   delivery.
+//! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is
+//!   exported here too.
 //!
-//! Build the receiver outside of the application factory and clone it in: its clones share one dedup store.
+//! Build the receiver outside of the application factory and clone it in: its clones share one
+//! dedup store.
 //!
-//! Handlers need not be `Send`: each runs in a task of its own on its worker's runtime. End them before the server is stopped, with
-//! [`Receiver::shutdown`].
+//! Handlers need not be `Send`: each runs in a task of its own on its worker's runtime. End them
+//! before the server is stopped, with [`Receiver::shutdown`].
 //!
 //! This crate converts types and spawns tasks; every rule is the core's.
 

@@ -26,7 +26,8 @@ use circa_receiver::{
     adapter::{Drain, Drainable, Head, Reception, TENANT},
 };
 
-/// Receives a request, and runs what is wanted in a task of its own. The request comes back too, unless that task still has it.
+/// Receives a request, and runs what is wanted in a task of its own. The request comes back too,
+/// unless that task still has it.
 pub(crate) async fn serve<H, F>(
     receiver: Receiver,
     routes: &Routes<H>,
@@ -109,8 +110,9 @@ pub(crate) fn convert(response: circa_receiver::Response) -> HttpResponse {
     converted.body(response.body())
 }
 
-/// The answer's body, which only ends when what is left of the request's body is drained: actix-web closes the connection
-/// there. It reads no request's body after the end of its answer, and one that was dropped without an end.
+/// The answer's body, which only ends when what is left of the request's body is drained: actix-web
+/// closes the connection there. It reads no request's body after the end of its answer, and one
+/// that was dropped without an end.
 struct DrainingBody {
     text: Option<Bytes>,
     drain: Drain<Payload>,
@@ -132,8 +134,8 @@ impl MessageBody for DrainingBody {
     }
 }
 
-/// Kept by the server for each connection: whether an answer has said that it closes. actix-web would go on with what was
-/// pipelined behind it.
+/// Kept by the server for each connection: whether an answer has said that it closes. actix-web
+/// would go on with what was pipelined behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Closing(Cell<bool>);
 

@@ -55,7 +55,8 @@ where
     ServiceTarget(service)
 }
 
-/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler runs. Signed by the system's clock.
+/// Asserts that deliveries to this path of an application reach its receiver untouched. No handler
+/// runs. Signed by the system's clock.
 ///
 /// # Panics
 ///

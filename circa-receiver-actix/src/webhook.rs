@@ -23,7 +23,8 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event), which may stand in any position among its extractors.
+    /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event),
+    /// which may stand in any position among its extractors.
     ///
     /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of
     /// the response decides: 2xx is success, 4xx permanent, except 408, 423, 425 and 429, and
@@ -66,7 +67,8 @@ impl Webhook {
     ///
     /// # Panics
     ///
-    /// If the handlers make no sense: two for one type, one for an event of the other sender, or none.
+    /// If the handlers make no sense: two for one type, one for an event of the other sender, or
+    /// none.
     #[track_caller]
     pub fn into_route(self) -> Route {
         if let Err(error) = self.routes.check(self.receiver.sender()) {

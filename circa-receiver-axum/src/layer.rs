@@ -21,7 +21,8 @@ use tower_service::Service;
 
 use crate::{failure::Failure, serve::serve};
 
-/// Verifies and claims in front of any service. All event types are let through; the service takes the event with an extractor.
+/// Verifies and claims in front of any service. All event types are let through; the service takes
+/// the event with an extractor.
 ///
 /// A 2xx of the service completes the claim, anything else releases it, unless it is a permanent
 /// [`Failure`](crate::Failure). The sender gets the receiver's answer, not the service's: see the

@@ -1,4 +1,5 @@
-//! Receive webhooks from [Circa](https://docs.circa.ai) and [Circularo](https://developers.circularo.com) in axum.
+//! Receive webhooks from [Circa](https://docs.circa.ai) and
+//! [Circularo](https://developers.circularo.com) in axum.
 //!
 //! ```
 //! use axum::Router;
@@ -16,10 +17,14 @@
 //! # }
 //! ```
 //!
-//! - [`webhook`] makes a route: handlers are ordinary axum handlers with any extractors, one of them [`Event<T>`](Event), whose `T` tells the event type.
-//! - [`ReceiverLayer`] is middleware: it verifies and claims in front of any route or tower service.
-//! - [`serve`] runs the application, with limits against strangers and a stop that loses no delivery.
-//! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is exported here too.
+//! - [`webhook`] makes a route: handlers are ordinary axum handlers with any extractors, one of
+//!   them [`Event<T>`](Event), whose `T` tells the event type.
+//! - [`ReceiverLayer`] is middleware: it verifies and claims in front of any route or tower
+//!   service.
+//! - [`serve`] runs the application, with limits against strangers and a stop that loses no
+//!   delivery.
+//! - Everything else is the core's, [`circa_receiver`], of which what is needed to get going is
+//!   exported here too.
 //!
 //! This crate converts types and spawns tasks; every rule is the core's.
 

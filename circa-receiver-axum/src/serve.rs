@@ -25,8 +25,8 @@ where
     F: Future<Output = Result<(), HandlerError>> + Send + 'static,
 {
     let (parts, body) = request.into_parts();
-    // Boxed, and before the future begins: what is larger than a kilobyte costs the allocator several times as much, and futures hold what they move
-    // more than once.
+    // Boxed, and before the future begins: what is larger than a kilobyte costs the allocator
+    // several times as much, and futures hold what they move more than once.
     let mut parts = Box::new(parts);
     async move {
         let mut body = Drainable::new(body.into_data_stream());
@@ -95,7 +95,8 @@ pub(crate) fn stored(delivery: Delivery, head: &StoredHead) -> Request {
 fn carrying(parts: Parts, delivery: Delivery) -> Request {
     let mut request = Request::from_parts(parts, Body::from(delivery.body().clone()));
     request.extensions_mut().insert(delivery);
-    // The receiver's limit holds; the application's own must not refuse a body that is here already.
+    // The receiver's limit holds; the application's own must not refuse a body that is here
+    // already.
     DefaultBodyLimit::disable().apply(&mut request);
     request
 }

@@ -1,4 +1,5 @@
-//! The server: an application over HTTP/1.1, with limits against strangers, and with an end that loses no delivery.
+//! The server: an application over HTTP/1.1, with limits against strangers, and with an end that
+//! loses no delivery.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -30,7 +31,8 @@ const HEAD_BYTES: usize = 32 * 1_024;
 /// Where no connection can be accepted, for want of descriptors.
 const ACCEPTED_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
-/// Serves an application with these receivers until SIGTERM or Ctrl-C: [`Server`] with its defaults.
+/// Serves an application with these receivers until SIGTERM or Ctrl-C: [`Server`] with its
+/// defaults.
 ///
 /// # Errors
 ///
@@ -45,9 +47,10 @@ pub async fn serve(
 
 /// A server for an application with receivers.
 ///
-/// It speaks HTTP/1.1. The first head of a connection may take 5 s, and a connection may be idle for 75 s. At most 8,192
-/// connections are open, or as many as the process may have descriptors for; beyond that the one is closed that has been
-/// without an answer for longest. How it ends: [`Lifecycle`].
+/// It speaks HTTP/1.1. The first head of a connection may take 5 s, and a connection may be idle
+/// for 75 s. At most 8,192 connections are open, or as many as the process may have descriptors
+/// for; beyond that the one is closed that has been without an answer for longest. How it ends:
+/// [`Lifecycle`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Server {
@@ -66,20 +69,22 @@ impl Server {
         }
     }
 
-    /// How long connections are accepted after SIGTERM, until load balancers go elsewhere; 5 s by default.
+    /// How long connections are accepted after SIGTERM, until load balancers go elsewhere; 5 s by
+    /// default.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.lifecycle.set_grace(grace);
         self
     }
 
-    /// How many connections may be open; 8,192 by default, and never more than the process may have descriptors for.
+    /// How many connections may be open; 8,192 by default, and never more than the process may have
+    /// descriptors for.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.lifecycle.set_max_connections(connections);
         self
     }
 
-    /// Also speaks HTTP/2 without TLS, to clients that begin with it. Dangerous in front of strangers on actix-web, which
-    /// sets no limit on lists of headers.
+    /// Also speaks HTTP/2 without TLS, to clients that begin with it. Dangerous in front of
+    /// strangers on actix-web, which sets no limit on lists of headers.
     #[cfg(feature = "http2")]
     pub fn dangerous_h2c(mut self) -> Self {
         self.h2c = true;
@@ -91,8 +96,8 @@ impl Server {
         self.probe(Probe::Live)
     }
 
-    /// A route for readiness checks: 200, or 503 where a dedup store cannot be used (asked at most once a second) and from
-    /// SIGTERM on.
+    /// A route for readiness checks: 200, or 503 where a dedup store cannot be used (asked at most
+    /// once a second) and from SIGTERM on.
     pub fn readyz<S: Clone + Send + Sync + 'static>(&self) -> MethodRouter<S> {
         self.probe(Probe::Ready)
     }

@@ -15,7 +15,8 @@ use crate::{
     serve::{serve, stored},
 };
 
-/// A receiver to be mounted as a route. Add handlers, then [`Webhook::with_state`] or [`Webhook::into_route`].
+/// A receiver to be mounted as a route. Add handlers, then [`Webhook::with_state`] or
+/// [`Webhook::into_route`].
 pub fn webhook<S>(receiver: Receiver) -> Webhook<S> {
     Webhook { receiver, routes: Routes::new() }
 }
@@ -28,7 +29,8 @@ pub struct Webhook<S = ()> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Webhook<S> {
-    /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event), which may stand in any position among its extractors.
+    /// Runs the handler for the events of the type of its argument [`Event<T>`](crate::Event),
+    /// which may stand in any position among its extractors.
     ///
     /// A [`Failure`](crate::Failure) says whether the event may be sent again; else the status of
     /// the response decides: 2xx is success, 4xx permanent, except 408, 423, 425 and 429, and
@@ -59,21 +61,25 @@ impl<S: Clone + Send + Sync + 'static> Webhook<S> {
         Self { receiver, routes: routes.map(EventHandler::portable) }
     }
 
-    /// The route, its handlers bound to this state. Answers all methods; add your own with `.get(..)` and the like, which then come first.
+    /// The route, its handlers bound to this state. Answers all methods; add your own with
+    /// `.get(..)` and the like, which then come first.
     ///
     /// # Panics
     ///
-    /// If the handlers make no sense: two for one type, one for an event of the other sender, or none.
+    /// If the handlers make no sense: two for one type, one for an event of the other sender, or
+    /// none.
     #[track_caller]
     pub fn with_state<R>(self, state: S) -> MethodRouter<R> {
         self.into_route().with_state(state)
     }
 
-    /// For a receiver with an inbox: the route, which accepts, and a worker that runs the same handlers with this state.
+    /// For a receiver with an inbox: the route, which accepts, and a worker that runs the same
+    /// handlers with this state.
     ///
-    /// A handler is run with a request made from what was stored: POST, the path, the exact body, the event, and of the header
-    /// fields `content-type`, `user-agent`, `traceparent`, `tracestate` and the sender's own, without the signature. What
-    /// middleware adds to requests is not there.
+    /// A handler is run with a request made from what was stored: POST, the path, the exact body,
+    /// the event, and of the header fields `content-type`, `user-agent`, `traceparent`,
+    /// `tracestate` and the sender's own, without the signature. What middleware adds to requests
+    /// is not there.
     ///
     /// ```
     /// # use axum::Router;

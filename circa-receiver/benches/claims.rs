@@ -1,9 +1,9 @@
 //! Claims in every store by 1, 16 and 64 callers, beside the round trip to the store's server and a
 //! durable commit, which no store can do without.
 //!
-//! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts servers
-//! of its own (install `redis-server` and PostgreSQL) in the folder for temporary files, and fails
-//! where a goal is missed. See `docs/stores.md`.
+//! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts
+//! servers of its own (install `redis-server` and PostgreSQL) in the folder for temporary files,
+//! and fails where a goal is missed. See `docs/stores.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{

@@ -1,6 +1,7 @@
 //! The whole default receiver in memory, with many remembered ids and under floods.
 //!
-//! `cargo bench -p circa-receiver --bench pipeline`; with `--features metrics,tracing` also what observers cost. It fails where a goal is missed.
+//! `cargo bench -p circa-receiver --bench pipeline`; with `--features metrics,tracing` also what
+//! observers cost. It fails where a goal is missed.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
@@ -67,7 +68,8 @@ fn forged(figures: &mut Figures, table: &mut Table) {
     table.row("time to refuse 1 MiB under eight forged v1, to that of one bare HMAC", &[cell]);
 }
 
-/// Both observers: a recorder that keeps everything, and no subscriber, since what a log costs is its writer's affair.
+/// Both observers: a recorder that keeps everything, and no subscriber, since what a log costs is
+/// its writer's affair.
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 fn observed(figures: &mut Figures, table: &mut Table) {
     use circa_receiver::{MetricsObserver, Observer, TracingObserver};

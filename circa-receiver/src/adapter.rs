@@ -1,7 +1,8 @@
 //! What adapters of web frameworks need, and applications do not.
 //!
-//! An adapter reads the request, calls [`Receiver::receive`](crate::Receiver::receive), spawns the task of what was admitted,
-//! and writes the response; `circa-receiver-axum` and `circa-receiver-actix` are two.
+//! An adapter reads the request, calls [`Receiver::receive`](crate::Receiver::receive), spawns the
+//! task of what was admitted, and writes the response; `circa-receiver-axum` and
+//! `circa-receiver-actix` are two.
 
 #[cfg(feature = "receiver")]
 pub use crate::handler::{

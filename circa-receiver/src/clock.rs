@@ -14,7 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     /// [`ClockError`] where the clock stands before 1970; deliveries are then answered 503.
     fn unix_seconds(&self) -> Result<i64, ClockError>;
 
-    /// Time since an arbitrary origin, never going back. Judges leases and retention in in-process stores.
+    /// Time since an arbitrary origin, never going back. Judges leases and retention in in-process
+    /// stores.
     fn monotonic(&self) -> Duration;
 }
 

@@ -1,8 +1,10 @@
-//! Receive webhooks from [Circa](https://docs.circa.ai) and [Circularo](https://developers.circularo.com):
-//! no forged event gets in, none that arrived is dropped, and each is handled once for as long as the dedup store remembers it.
+//! Receive webhooks from [Circa](https://docs.circa.ai) and
+//! [Circularo](https://developers.circularo.com): no forged event gets in, none that arrived is
+//! dropped, and each is handled once for as long as the dedup store remembers it.
 //!
-//! This crate is the core: it knows no web framework. In an application, use it through `circa-receiver-axum` or `circa-receiver-actix`, or call
-//! [`Receiver::receive`] from a framework of your own. The path of a delivery is the order of the modules:
+//! This crate is the core: it knows no web framework. In an application, use it through
+//! `circa-receiver-axum` or `circa-receiver-actix`, or call [`Receiver::receive`] from a framework
+//! of your own. The path of a delivery is the order of the modules:
 //!
 //! ```text
 //! Head + body -> Verified -> AnyEvent -> claim -> handler -> Outcome -> Response

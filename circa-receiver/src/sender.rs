@@ -1,6 +1,8 @@
-//! The two senders, as data: where the signature stands, what it covers, which fields hold id and type.
+//! The two senders, as data: where the signature stands, what it covers, which fields hold id and
+//! type.
 //!
-//! There is one pipeline; a sender is a description that it reads. A receiver serves one sender and never guesses it.
+//! There is one pipeline; a sender is a description that it reads. A receiver serves one sender and
+//! never guesses it.
 
 use std::{
     fmt,
@@ -36,7 +38,8 @@ pub(crate) struct Spec {
     pub(crate) signature_header: &'static str,
     pub(crate) scheme: Scheme,
     pub(crate) envelope: Envelope,
-    /// Unsigned headers that must agree with the signed body where they are present; empty where the sender has none.
+    /// Unsigned headers that must agree with the signed body where they are present; empty where
+    /// the sender has none.
     pub(crate) id_header: &'static str,
     pub(crate) type_header: &'static str,
     /// An unsigned label: never trusted.
@@ -71,7 +74,8 @@ static CIRCULARO: Spec = Spec {
 };
 
 impl Sender {
-    /// Circa: carbon and life-cycle-assessment data. `Circa-Signature: t=..,v1=..` (Circa documentation, Webhooks).
+    /// Circa: carbon and life-cycle-assessment data. `Circa-Signature: t=..,v1=..` (Circa
+    /// documentation, Webhooks).
     pub const CIRCA: Self = Self(&CIRCA);
 
     /// Circularo: e-signature. `x-circularo-signature: <hex>` (Circularo documentation, Webhooks).

@@ -1,16 +1,19 @@
-//! A program of its own: it builds an optimised program and runs it under callgrind, for minutes, which must not delay the
-//! other tests.
+//! A program of its own: it builds an optimised program and runs it under callgrind, for minutes,
+//! which must not delay the other tests.
 //!
-//! Instructions per delivery, part by part, do not rise: guarded by count, which does not depend on the clock.
+//! Instructions per delivery, part by part, do not rise: guarded by count, which does not depend on
+//! the clock.
 //!
-//! Runs `benches/instructions.rs`, optimised, under callgrind, and compares with `instructions.txt`. After a change that is meant to cost more or less,
-//! or of a dependency, record it anew:
+//! Runs `benches/instructions.rs`, optimised, under callgrind, and compares with
+//! `instructions.txt`. After a change that is meant to cost more or less, or of a dependency,
+//! record it anew:
 //!
 //! ```text
 //! RECORD=1 cargo test -p circa-receiver --test instructions -- --nocapture
 //! ```
 //!
-//! Counts hold for one compiler and one kind of processor. With others it says so and compares nothing; so too without valgrind.
+//! Counts hold for one compiler and one kind of processor. With others it says so and compares
+//! nothing; so too without valgrind.
 #![cfg(all(feature = "receiver", target_os = "linux"))]
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -23,7 +26,8 @@ const FEW: u64 = 50;
 const MANY: u64 = 550;
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instructions.txt");
 
-/// What is compared, by name: the runs of one part of the program less those of another. Hashing is subtracted, because callgrind knows no SHA instructions.
+/// What is compared, by name: the runs of one part of the program less those of another. Hashing is
+/// subtracted, because callgrind knows no SHA instructions.
 const COUNTS: [(&str, &str, Option<&str>); 7] = [
     ("signature header", "header", None),
     ("verification beside its HMAC", "verify", Some("hmac")),
@@ -120,7 +124,8 @@ fn instructions(program: &str, part: &str, times: u64) -> u64 {
     collected.unwrap().unwrap()
 }
 
-/// What counts depend on beside the sources: the compiler, and the instructions that `memcpy` and `memchr` choose by.
+/// What counts depend on beside the sources: the compiler, and the instructions that `memcpy` and
+/// `memchr` choose by.
 fn machine() -> String {
     let rustc =
         Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned())).arg("--version").output().unwrap();

@@ -1,6 +1,7 @@
 //! A program of its own: `allocation-counter` replaces the allocator of the whole program.
 //!
-//! What observing costs in allocations: nothing that nobody observes, and with both observers less than a handful a delivery.
+//! What observing costs in allocations: nothing that nobody observes, and with both observers less
+//! than a handful a delivery.
 #![cfg(all(feature = "metrics", feature = "tracing"))]
 #![allow(clippy::unwrap_used)]
 

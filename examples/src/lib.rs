@@ -1,6 +1,8 @@
-//! What the reference receivers share: their receivers, their signals, and what they do with an event.
+//! What the reference receivers share: their receivers, their signals, and what they do with an
+//! event.
 //!
-//! Standard output holds one JSON line for every run of a handler and nothing else; everything for people goes to standard error.
+//! Standard output holds one JSON line for every run of a handler and nothing else; everything for
+//! people goes to standard error.
 //!
 //! | environment | |
 //! |---|---|
@@ -20,8 +22,8 @@
 //!
 //! A variable that is set to nothing is not set. SIGHUP reads the secrets again, from their files.
 //!
-//! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the same, 503 where the dedup
-//! store cannot be used and from SIGTERM on.
+//! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the
+//! same, 503 where the dedup store cannot be used and from SIGTERM on.
 
 pub mod application;
 mod environment;
@@ -30,7 +32,8 @@ mod output;
 pub mod sources;
 mod store;
 
-// The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that depends on both adapters.
+// The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that
+// depends on both adapters.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
@@ -105,7 +108,8 @@ pub use output::{Log, log_to_stderr, say};
 
 use environment::{lease, note_without_circularo};
 
-/// How many connections may wait to be accepted. With the 128 of `TcpListener::bind`, more at once would only get in with their second or third try.
+/// How many connections may wait to be accepted. With the 128 of `TcpListener::bind`, more at once
+/// would only get in with their second or third try.
 const BACKLOG: u32 = 1_024;
 
 /// How often a delivery beside the webhooks is logged: strangers can send many.
@@ -114,7 +118,8 @@ const BESIDE_EVERY: Duration = Duration::from_secs(1);
 /// Any error.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What is handled of Circa's events. Other types are answered `ignored`, so that the sender stops sending them again.
+/// What is handled of Circa's events. Other types are answered `ignored`, so that the sender stops
+/// sending them again.
 pub const CIRCA_EVENTS: [&str; 2] = [DatapointPulled::TYPE, WebhookTest::TYPE];
 
 /// What is handled of Circularo's events.
@@ -224,7 +229,8 @@ pub async fn listen(bind: &str) -> Result<TcpListener, BoxError> {
     let listening = async {
         let address = lookup_host(bind).await?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As `TcpListener::bind` does: a restart must not wait until the system has forgotten the former process's connections.
+        // As `TcpListener::bind` does: a restart must not wait until the system has forgotten the
+        // former process's connections.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -233,10 +239,12 @@ pub async fn listen(bind: &str) -> Result<TcpListener, BoxError> {
     Ok(listening.await.map_err(refused)?)
 }
 
-/// Handles one event. Replace the body by your own work; it runs once for an event that succeeds, again for one that fails and is sent again.
+/// Handles one event. Replace the body by your own work; it runs once for an event that succeeds,
+/// again for one that fails and is sent again.
 ///
-/// It takes the event untyped, so that one whose `data` has an unexpected form is still recorded. A handler that cannot do without the data takes
-/// `Event<DatapointPulled>` instead and is registered with `.on(handler)`.
+/// It takes the event untyped, so that one whose `data` has an unexpected form is still recorded. A
+/// handler that cannot do without the data takes `Event<DatapointPulled>` instead and is registered
+/// with `.on(handler)`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The metrics of both receivers for Prometheus, on a listener of their own: who may send deliveries need not see them.
+//! The metrics of both receivers for Prometheus, on a listener of their own: who may send
+//! deliveries need not see them.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -7,7 +8,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use crate::{BoxError, environment::variable};
 
-/// Of answers, handlers and calls of the store, in seconds: up to the ack deadline and the limit of a run.
+/// Of answers, handlers and calls of the store, in seconds: up to the ack deadline and the limit of
+/// a run.
 const DURATIONS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 900.0];
 
 /// Of ages and skews, in seconds: the sender's pauses between retries, and the tolerance.

@@ -1,4 +1,5 @@
-//! Standard output and standard error, which must decide no answer: they may be closed, or nobody may read them.
+//! Standard output and standard error, which must decide no answer: they may be closed, or nobody
+//! may read them.
 
 use std::{
     io::{self, Write},
@@ -17,7 +18,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::environment::variable;
 
-/// So many lines are kept for a standard error that is not read; further ones are dropped, and counted.
+/// So many lines are kept for a standard error that is not read; further ones are dropped, and
+/// counted.
 const BUFFERED_LINES: usize = 8_192;
 
 /// How often it is said how many lines of the log were dropped.
@@ -28,7 +30,8 @@ const DROPS_NOTED_EVERY: Duration = Duration::from_secs(10);
 #[must_use]
 pub struct Log(#[expect(dead_code, reason = "it acts when it is dropped")] WorkerGuard);
 
-/// Logs to standard error, by `RUST_LOG`. A thread of its own writes: an answer never waits for a log.
+/// Logs to standard error, by `RUST_LOG`. A thread of its own writes: an answer never waits for a
+/// log.
 pub fn log_to_stderr() -> Log {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES).lossy(true);
     let (writer, guard) = builder.finish(io::stderr());
@@ -67,8 +70,8 @@ pub fn say(text: &str) {
 /// A line for standard output, and who waits until it is written.
 type Line = (String, oneshot::Sender<io::Result<()>>);
 
-/// Writes a line to standard output. A thread of its own writes, in order: where nobody reads, the handlers wait, and no
-/// thread that answers does.
+/// Writes a line to standard output. A thread of its own writes, in order: where nobody reads, the
+/// handlers wait, and no thread that answers does.
 pub(crate) async fn print(line: String) -> io::Result<()> {
     static LINES: LazyLock<Sender<Line>> = LazyLock::new(|| {
         let (sender, lines) = channel();

@@ -1,6 +1,8 @@
-//! The dedup store or the inbox that `STORE_URL` names: one for both senders, and for all processes that name the same.
+//! The dedup store or the inbox that `STORE_URL` names: one for both senders, and for all processes
+//! that name the same.
 //!
-//! The URL may hold a password, so no message repeats a word of it but a host, a port, a user or a path.
+//! The URL may hold a password, so no message repeats a word of it but a host, a port, a user or a
+//! path.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -31,7 +33,8 @@ impl Kept {
     }
 }
 
-/// Opened and found usable; a PostgreSQL database has its tables afterwards. An inbox where `INBOX` is set.
+/// Opened and found usable; a PostgreSQL database has its tables afterwards. An inbox where `INBOX`
+/// is set.
 pub(crate) async fn from_env() -> Result<Kept, BoxError> {
     let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
     let url = url.into_string().map_err(|_| refused("it is not UTF-8"))?;
@@ -127,8 +130,8 @@ impl<'u> Named<'u> {
     }
 }
 
-/// What follows the scheme of a server's URL must name one. Where a password holds a `/`, `?` or `#` that is not percent-encoded, its beginning would be
-/// taken for the port, and shown.
+/// What follows the scheme of a server's URL must name one. Where a password holds a `/`, `?` or
+/// `#` that is not percent-encoded, its beginning would be taken for the port, and shown.
 fn server(rest: &str) -> Result<(), &'static str> {
     let address = rest.strip_prefix("//").ok_or("`//` must follow the scheme")?;
     let end = address.find(['/', '?', '#']).unwrap_or(address.len());

@@ -93,7 +93,8 @@ async fn every_fault_of_a_route_is_named() {
         let app = init_service(App::new().route(path, route)).await;
         assert_eq!(check_mounted(target(app), PATH, &CircaSigner::new(SECRET)).await, expected, "{name}");
     }
-    // A resource with a route for another method answers 405; a route of the application's own does not.
+    // A resource with a route for another method answers 405; a route of the application's own does
+    // not.
     let resource = web::resource(PATH).get(HttpResponse::Ok);
     let app = init_service(App::new().service(resource)).await;
     let other_method = check_mounted(target(app), PATH, &CircaSigner::new(SECRET)).await;

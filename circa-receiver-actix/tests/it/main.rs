@@ -1,5 +1,5 @@
-//! The adapter in an application: one program, one module for each behaviour, with the names that the
-//! other adapter's have.
+//! The adapter in an application: one program, one module for each behaviour, with the names that
+//! the other adapter's have.
 #![allow(clippy::unwrap_used)]
 
 mod compile_errors;

@@ -130,7 +130,8 @@ async fn the_layer_completes_on_2xx_and_releases_on_anything_else() {
         if log.len() == 1 { HttpResponse::NotFound().finish() } else { HttpResponse::NoContent().finish() }
     }
 
-    // In front of one resource, and in front of the whole application, where routing is still to come.
+    // In front of one resource, and in front of the whole application, where routing is still to
+    // come.
     let body = fixtures()[0].body().to_owned();
     let answers = [(500, None), (200, Some("handled")), (200, Some("duplicate"))];
 

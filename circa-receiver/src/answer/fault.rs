@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Why an authentic body is no valid event: the field, and what is wrong with it. From a closed set of texts; never holds
-/// anything of the body.
+/// Why an authentic body is no valid event: the field, and what is wrong with it. From a closed set
+/// of texts; never holds anything of the body.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct PayloadFault {
     field: &'static str,

@@ -14,13 +14,15 @@ pub enum Outcome {
     Accepted,
     /// The event had been handled before, or by another delivery meanwhile. Answered 200.
     Duplicate,
-    /// The event is authentic and not wanted: another mode, or no handler for its type. Answered 200.
+    /// The event is authentic and not wanted: another mode, or no handler for its type. Answered
+    /// 200.
     Ignored,
     /// The event can never be handled and went to the dead-letter sink. Answered 200.
     DeadLettered,
     /// The handler failed, or panicked; the event may be sent again. Answered 500.
     Failed,
-    /// The handler had not ended by the ack deadline (default 10 s) and runs on. Answered 503 with `Retry-After: 30`.
+    /// The handler had not ended by the ack deadline (default 10 s) and runs on. Answered 503 with
+    /// `Retry-After: 30`.
     Unfinished,
     /// The delivery was refused.
     Rejected(Rejection),
@@ -38,8 +40,8 @@ impl Outcome {
         Self::Unfinished,
     ];
 
-    /// The outcome as one word, for metric labels: `"handled"`, `"dead-lettered"`, ...; of a refusal its
-    /// [reason](Rejection::reason).
+    /// The outcome as one word, for metric labels: `"handled"`, `"dead-lettered"`, ...; of a
+    /// refusal its [reason](Rejection::reason).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Handled => "handled",

@@ -2,7 +2,8 @@
 
 use super::fault::PayloadFault;
 
-/// Why a delivery was refused, in the order of the checks. The answers are in [`Outcome`](crate::Outcome).
+/// Why a delivery was refused, in the order of the checks. The answers are in
+/// [`Outcome`](crate::Outcome).
 ///
 /// The sender is never told: all 401 answers are the same bytes.
 #[non_exhaustive]
@@ -36,10 +37,12 @@ pub enum Rejection {
     /// Answered 503.
     #[error("the secrets of a tenant cannot be looked up")]
     SecretsUnavailable,
-    /// Authentic, but signed too long ago or too far ahead. See [`Verifier::tolerance`](crate::Verifier::tolerance). Answered 401.
+    /// Authentic, but signed too long ago or too far ahead. See
+    /// [`Verifier::tolerance`](crate::Verifier::tolerance). Answered 401.
     #[error("authentic, but the timestamp is {skew_seconds} s away from the receiver's clock")]
     Stale {
-        /// The signed time minus the receiver's clock, in seconds: negative for the past, positive for the future.
+        /// The signed time minus the receiver's clock, in seconds: negative for the past, positive
+        /// for the future.
         skew_seconds: i64,
     },
     /// The receiver's clock stands before 1970. Answered 503.
@@ -51,8 +54,8 @@ pub enum Rejection {
     /// The receiver is shutting down and takes no more deliveries. Answered 503.
     #[error("the receiver is shutting down")]
     ShuttingDown,
-    /// The body is not UTF-8, not one JSON object, or its envelope does not identify an event. Answered 400, or handed to
-    /// the dead-letter sink where there is one.
+    /// The body is not UTF-8, not one JSON object, or its envelope does not identify an event.
+    /// Answered 400, or handed to the dead-letter sink where there is one.
     #[error("the body is not a valid event: {0}")]
     MalformedPayload(PayloadFault),
     /// An unsigned header contradicts the signed body. Answered 400.
@@ -84,7 +87,8 @@ impl Rejection {
         Self::StoreUnavailable,
     ];
 
-    /// The reason as one word, for metric labels: `"signature_mismatch"`, `"timestamp_out_of_tolerance"`, ...
+    /// The reason as one word, for metric labels: `"signature_mismatch"`,
+    /// `"timestamp_out_of_tolerance"`, ...
     pub fn reason(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",

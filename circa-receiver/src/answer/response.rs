@@ -21,8 +21,9 @@ impl Response {
         [("content-type", "text/plain; charset=utf-8")].into_iter().chain(self.header)
     }
 
-    /// Whether an HTTP/1 connection is to be closed, with the header that says so: where the request's body may not have been read to its end, and
-    /// for every 401, so that none tells by this whether the body was read. Servers do it one way or the other; this makes it one way.
+    /// Whether an HTTP/1 connection is to be closed, with the header that says so: where the
+    /// request's body may not have been read to its end, and for every 401, so that none tells by
+    /// this whether the body was read. Servers do it one way or the other; this makes it one way.
     pub fn closes_connection(&self) -> bool {
         self.closes_connection
     }

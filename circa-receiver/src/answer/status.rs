@@ -1,6 +1,8 @@
-//! The one table that turns an outcome into a status, headers and a body (contract, sections 1 and 8).
+//! The one table that turns an outcome into a status, headers and a body (contract, sections 1 and
+//! 8).
 //!
-//! The table is exhaustive: a new outcome or rejection does not compile until its answer is decided.
+//! The table is exhaustive: a new outcome or rejection does not compile until its answer is
+//! decided.
 
 use super::outcome::Outcome;
 use super::rejection::Rejection;

@@ -1,4 +1,5 @@
-//! The claim as a guard: completed, released, or, dropped without either, released in the background.
+//! The claim as a guard: completed, released, or, dropped without either, released in the
+//! background.
 
 use std::{
     sync::{
@@ -77,8 +78,8 @@ impl Claim {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Marks the event done, trying again briefly. `false` if the claim has passed to another holder. After an error it can
-    /// be completed still, by [`Claim::complete_late`].
+    /// Marks the event done, trying again briefly. `false` if the claim has passed to another
+    /// holder. After an error it can be completed still, by [`Claim::complete_late`].
     pub(crate) async fn complete(&self) -> Result<bool, StoreError> {
         let mut completed = self.claims.complete(&self.key, self.token).await;
         for pause in COMPLETE_PAUSES {

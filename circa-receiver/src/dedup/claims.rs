@@ -44,8 +44,8 @@ impl Claims {
         self.bounded(|| self.store.claim(request)).await
     }
 
-    /// Withdraws in the background what a claim may have left whose answer was lost, so that the event need not wait for
-    /// its lease.
+    /// Withdraws in the background what a claim may have left whose answer was lost, so that the
+    /// event need not wait for its lease.
     pub(crate) fn withdraw(self: &Arc<Self>, key: &Key, nonce: Nonce) {
         let (claims, key) = (Arc::clone(self), key.clone());
         self.in_background(async move {
@@ -74,8 +74,8 @@ impl Claims {
         self.bounded(|| self.store.check()).await
     }
 
-    /// Goes on with what nobody waits for. `false` where too much goes on already, or no runtime is there any more, as at
-    /// the end of the process.
+    /// Goes on with what nobody waits for. `false` where too much goes on already, or no runtime is
+    /// there any more, as at the end of the process.
     pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
         let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() else { return false };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };

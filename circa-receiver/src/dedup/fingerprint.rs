@@ -2,7 +2,8 @@
 
 use twox_hash::XxHash3_128;
 
-/// The XXH3 of a body, by which a store tells that an event id came with another body. The same in every process and version.
+/// The XXH3 of a body, by which a store tells that an event id came with another body. The same in
+/// every process and version.
 ///
 /// It guards against a sender's mistake, not against forgery: what differs has been signed too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +33,8 @@ impl Fingerprint {
 mod tests {
     use super::*;
 
-    /// Stores keep fingerprints across versions: the digests are those of `xxhash` for Python, another implementation.
+    /// Stores keep fingerprints across versions: the digests are those of `xxhash` for Python,
+    /// another implementation.
     #[test]
     fn fingerprints_never_change() {
         for (body, digest) in [

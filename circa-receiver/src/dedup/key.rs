@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two pairs collide. Cheap to
-/// clone.
+/// What identifies an event in a store: endpoint name and event id, length-prefixed so that no two
+/// pairs collide. Cheap to clone.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Key(Arc<[u8]>);
 

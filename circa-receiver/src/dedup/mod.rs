@@ -1,7 +1,8 @@
 //! Dedup: the claim, the right to run the handler for one event.
 //!
-//! States per key: absent -> in progress (token, lease) -> done (retention); in progress -> absent on release or lease
-//! expiry. A store keeps them: [`MemoryStore`] in this process, `SqliteStore` in a file, your own by implementing [`DedupStore`].
+//! States per key: absent -> in progress (token, lease) -> done (retention); in progress -> absent
+//! on release or lease expiry. A store keeps them: [`MemoryStore`] in this process, `SqliteStore`
+//! in a file, your own by implementing [`DedupStore`].
 //!
 //! 1. `key`, `fingerprint`, `token`: what a claim is about, what it covers, and what fences it;
 //! 2. `store`: the trait, its request and its answer;

@@ -11,17 +11,21 @@ use crate::error::StoreError;
 
 /// Where claims are kept. Every operation is one atomic step in the store.
 ///
-/// The store's clock rules, never the caller's. A [`Token`] fences: `renew`, `complete` and `release` do nothing, and say so, if the claim
-/// has since passed to another holder. Calls are bounded in time by the receiver (default 2 s each) and may be dropped at any await.
+/// The store's clock rules, never the caller's. A [`Token`] fences: `renew`, `complete` and
+/// `release` do nothing, and say so, if the claim has since passed to another holder. Calls are
+/// bounded in time by the receiver (default 2 s each) and may be dropped at any await.
 #[async_trait]
 pub trait DedupStore: Send + Sync + 'static {
-    /// Claims a key: won if it is absent, its lease has lapsed, or the same delivery (its nonce) holds it already.
+    /// Claims a key: won if it is absent, its lease has lapsed, or the same delivery (its nonce)
+    /// holds it already.
     ///
-    /// What remains of an entry in progress is at most the lease that is asked for now, whatever clocks did meanwhile.
+    /// What remains of an entry in progress is at most the lease that is asked for now, whatever
+    /// clocks did meanwhile.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the store cannot tell; the delivery is then answered 503, unless the user chose otherwise.
+    /// [`StoreError`] where the store cannot tell; the delivery is then answered 503, unless the
+    /// user chose otherwise.
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError>;
 
     /// Prolongs the lease, from now. `false` if the claim has passed to another holder.
@@ -31,36 +35,40 @@ pub trait DedupStore: Send + Sync + 'static {
     /// [`StoreError`] where the store failed.
     async fn renew(&self, key: &Key, token: Token, lease: Duration) -> Result<bool, StoreError>;
 
-    /// Marks the key done, for the retention from now. `false` if the claim has passed to another holder.
+    /// Marks the key done, for the retention from now. `false` if the claim has passed to another
+    /// holder.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store failed.
     async fn complete(&self, key: &Key, token: Token, retention: Duration) -> Result<bool, StoreError>;
 
-    /// Gives the claim up, so that the next delivery of the event can have it. `false` if it has passed to another holder.
+    /// Gives the claim up, so that the next delivery of the event can have it. `false` if it has
+    /// passed to another holder.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store failed.
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError>;
 
-    /// Withdraws what a claim of this delivery may have left, where its answer was lost: gives up the claim on the key that
-    /// has this nonce, whatever its token. `false` if there is none.
+    /// Withdraws what a claim of this delivery may have left, where its answer was lost: gives up
+    /// the claim on the key that has this nonce, whatever its token. `false` if there is none.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store failed.
     async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError>;
 
-    /// Forgets a key that is done, so that the event is handled again when it comes again. `false` if it was not done.
+    /// Forgets a key that is done, so that the event is handled again when it comes again. `false`
+    /// if it was not done.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store failed.
     async fn forget(&self, key: &Key) -> Result<bool, StoreError>;
 
-    /// Whether the store can be reached and used, for health checks. A store that cannot fail need not implement it.
+    /// Whether the store can be reached and used, for health checks. A store that cannot fail need
+    /// not implement it.
     ///
     /// # Errors
     ///
@@ -113,8 +121,9 @@ pub struct ClaimRequest<'a> {
 }
 
 impl<'a> ClaimRequest<'a> {
-    /// A request for `key` by the delivery `nonce` with the body `fingerprint`, held for `lease` unless renewed; `retention` is how long the
-    /// store will be asked to remember the key once it is done.
+    /// A request for `key` by the delivery `nonce` with the body `fingerprint`, held for `lease`
+    /// unless renewed; `retention` is how long the store will be asked to remember the key once it
+    /// is done.
     pub fn new(key: &'a Key, fingerprint: Fingerprint, nonce: Nonce, lease: Duration, retention: Duration) -> Self {
         Self { key, fingerprint, nonce, lease, retention }
     }

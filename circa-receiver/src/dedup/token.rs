@@ -19,7 +19,8 @@ impl Nonce {
         Self(number)
     }
 
-    /// A nonce that no other delivery has: its upper half is random per process, its lower half counts deliveries.
+    /// A nonce that no other delivery has: its upper half is random per process, its lower half
+    /// counts deliveries.
     pub(crate) fn fresh() -> Self {
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         static COUNT: AtomicU64 = AtomicU64::new(0);

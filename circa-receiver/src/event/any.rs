@@ -52,7 +52,8 @@ pub(super) enum Fields {
     Unreadable(PayloadFault),
 }
 
-/// A string of the envelope: where it stands in the body, or its unescaped copy where it holds an escape.
+/// A string of the envelope: where it stands in the body, or its unescaped copy where it holds an
+/// escape.
 pub(super) enum Text {
     InBody(Range<usize>),
     Owned(Box<str>),
@@ -87,7 +88,8 @@ impl AnyEvent {
         self.text(&self.0.id)
     }
 
-    /// The event's type, as in the body: `"datapoint.pulled"`, `"documentCompleted"`, or one not known yet.
+    /// The event's type, as in the body: `"datapoint.pulled"`, `"documentCompleted"`, or one not
+    /// known yet.
     pub fn event_type(&self) -> &str {
         self.text(&self.0.event_type)
     }
@@ -102,7 +104,8 @@ impl AnyEvent {
         &self.0.body
     }
 
-    /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for Circularo, which has none.
+    /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for
+    /// Circularo, which has none.
     pub fn raw_data(&self) -> Option<&[u8]> {
         match &self.0.fields {
             Fields::Circa { data, .. } => data.clone().map(|range| self.0.json[range].as_bytes()),
@@ -110,7 +113,8 @@ impl AnyEvent {
         }
     }
 
-    /// When the event happened, in unix seconds (Circa's `created`). Not for judging freshness: a retried event keeps it.
+    /// When the event happened, in unix seconds (Circa's `created`). Not for judging freshness: a
+    /// retried event keeps it.
     pub fn created(&self) -> Option<i64> {
         match &self.0.fields {
             Fields::Circa { created, .. } => *created,
@@ -147,7 +151,8 @@ impl AnyEvent {
         }
     }
 
-    /// Circularo's `actor`: who did it; `None` where it is absent, or neither a string nor a number.
+    /// Circularo's `actor`: who did it; `None` where it is absent, or neither a string nor a
+    /// number.
     pub fn actor(&self) -> Option<Actor> {
         Actor::read(self.raw_actor()?)
     }
@@ -160,7 +165,8 @@ impl AnyEvent {
         }
     }
 
-    /// Circularo's `timestamp`: when it happened; `None` where it is absent, or neither a string nor a number.
+    /// Circularo's `timestamp`: when it happened; `None` where it is absent, or neither a string
+    /// nor a number.
     pub fn timestamp(&self) -> Option<Timestamp> {
         Timestamp::read(self.raw_timestamp()?)
     }
@@ -173,8 +179,9 @@ impl AnyEvent {
         }
     }
 
-    /// Why the envelope could not be understood. Only a dead letter and the observers see such an event: its id and type
-    /// are made up of the hash of its body, and it has the exact body and nothing else.
+    /// Why the envelope could not be understood. Only a dead letter and the observers see such an
+    /// event: its id and type are made up of the hash of its body, and it has the exact body and
+    /// nothing else.
     pub fn fault(&self) -> Option<PayloadFault> {
         match &self.0.fields {
             Fields::Unreadable(fault) => Some(*fault),
@@ -182,8 +189,8 @@ impl AnyEvent {
         }
     }
 
-    /// Documented fields that are missing, or not as documented, and so absent to their accessors: of Circa's `created`,
-    /// `livemode` and `teamId`.
+    /// Documented fields that are missing, or not as documented, and so absent to their accessors:
+    /// of Circa's `created`, `livemode` and `teamId`.
     pub fn drifted_fields(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.0.drift.fields()
     }
@@ -203,7 +210,8 @@ impl AnyEvent {
         self.0.signed_at
     }
 
-    /// The unsigned `Circa-Webhook-Id` header, escaped and cut to 64 characters: a label for logs, never to be trusted.
+    /// The unsigned `Circa-Webhook-Id` header, escaped and cut to 64 characters: a label for logs,
+    /// never to be trusted.
     pub fn webhook_id(&self) -> Option<&str> {
         self.0.webhook_id.as_ref().map(Label::as_str)
     }
@@ -217,11 +225,13 @@ impl AnyEvent {
         }
     }
 
-    /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared with `T`'s.
+    /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared
+    /// with `T`'s.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place, not the content.
+    /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place,
+    /// not the content.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let payload = self.payload().ok_or(DecodeError(Fault::NoData))?;
         serde_json::from_str(payload)

@@ -1,4 +1,5 @@
-//! The data of Circularo's eleven events (Circularo documentation, Webhooks). All carry the same fields; the type tells what happened.
+//! The data of Circularo's eleven events (Circularo documentation, Webhooks). All carry the same
+//! fields; the type tells what happened.
 
 use std::{fmt, ops::Deref};
 

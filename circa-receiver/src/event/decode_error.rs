@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The data of an event is absent, of another type, or not as its type wants it. Holds the place of the fault, nothing of the content.
+/// The data of an event is absent, of another type, or not as its type wants it. Holds the place of
+/// the fault, nothing of the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DecodeError(pub(super) Fault);
 

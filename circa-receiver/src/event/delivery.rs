@@ -19,7 +19,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// An event at the endpoint with this name. The receiver makes the deliveries that handlers get; in tests you can.
+    /// An event at the endpoint with this name. The receiver makes the deliveries that handlers
+    /// get; in tests you can.
     pub fn new(endpoint: impl Into<Arc<str>>, event: AnyEvent) -> Self {
         Self { endpoint: endpoint.into(), event, tenant: None }
     }
@@ -50,8 +51,9 @@ impl Delivery {
         self.event.body()
     }
 
-    /// A key for one step of handling this event, 64 hex digits: the same in every attempt and process, and of no other
-    /// endpoint, event or step. For interfaces that take an idempotency key.
+    /// A key for one step of handling this event, 64 hex digits: the same in every attempt and
+    /// process, and of no other endpoint, event or step. For interfaces that take an idempotency
+    /// key.
     ///
     /// ```
     /// # use circa_receiver::Delivery;

@@ -1,7 +1,7 @@
 //! Documented fields that an envelope does not have as documented.
 
-/// Which documented fields of an envelope are missing or of another type. They cost no event: nothing is identified or
-/// routed by them (contract, section 5).
+/// Which documented fields of an envelope are missing or of another type. They cost no event:
+/// nothing is identified or routed by them (contract, section 5).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Drift(u8);
 

@@ -1,13 +1,14 @@
 //! The envelope: from an authentic body to an [`AnyEvent`] (contract, section 5).
 //!
 //! 1. UTF-8 throughout, no BOM, nesting at most 128;
-//! 2. one JSON object and nothing after it, its keys without duplicates (compared after unescaping);
+//! 2. one JSON object and nothing after it, its keys without duplicates (compared after
+//!    unescaping);
 //! 3. what identifies and routes must be right: id and type, Circularo's document;
 //! 4. what does not is absent where it is not as documented, and noted as drift;
 //! 5. the unsigned headers agree with the signed body.
 //!
-//! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse (`1e400`, lone surrogates)
-//! passes here.
+//! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse
+//! (`1e400`, lone surrogates) passes here.
 
 use std::ops::Range;
 
@@ -25,8 +26,8 @@ use crate::sender::Envelope;
 use crate::verify::Stored;
 use crate::verify::{Field, Verified, hex};
 
-/// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as deep as `serde_json`
-/// decodes.
+/// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as
+/// deep as `serde_json` decodes.
 const MAX_NESTING: usize = 128;
 const MAX_ID_BYTES: usize = 255;
 const MAX_TYPE_BYTES: usize = 128;
@@ -44,7 +45,8 @@ impl<'h, B: Into<Bytes>> Verified<'h, B> {
 
 #[cfg(feature = "receiver")]
 impl Stored {
-    /// Parses the envelope once more. What was stored as an event is one, unless another version of this crate disagrees.
+    /// Parses the envelope once more. What was stored as an event is one, unless another version of
+    /// this crate disagrees.
     ///
     /// # Errors
     ///
@@ -54,7 +56,8 @@ impl Stored {
     }
 }
 
-/// Parses an authentic body. `needs_livemode` refuses a Circa envelope without a boolean `livemode`.
+/// Parses an authentic body. `needs_livemode` refuses a Circa envelope without a boolean
+/// `livemode`.
 pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Result<AnyEvent, Rejection> {
     let body = ByteString::try_from(verified.body.clone()).map_err(|_| PayloadFault::NOT_UTF_8)?;
     if exceeds_nesting(body.as_bytes()) {
@@ -77,8 +80,8 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
     Ok(event)
 }
 
-/// An authentic delivery whose envelope cannot be understood, as an event for the dead letters. Its id and type hold
-/// parentheses and a space, which no genuine id or type may hold.
+/// An authentic delivery whose envelope cannot be understood, as an event for the dead letters. Its
+/// id and type hold parentheses and a space, which no genuine id or type may hold.
 #[cfg_attr(not(feature = "receiver"), allow(dead_code))]
 pub(crate) fn unreadable(verified: &Verified<'_, Bytes>, fault: PayloadFault) -> AnyEvent {
     let text = |text: String| Text::Owned(text.into());
@@ -226,8 +229,8 @@ fn range_in(body: &str, part: &str) -> Range<usize> {
 
 /// Whether objects and arrays stand more than [`MAX_NESTING`] deep in each other. Must not recurse.
 fn exceeds_nesting(json: &[u8]) -> bool {
-    // Few events hold that many brackets at all. Counting them takes a twentieth of the time of following them, which
-    // would be 9 % of a delivery of 4 KiB.
+    // Few events hold that many brackets at all. Counting them takes a twentieth of the time of
+    // following them, which would be 9 % of a delivery of 4 KiB.
     if opening_brackets(json) <= MAX_NESTING {
         return false;
     }

@@ -1,7 +1,7 @@
 //! A label for logs from an unsigned header.
 
-/// An unsigned header made harmless for logs: control and non-ASCII characters escaped, cut to 64 characters (contract,
-/// section 6).
+/// An unsigned header made harmless for logs: control and non-ASCII characters escaped, cut to 64
+/// characters (contract, section 6).
 pub(super) struct Label(Box<str>);
 
 impl Label {

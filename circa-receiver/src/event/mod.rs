@@ -1,12 +1,14 @@
 //! Events: what an authentic delivery carries.
 //!
-//! [`AnyEvent`] is the envelope, with the exact bytes of body and `data`; [`Event<T>`](Event) adds the typed data. Unknown
-//! event types are data, not errors. Implement [`EventData`] for types of your own: a view of only the fields that you
-//! read will do.
+//! [`AnyEvent`] is the envelope, with the exact bytes of body and `data`; [`Event<T>`](Event) adds
+//! the typed data. Unknown event types are data, not errors. Implement [`EventData`] for types of
+//! your own: a view of only the fields that you read will do.
 //!
-//! 1. `envelope`: from a verified body to an [`AnyEvent`]; `object`: the members of a JSON object; `drift`: fields that are
-//!    not as documented; `label`: an unsigned header made harmless for logs;
-//! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `decode_error`: why data is not of its type; `kind`: all known types; `scalar`: values of undocumented form;
+//! 1. `envelope`: from a verified body to an [`AnyEvent`]; `object`: the members of a JSON object;
+//!    `drift`: fields that are not as documented; `label`: an unsigned header made harmless for
+//!    logs;
+//! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `decode_error`: why data is not of its
+//!    type; `kind`: all known types; `scalar`: values of undocumented form;
 //! 3. `circa`, `circularo`: the typed data of each sender's events;
 //! 4. `delivery`: an event that arrived at an endpoint.
 

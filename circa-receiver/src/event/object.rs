@@ -20,7 +20,8 @@ struct Member<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// For a type that is chosen by one of its members, within its own visitor: its errors then have a place in the text.
+    /// For a type that is chosen by one of its members, within its own visitor: its errors then
+    /// have a place in the text.
     pub(super) fn read<A: MapAccess<'a>>(mut map: A) -> Result<Self, A::Error> {
         let mut members = Vec::with_capacity(8);
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
@@ -44,7 +45,8 @@ impl<'a> Object<'a> {
         names.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// Decodes the members as a type with named fields. Keys that are not Unicode can name no field and are left out.
+    /// Decodes the members as a type with named fields. Keys that are not Unicode can name no field
+    /// and are left out.
     pub(super) fn decode<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
         let members = self.0.iter().filter_map(|member| Some((std::str::from_utf8(&member.name).ok()?, member.value)));
         T::deserialize(MapDeserializer::new(members))

@@ -1,4 +1,5 @@
-//! Circularo's `actor` and `timestamp`: documented by name only, so kept as they came, with typed accessors.
+//! Circularo's `actor` and `timestamp`: documented by name only, so kept as they came, with typed
+//! accessors.
 
 use std::{
     fmt,
@@ -8,7 +9,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
-/// From here on a number counts milliseconds: as seconds it would lie beyond the year 5000, as milliseconds in 1973.
+/// From here on a number counts milliseconds: as seconds it would lie beyond the year 5000, as
+/// milliseconds in 1973.
 const MILLIS_FROM: f64 = 1e11;
 
 /// A JSON string, or the digits of a JSON number.
@@ -27,7 +29,8 @@ impl Scalar {
 }
 
 impl Scalar {
-    /// `None` for JSON that is neither a string nor a number, and for a string that is not Unicode (a lone surrogate).
+    /// `None` for JSON that is neither a string nor a number, and for a string that is not Unicode
+    /// (a lone surrogate).
     fn read(json: &str) -> Option<Self> {
         match json.as_bytes() {
             [b'"', ..] => serde_json::from_str(json).ok().map(Self::String),
@@ -88,7 +91,8 @@ impl Actor {
     }
 }
 
-/// When it happened. The form is not documented: ISO 8601 as in the vendor's other dates, or a number. Deserializes from JSON text only.
+/// When it happened. The form is not documented: ISO 8601 as in the vendor's other dates, or a
+/// number. Deserializes from JSON text only.
 #[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Timestamp(Scalar);
 
@@ -114,8 +118,9 @@ impl Timestamp {
         self.0.as_str()
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z, if the timestamp is ISO 8601 with an offset, or a number: of seconds below 10^11, of milliseconds
-    /// from there on (our reading; Circularo documents neither).
+    /// Milliseconds since 1970-01-01T00:00:00Z, if the timestamp is ISO 8601 with an offset, or a
+    /// number: of seconds below 10^11, of milliseconds from there on (our reading; Circularo
+    /// documents neither).
     pub fn unix_millis(&self) -> Option<i64> {
         match &self.0 {
             Scalar::String(text) => Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()),

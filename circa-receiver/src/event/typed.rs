@@ -48,7 +48,8 @@ pub struct Event<T> {
 impl<T: EventData> TryFrom<AnyEvent> for Event<T> {
     type Error = DecodeError;
 
-    /// Only an event of `T`'s type becomes an `Event<T>`; [`AnyEvent::decode`] reads any event as any data.
+    /// Only an event of `T`'s type becomes an `Event<T>`; [`AnyEvent::decode`] reads any event as
+    /// any data.
     fn try_from(event: AnyEvent) -> Result<Self, DecodeError> {
         if event.sender() != T::SENDER || event.event_type() != T::TYPE {
             return Err(DecodeError(Fault::OtherType(T::TYPE)));

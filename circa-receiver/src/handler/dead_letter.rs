@@ -43,6 +43,7 @@ pub trait DeadLetterSink: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where it could not be kept; the event is then answered 500, so that the sender's retries keep it alive.
+    /// Where it could not be kept; the event is then answered 500, so that the sender's retries
+    /// keep it alive.
     async fn bury(&self, letter: DeadLetter<'_>) -> Result<(), BoxError>;
 }

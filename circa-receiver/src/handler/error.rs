@@ -19,14 +19,16 @@ impl HandlerError {
         Self { permanent: false, delay: None, error: Arc::from(error.into()) }
     }
 
-    /// The event can never be handled. It goes to the dead-letter sink and is answered 200; without a sink it is treated as retryable.
+    /// The event can never be handled. It goes to the dead-letter sink and is answered 200; without
+    /// a sink it is treated as retryable.
     pub fn permanent(error: impl Into<BoxError>) -> Self {
         Self { permanent: true, ..Self::retryable(error) }
     }
 
-    /// The event is to be handled after `delay`, as where another service asks for it with `Retry-After`. In an inbox this
-    /// uses up no attempt, at most 100 times an event. Without an inbox neither sender's schedule can be changed: it is as
-    /// [`HandlerError::retryable`], and the delay is only told, by [`HandlerError::delay`].
+    /// The event is to be handled after `delay`, as where another service asks for it with
+    /// `Retry-After`. In an inbox this uses up no attempt, at most 100 times an event. Without an
+    /// inbox neither sender's schedule can be changed: it is as [`HandlerError::retryable`], and
+    /// the delay is only told, by [`HandlerError::delay`].
     pub fn retry_after(delay: Duration, error: impl Into<BoxError>) -> Self {
         Self { delay: Some(delay), ..Self::retryable(error) }
     }

@@ -17,7 +17,8 @@ pub enum ExtractError {
 }
 
 impl ExtractError {
-    /// The status that says so: 500 outside a receiver, 422 for data, which makes the failure permanent.
+    /// The status that says so: 500 outside a receiver, 422 for data, which makes the failure
+    /// permanent.
     pub fn status(self) -> u16 {
         match self {
             Self::OutsideReceiver => 500,
@@ -48,7 +49,8 @@ pub fn extract_any(delivery: Option<&Delivery>) -> Result<AnyEvent, ExtractError
 ///
 /// # Errors
 ///
-/// [`ExtractError::OutsideReceiver`] for `None`, [`ExtractError::Decode`] for data that is not a `T`.
+/// [`ExtractError::OutsideReceiver`] for `None`, [`ExtractError::Decode`] for data that is not a
+/// `T`.
 pub fn extract_event<T: EventData>(delivery: Option<&Delivery>) -> Result<Event<T>, ExtractError> {
     Ok(extract_any(delivery)?.try_into()?)
 }

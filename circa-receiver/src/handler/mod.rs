@@ -1,7 +1,8 @@
 //! What is run for an event.
 //!
 //! 1. `routes`: which handler runs for which event type;
-//! 2. `extract`: what the extractors of all adapters do; `status`: what the status of a framework's response means;
+//! 2. `extract`: what the extractors of all adapters do; `status`: what the status of a framework's
+//!    response means;
 //! 3. `portable`: handlers that know no web framework;
 //! 4. `error`: why a handler failed; `dead_letter`: where events go that can never be handled.
 

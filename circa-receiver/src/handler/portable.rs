@@ -8,7 +8,8 @@ use crate::event::{AnyEvent, Event, EventData};
 
 /// A handler that knows no web framework: `async fn(event, state) -> Result<(), HandlerError>`.
 ///
-/// `event` is an [`Event<T>`](Event), whose `T` tells the event type, or an [`AnyEvent`]. Implemented for functions and closures.
+/// `event` is an [`Event<T>`](Event), whose `T` tells the event type, or an [`AnyEvent`].
+/// Implemented for functions and closures.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for events",
     note = "a handler is `async fn(event: Event<T>, state: S) -> Result<(), HandlerError>`, or takes an `AnyEvent`"

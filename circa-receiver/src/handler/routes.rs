@@ -5,10 +5,12 @@ use std::{collections::HashMap, fmt};
 use crate::event::{EventData, EventKind};
 use crate::sender::Sender;
 
-/// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to the fallback, or is ignored.
+/// Handlers by event type: exact match only, no prefixes. What no handler is registered for goes to
+/// the fallback, or is ignored.
 ///
-/// `H` is whatever executes an event: the adapters' own handlers, or [`PortableHandler`](crate::PortableHandler).
-/// Mistakes are reported by [`Routes::check`], when the receiver is mounted and not at the first delivery.
+/// `H` is whatever executes an event: the adapters' own handlers, or
+/// [`PortableHandler`](crate::PortableHandler). Mistakes are reported by [`Routes::check`], when
+/// the receiver is mounted and not at the first delivery.
 #[derive(Clone)]
 pub struct Routes<H> {
     by_type: HashMap<Box<str>, H>,

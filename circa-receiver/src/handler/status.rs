@@ -7,10 +7,11 @@ use super::error::HandlerError;
 /// How much of a response's text is kept as the reason of a failure, in bytes.
 pub const MAX_REASON_BYTES: usize = 1_024;
 
-/// What the answer of an HTTP-flavoured handler means: 2xx is success; 4xx is permanent, except 408, 423, 425 and 429, which
-/// say "later"; everything else is retryable. `reason` is the text of the response, where it is known: at most 1 KiB of it
-/// is kept for observers and dead letters. `retry_after` is its header of that name: with whole seconds in it, the event is
-/// retried so much later where there is an inbox.
+/// What the answer of an HTTP-flavoured handler means: 2xx is success; 4xx is permanent, except
+/// 408, 423, 425 and 429, which say "later"; everything else is retryable. `reason` is the text of
+/// the response, where it is known: at most 1 KiB of it is kept for observers and dead letters.
+/// `retry_after` is its header of that name: with whole seconds in it, the event is retried so much
+/// later where there is an inbox.
 ///
 /// # Errors
 ///
@@ -43,7 +44,8 @@ pub fn is_failure(status: u16) -> bool {
     !(200..=299).contains(&status)
 }
 
-/// What the status of a service behind the receiver as middleware means: 2xx completes the claim, anything else releases it.
+/// What the status of a service behind the receiver as middleware means: 2xx completes the claim,
+/// anything else releases it.
 ///
 /// # Errors
 ///

@@ -19,8 +19,8 @@ impl AcceptRequest {
         Self { entry, nonce, unreadable: None }
     }
 
-    /// The event is not put in the queue but among the dead letters, with [`Cause::Unreadable`](super::Cause::Unreadable)
-    /// and this text.
+    /// The event is not put in the queue but among the dead letters, with
+    /// [`Cause::Unreadable`](super::Cause::Unreadable) and this text.
     #[must_use]
     pub fn unreadable(mut self, why: impl Into<String>) -> Self {
         self.unreadable = Some(why.into());

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::settlement::Cause;
 
-/// Which events an operator means: those that every part covers. Without a part it covers all events.
+/// Which events an operator means: those that every part covers. Without a part it covers all
+/// events.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
     endpoint: Option<String>,

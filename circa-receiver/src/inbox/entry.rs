@@ -11,11 +11,11 @@ use crate::error::BoxError;
 use crate::event::Delivery;
 use crate::verify::{Head, SecretId, Stored};
 
-/// What an inbox stores of one delivery: the endpoint, the event's id and type, what was verified, and the exact body.
-/// Cheap to clone.
+/// What an inbox stores of one delivery: the endpoint, the event's id and type, what was verified,
+/// and the exact body. Cheap to clone.
 ///
-/// An inbox keeps the parts and gives them back with [`Entry::from_parts`]. `Debug` shows endpoint, id and type, nothing
-/// of the body.
+/// An inbox keeps the parts and gives them back with [`Entry::from_parts`]. `Debug` shows endpoint,
+/// id and type, nothing of the body.
 #[derive(Clone)]
 pub struct Entry(Arc<Inner>);
 
@@ -89,8 +89,8 @@ impl Entry {
         &self.0.event_type
     }
 
-    /// What was verified, and what is kept of the request's head, as JSON: `sender`, `signed_at`, `secret`, `head`. No
-    /// secret and no signature is in it.
+    /// What was verified, and what is kept of the request's head, as JSON: `sender`, `signed_at`,
+    /// `secret`, `head`. No secret and no signature is in it.
     pub fn details(&self) -> &str {
         &self.0.details
     }

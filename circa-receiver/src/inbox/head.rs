@@ -13,8 +13,9 @@ const STORED: [&str; 4] = ["content-type", "user-agent", "traceparent", "tracest
 /// So much of a path or a value is stored, in characters.
 const MAX_CHARS: usize = 2_048;
 
-/// What an inbox stores of a request's head, for handlers that are run with a request: the path, `content-type`,
-/// `user-agent`, `traceparent`, `tracestate`, and the sender's unsigned labels. Never the signature.
+/// What an inbox stores of a request's head, for handlers that are run with a request: the path,
+/// `content-type`, `user-agent`, `traceparent`, `tracestate`, and the sender's unsigned labels.
+/// Never the signature.
 ///
 /// `Debug` shows the path and the names of the fields.
 #[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
@@ -40,7 +41,8 @@ impl StoredHead {
         if self.path.is_empty() { "/" } else { &self.path }
     }
 
-    /// The header fields: names in lower case, and values, in which bytes that are not UTF-8 were replaced.
+    /// The header fields: names in lower case, and values, in which bytes that are not UTF-8 were
+    /// replaced.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (&**name, &**value))
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::entry::Entry;
 use crate::dedup::Token;
 
-/// The right to run one event, until it lapses. Its token rises with every lease of the event, and fences: what another
-/// worker has leased since is not changed any more.
+/// The right to run one event, until it lapses. Its token rises with every lease of the event, and
+/// fences: what another worker has leased since is not changed any more.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Lease {
     id: u64,
@@ -75,8 +75,8 @@ pub struct LeaseRequest<'a> {
 }
 
 impl<'a> LeaseRequest<'a> {
-    /// A request of the worker with this name for at most `limit` events that are due, each held for `duration` unless
-    /// renewed.
+    /// A request of the worker with this name for at most `limit` events that are due, each held
+    /// for `duration` unless renewed.
     pub fn new(worker: &'a str, interests: &'a [Interest], limit: usize, duration: Duration) -> Self {
         Self { worker, interests, limit, duration }
     }
@@ -113,7 +113,8 @@ pub struct Leased {
 }
 
 impl Leased {
-    /// An event with its lease, when it arrived, the number of this attempt, counted from 1, and how often it was postponed.
+    /// An event with its lease, when it arrived, the number of this attempt, counted from 1, and
+    /// how often it was postponed.
     pub fn new(lease: Lease, entry: Entry, arrived: SystemTime, attempt: u32, postponed: u32) -> Self {
         Self { lease, entry, arrived, attempt, postponed }
     }
@@ -133,7 +134,8 @@ impl Leased {
         self.arrived
     }
 
-    /// The number of this attempt, from 1. Attempts that were given back or postponed are not counted.
+    /// The number of this attempt, from 1. Attempts that were given back or postponed are not
+    /// counted.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

@@ -1,10 +1,12 @@
-//! The inbox: an authentic event is stored before it is answered, and handled afterwards (contract, section 8a).
+//! The inbox: an authentic event is stored before it is answered, and handled afterwards (contract,
+//! section 8a).
 //!
 //! 1. `entry`: what is stored of a delivery; `head`: of the request's head;
-//! 2. `store`: the trait of an inbox; `accept`, `lease`, `settlement`, `stats`: what is asked of it and answered; `wake`:
-//!    tells workers of this process that something is ready;
-//!    `control`, `replay`: what operators see and do;
-//! 3. `calls`: an inbox as receivers and workers use it, each call bounded in time; `work`: the worker;
+//! 2. `store`: the trait of an inbox; `accept`, `lease`, `settlement`, `stats`: what is asked of it
+//!    and answered; `wake`: tells workers of this process that something is ready; `control`,
+//!    `replay`: what operators see and do;
+//! 3. `calls`: an inbox as receivers and workers use it, each call bounded in time; `work`: the
+//!    worker;
 //! 4. `sqlite`, `postgres`: the inboxes in a file and in a table.
 
 mod accept;

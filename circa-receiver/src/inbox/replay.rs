@@ -52,7 +52,8 @@ impl Replay {
         self.ids.is_empty()
     }
 
-    /// Has them run again, so many a second, or at once, and says how many were still dead. Dropped, it stops where it is.
+    /// Has them run again, so many a second, or at once, and says how many were still dead.
+    /// Dropped, it stops where it is.
     ///
     /// # Errors
     ///

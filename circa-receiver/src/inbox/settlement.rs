@@ -25,7 +25,8 @@ pub enum Settlement {
         /// Why.
         error: String,
     },
-    /// The run did not begin, or was stopped with its worker. The event is ready at once; no attempt is used up.
+    /// The run did not begin, or was stopped with its worker. The event is ready at once; no
+    /// attempt is used up.
     GiveBack,
     /// The event can never be handled, or not be handled by this many attempts. It is dead.
     Bury {

@@ -13,14 +13,16 @@ use super::wake::Wake;
 use crate::dedup::Key;
 use crate::error::StoreError;
 
-/// Where events are kept until they are handled. Every operation is one atomic step, and is durable before it is answered.
+/// Where events are kept until they are handled. Every operation is one atomic step, and is durable
+/// before it is answered.
 ///
-/// An event is ready, running under a [`Lease`], done, or dead. The inbox's clock rules, never the caller's. A lease's
-/// token fences: `renew` and `settle` do nothing, and say so, if another worker has leased the event since. Calls are
-/// bounded in time by their callers, and may be dropped at any await.
+/// An event is ready, running under a [`Lease`], done, or dead. The inbox's clock rules, never the
+/// caller's. A lease's token fences: `renew` and `settle` do nothing, and say so, if another worker
+/// has leased the event since. Calls are bounded in time by their callers, and may be dropped at
+/// any await.
 ///
-/// It is a trait of its own, and not the one of dedup stores, because not every store is one: Redis answers before what it
-/// was told is safe.
+/// It is a trait of its own, and not the one of dedup stores, because not every store is one: Redis
+/// answers before what it was told is safe.
 ///
 #[cfg_attr(feature = "sqlite", doc = "```no_run")]
 #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
@@ -30,10 +32,9 @@ use crate::error::StoreError;
 /// };
 /// # use std::time::Duration;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let inbox = SqliteInbox::open("/var/lib/app/inbox.sqlite")?;
-/// // What a worker does:
-/// let interests = [Interest::all("circa")];
-/// for leased in inbox.lease(LeaseRequest::new("worker-1", &interests, 10, Duration::from_secs(60))).await? {
+/// let inbox = SqliteInbox::open("/var/lib/app/inbox.sqlite")?; // What a worker does: let
+/// interests = [Interest::all("circa")]; for leased in inbox.lease(LeaseRequest::new("worker-1",
+/// &interests, 10, Duration::from_secs(60))).await? {
 ///     println!("{}, attempt {}", leased.entry().event_id(), leased.attempt());
 ///     let retention = Duration::from_secs(72 * 3_600);
 ///     inbox.settle(leased.lease(), Settlement::Complete { retention }).await?;
@@ -43,22 +44,24 @@ use crate::error::StoreError;
 /// ```
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
-    /// Keeps an event and puts it in the queue, unless it is known. Repeated with its nonce, it answers as the first time.
+    /// Keeps an event and puts it in the queue, unless it is known. Repeated with its nonce, it
+    /// answers as the first time.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the event may not be durable; the delivery is then answered 503.
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError>;
 
-    /// Leases events that are due, roughly the oldest first: ready ones whose time has come, and running ones whose lease has
-    /// lapsed, which counts as an attempt that failed.
+    /// Leases events that are due, roughly the oldest first: ready ones whose time has come, and
+    /// running ones whose lease has lapsed, which counts as an attempt that failed.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the inbox failed. What was leased and not answered lapses.
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError>;
 
-    /// Prolongs a lease, from now. `false` if another worker has leased the event since, or it is settled.
+    /// Prolongs a lease, from now. `false` if another worker has leased the event since, or it is
+    /// settled.
     ///
     /// # Errors
     ///
@@ -69,10 +72,12 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the inbox failed. It may have happened; repeated, it is then answered `false`.
+    /// [`StoreError`] where the inbox failed. It may have happened; repeated, it is then answered
+    /// `false`.
     async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<bool, StoreError>;
 
-    /// Forgets an event that is done, so that it is accepted again when it comes again. `false` if it was not done.
+    /// Forgets an event that is done, so that it is accepted again when it comes again. `false` if
+    /// it was not done.
     ///
     /// # Errors
     ///
@@ -86,7 +91,8 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the inbox failed.
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError>;
 
-    /// Lists the events that a filter covers, in order of arrival: at most `limit`, behind the one with the number `after`.
+    /// Lists the events that a filter covers, in order of arrival: at most `limit`, behind the one
+    /// with the number `after`.
     ///
     /// # Errors
     ///
@@ -100,16 +106,16 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the inbox failed.
     async fn failures(&self, id: u64) -> Result<Vec<Failure>, StoreError>;
 
-    /// Changes events by their numbers, and says how many were changed. [`Replay`](super::Replay) replays by a filter and at
-    /// a rate.
+    /// Changes events by their numbers, and says how many were changed. [`Replay`](super::Replay)
+    /// replays by a filter and at a rate.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the inbox failed.
     async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError>;
 
-    /// Pauses an endpoint or one type of its events, or resumes it: they are accepted meanwhile and not run, by any worker.
-    /// `false` if it was so before.
+    /// Pauses an endpoint or one type of its events, or resumes it: they are accepted meanwhile and
+    /// not run, by any worker. `false` if it was so before.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Tells the workers of this process that an event may be ready, so that they need not wait for their next look. Clones
-/// are the same.
+/// Tells the workers of this process that an event may be ready, so that they need not wait for
+/// their next look. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Wake(Arc<watch::Sender<()>>);
 

@@ -1,8 +1,9 @@
 //! What is told to logs and metrics.
 //!
-//! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`, `warning`: what its methods name;
-//! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its handler;
-//!    `metrics`: the observer that counts and measures;
+//! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
+//!    `warning`: what its methods name;
+//! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
+//!    handler; `metrics`: the observer that counts and measures;
 //! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
 mod diagnosis;

@@ -1,4 +1,5 @@
-//! What is worth knowing, one method each, so that logging and metrics are added without touching the pipeline.
+//! What is worth knowing, one method each, so that logging and metrics are added without touching
+//! the pipeline.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +16,14 @@ use crate::verify::SecretId;
 
 /// Watches a receiver. Every method does nothing by default; implement those that you need.
 ///
-/// They run in the path of the delivery: return quickly and do not block. A panic is caught and counted, and changes no
-/// answer. From a delivery that is not authentic nothing is told but the reason, and the [`Diagnosis`] of a mismatch.
+/// They run in the path of the delivery: return quickly and do not block. A panic is caught and
+/// counted, and changes no answer. From a delivery that is not authentic nothing is told but the
+/// reason, and the [`Diagnosis`] of a mismatch.
 ///
 #[doc = include_str!("observer.md")]
 pub trait Observer: Send + Sync + 'static {
-    /// A receiver was built, or its secrets were replaced: what can be told from now on is about these.
+    /// A receiver was built, or its secrets were replaced: what can be told from now on is about
+    /// these.
     fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
         let _ = (endpoint, sender, secrets);
     }
@@ -30,8 +33,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = endpoint;
     }
 
-    /// A delivery was answered, so long after its head had arrived: once for each, whatever became of it. A delivery whose
-    /// sender hung up before is not told.
+    /// A delivery was answered, so long after its head had arrived: once for each, whatever became
+    /// of it. A delivery whose sender hung up before is not told.
     fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
         let _ = (endpoint, outcome, elapsed);
     }
@@ -57,19 +60,20 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, error);
     }
 
-    /// The mistake behind a [`Rejection::SignatureMismatch`] was searched for, on another thread than the delivery's; at most
-    /// once a minute and receiver.
+    /// The mistake behind a [`Rejection::SignatureMismatch`] was searched for, on another thread
+    /// than the delivery's; at most once a minute and receiver.
     fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
         let _ = (endpoint, diagnosis);
     }
 
-    /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret) tells which secret matched.
+    /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret)
+    /// tells which secret matched.
     fn authenticated(&self, delivery: &Delivery) {
         let _ = delivery;
     }
 
-    /// An authentic delivery has an envelope that cannot be understood; it goes to the dead-letter sink. Without a sink it is
-    /// [rejected](Observer::rejected).
+    /// An authentic delivery has an envelope that cannot be understood; it goes to the dead-letter
+    /// sink. Without a sink it is [rejected](Observer::rejected).
     fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {
         let _ = (delivery, fault);
     }
@@ -84,8 +88,9 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
-    /// A documented field of an envelope is missing, or not as documented: `"created"`, `"livemode"` or `"teamId"`. The event
-    /// is handled all the same. Once a field, for as long as the receiver lives.
+    /// A documented field of an envelope is missing, or not as documented: `"created"`,
+    /// `"livemode"` or `"teamId"`. The event is handled all the same. Once a field, for as long as
+    /// the receiver lives.
     fn field_drifted(&self, delivery: &Delivery, field: &'static str) {
         let _ = (delivery, field);
     }
@@ -95,8 +100,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, same_body);
     }
 
-    /// A delivery waited for another of the same event, which did not succeed, and is answered as that one. With another body under the same id it
-    /// deserves a warning.
+    /// A delivery waited for another of the same event, which did not succeed, and is answered as
+    /// that one. With another body under the same id it deserves a warning.
     fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {
         let _ = (delivery, outcome, same_body);
     }
@@ -111,7 +116,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, duration);
     }
 
-    /// A handler failed, after so long, and the claim was released. The error is the handler's own, or tells of a panic.
+    /// A handler failed, after so long, and the claim was released. The error is the handler's own,
+    /// or tells of a panic.
     fn failed(&self, delivery: &Delivery, error: &HandlerError, duration: Duration) {
         let _ = (delivery, error, duration);
     }
@@ -126,13 +132,14 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, error);
     }
 
-    /// The ack deadline passed before the handler ended. The sender was told to come back; the handler runs on.
+    /// The ack deadline passed before the handler ended. The sender was told to come back; the
+    /// handler runs on.
     fn unfinished(&self, delivery: &Delivery) {
         let _ = delivery;
     }
 
-    /// A call of the dedup store ended, well or not, after so long. With [`StoreOperation::Complete`] it has been repeated, if
-    /// need be.
+    /// A call of the dedup store ended, well or not, after so long. With
+    /// [`StoreOperation::Complete`] it has been repeated, if need be.
     fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
         let _ = (endpoint, operation, elapsed);
     }
@@ -152,7 +159,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = endpoint;
     }
 
-    /// The inbox does not answer the worker with this name, which asks again until it does. Once an outage.
+    /// The inbox does not answer the worker with this name, which asks again until it does. Once an
+    /// outage.
     fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
         let _ = (worker, error);
     }

@@ -1,4 +1,5 @@
-//! The spans of a delivery and of its handler. Without the feature `tracing` there are none, and futures run as they are.
+//! The spans of a delivery and of its handler. Without the feature `tracing` there are none, and
+//! futures run as they are.
 
 #[cfg(feature = "tracing")]
 use tracing::{Instrument as _, field::Empty};
@@ -90,8 +91,8 @@ impl DeliverySpan {
     pub(crate) fn answered(&self, _: Outcome, _: impl FnOnce() -> std::time::Duration) {}
 }
 
-/// Runs a handler inside the span of its delivery, and a span of its own with endpoint, event type and event id. Without the
-/// feature `tracing`, as it is.
+/// Runs a handler inside the span of its delivery, and a span of its own with endpoint, event type
+/// and event id. Without the feature `tracing`, as it is.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_handler_span<F: Future>(delivery: &Delivery, handler: F) -> impl Future<Output = F::Output> {
     let event = delivery.event();

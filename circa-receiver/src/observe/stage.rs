@@ -6,13 +6,15 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Stage {
-    /// Its body did not come with its head, and is waited for ([`max_readers`](crate::ReceiverBuilder::max_readers)).
+    /// Its body did not come with its head, and is waited for
+    /// ([`max_readers`](crate::ReceiverBuilder::max_readers)).
     Body,
     /// It is authentic, and in flight ([`max_in_flight`](crate::ReceiverBuilder::max_in_flight)).
     Place,
     /// It waits for another run of its event; a quarter of those in flight at most.
     Duplicate,
-    /// Its handler runs, also beyond its answer ([`max_running`](crate::ReceiverBuilder::max_running)).
+    /// Its handler runs, also beyond its answer
+    /// ([`max_running`](crate::ReceiverBuilder::max_running)).
     Handler,
 }
 

@@ -15,12 +15,13 @@ use crate::error::{BoxError, StoreError, WithCauses};
 use crate::event::Delivery;
 use crate::handler::HandlerError;
 
-/// Writes what happens to `tracing`, under the target `circa_receiver`: refusals and trouble as warnings, the rest as info and
-/// debug.
+/// Writes what happens to `tracing`, under the target `circa_receiver`: refusals and trouble as
+/// warnings, the rest as info and debug.
 ///
-/// What strangers can cause is written at debug, and as a warning only once a second and reason, with how many there were
-/// since the last: whoever floods the endpoint does not flood the log. Durations are in seconds, as numbers. Nothing of a
-/// body or a secret is written, but what your own handlers put into their errors and panics is.
+/// What strangers can cause is written at debug, and as a warning only once a second and reason,
+/// with how many there were since the last: whoever floods the endpoint does not flood the log.
+/// Durations are in seconds, as numbers. Nothing of a body or a secret is written, but what your
+/// own handlers put into their errors and panics is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingObserver;
 
@@ -173,7 +174,8 @@ impl Observer for TracingObserver {
     }
 }
 
-/// How many refusals for this reason there were since the last line, where the next is due: once a second.
+/// How many refusals for this reason there were since the last line, where the next is due: once a
+/// second.
 fn due(reason: &'static str) -> Option<u64> {
     /// By reason: when the last line was written, and how many refusals there were since.
     static LINES: Mutex<BTreeMap<&str, (Instant, u64)>> = Mutex::new(BTreeMap::new());

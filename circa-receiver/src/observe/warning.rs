@@ -8,13 +8,17 @@ use crate::verify::{PREFIX, Secret, Secrets};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ConfigWarning {
-    /// The dedup retention is shorter than the span of the sender's retries: 112,350 s for Circa (Circa documentation, Webhooks).
+    /// The dedup retention is shorter than the span of the sender's retries: 112,350 s for Circa
+    /// (Circa documentation, Webhooks).
     RetentionBelowRetrySpan,
-    /// A secret stands in quotes, which are part of the key: a file of variables was read by something that keeps them.
+    /// A secret stands in quotes, which are part of the key: a file of variables was read by
+    /// something that keeps them.
     SecretInQuotes,
-    /// A secret begins with `v1,`, which is part of the key: it may have been copied from a signature, or from another sender.
+    /// A secret begins with `v1,`, which is part of the key: it may have been copied from a
+    /// signature, or from another sender.
     SecretWithVersion,
-    /// A secret behind `whsec_` looks like base64. Neither sender has it decoded: the key is the whole text.
+    /// A secret behind `whsec_` looks like base64. Neither sender has it decoded: the key is the
+    /// whole text.
     SecretLooksLikeBase64,
 }
 

@@ -13,8 +13,8 @@ use crate::run::Awaited;
 use crate::verify::Head;
 
 impl Shared {
-    /// Stores an event, and says what its sender is answered. Dropped at any await, it may have been stored; then the sender
-    /// has no answer, and its retry is a duplicate.
+    /// Stores an event, and says what its sender is answered. Dropped at any await, it may have
+    /// been stored; then the sender has no answer, and its retry is a duplicate.
     pub(super) async fn accept(
         &self,
         inbox: &Calls,
@@ -34,7 +34,8 @@ impl Shared {
         }
     }
 
-    /// What is answered to a delivery whose event is safe: that it was handled, if it was by the ack deadline.
+    /// What is answered to a delivery whose event is safe: that it was handled, if it was by the
+    /// ack deadline.
     async fn outcome_of_run(&self, mut awaited: Awaited, ack_deadline: Instant) -> Outcome {
         tokio::select! {
             biased;

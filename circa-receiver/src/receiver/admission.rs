@@ -1,10 +1,12 @@
-//! The first half of a delivery's task: whether it may run its handler, or what it is answered instead (contract, section
-//! 7).
+//! The first half of a delivery's task: whether it may run its handler, or what it is answered
+//! instead (contract, section 7).
 //!
-//! 1. a run of the same event in this process is waited for (`duplicate`), before any store is asked;
+//! 1. a run of the same event in this process is waited for (`duplicate`), before any store is
+//!    asked;
 //! 2. a permit among the handlers that may run at once;
 //! 3. the claim, repeated by its nonce while the store is away for a moment;
-//! 4. a claim that is held elsewhere is asked for again (`duplicate`), at most until the ack deadline.
+//! 4. a claim that is held elsewhere is asked for again (`duplicate`), at most until the ack
+//!    deadline.
 
 use std::sync::Arc;
 
@@ -51,7 +53,8 @@ impl Admission<'_> {
             let asked = Instant::now();
             let claim = match self.claim(nonce).await {
                 Ok(Claimed::Won(claim)) if asked.elapsed() >= self.shared.claims.lease() => {
-                    // The process stood still and the lease may have lapsed: claimed once more by its nonce, it is renewed.
+                    // The process stood still and the lease may have lapsed: claimed once more by
+                    // its nonce, it is renewed.
                     claim.leave();
                     continue;
                 }
@@ -72,8 +75,8 @@ impl Admission<'_> {
             };
             match visit.run(&self.key, self.fingerprint) {
                 Entry::Registered => return Ok(Permission { claim, permit }),
-                // Another delivery came first while the store was away: it is waited for. What is given up in the background
-                // under this nonce must not be what is claimed next.
+                // Another delivery came first while the store was away: it is waited for. What is
+                // given up in the background under this nonce must not be what is claimed next.
                 Entry::AlreadyRuns => nonce = Nonce::fresh(),
                 Entry::IntakeStopped => {
                     self.shared.release(self.delivery, claim.as_deref()).await;

@@ -17,8 +17,9 @@ use crate::event::{self, AnyEvent, Delivery};
 use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
 
 impl Shared {
-    /// An authentic delivery, with its place among those in flight. Where there is an inbox or a dead-letter sink, one whose
-    /// envelope cannot be understood is let through with its [fault](AnyEvent::fault).
+    /// An authentic delivery, with its place among those in flight. Where there is an inbox or a
+    /// dead-letter sink, one whose envelope cannot be understood is let through with its
+    /// [fault](AnyEvent::fault).
     pub(super) async fn admit<E>(
         self: &Arc<Self>,
         head: &impl Head,
@@ -77,7 +78,8 @@ impl Shared {
         }
     }
 
-    /// Verifies with the receiver's own secrets. A mismatch is explained to the observers, where that is due.
+    /// Verifies with the receiver's own secrets. A mismatch is explained to the observers, where
+    /// that is due.
     fn verify<'h>(
         self: &Arc<Self>,
         parsed: &ParsedHead<'h>,

@@ -22,7 +22,8 @@ use super::shared::Shared;
 use crate::answer::Rejection;
 use crate::observe::Stage;
 
-/// What is reserved at most for a body on its announced length alone; what grows beyond it has been received.
+/// What is reserved at most for a body on its announced length alone; what grows beyond it has been
+/// received.
 const MAX_RESERVED: usize = 64 * 1_024;
 
 /// The deadline is also judged once in so many chunks of a stream that never has to be waited for.
@@ -48,7 +49,8 @@ pub(super) async fn read<E>(
     if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(collected.poll(body.as_mut(), &limits, cx))).await {
         return read.map(|()| collected.into_bytes());
     }
-    // Most bodies come with their heads: a timer and a place among the readers are made for the others alone.
+    // Most bodies come with their heads: a timer and a place among the readers are made for the
+    // others alone.
     let _stay = limits.shared.stay(Stage::Body);
     let (reader, evicted) = limits.shared.readers.register(collected.capacity());
     let waited = async {
@@ -125,7 +127,8 @@ impl Collected {
         Poll::Ready(Ok(()))
     }
 
-    /// How many more bytes belong to the body, as far as its length was announced; `None` at its end.
+    /// How many more bytes belong to the body, as far as its length was announced; `None` at its
+    /// end.
     fn wanted(&self) -> Option<usize> {
         let Some(announced) = self.announced else { return Some(usize::MAX) };
         let left = announced.saturating_sub(self.len() as u64);
@@ -145,7 +148,8 @@ impl Collected {
         self.all.extend_from_slice(&chunk);
     }
 
-    /// Makes room for so many bytes in all: twice as many as there was room for, and never more than may come.
+    /// Makes room for so many bytes in all: twice as many as there was room for, and never more
+    /// than may come.
     fn reserve(&mut self, needed: usize) {
         if needed <= self.all.capacity() {
             return;

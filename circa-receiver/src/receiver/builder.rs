@@ -77,8 +77,8 @@ impl Receiver {
         ReceiverBuilder::new(Sender::CIRCULARO, Some(secrets.into()))
     }
 
-    /// Builds a receiver that takes Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
-    /// Dangerous: whoever knows the URL can send events.
+    /// Builds a receiver that takes Circularo's deliveries unsigned, for webhooks created without
+    /// an `hmacSecret`. Dangerous: whoever knows the URL can send events.
     pub fn dangerous_circularo_unsigned() -> ReceiverBuilder {
         ReceiverBuilder::new(Sender::CIRCULARO, None)
     }
@@ -117,21 +117,24 @@ impl ReceiverBuilder {
         }
     }
 
-    /// Circa only: how far the signed time may be from now, both ends inclusive; whole seconds, 300 by default (Circa documentation, Webhooks), at
-    /// most 3,600. 0 means the same second.
+    /// Circa only: how far the signed time may be from now, both ends inclusive; whole seconds, 300
+    /// by default (Circa documentation, Webhooks), at most 3,600. 0 means the same second.
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = Some(Tolerance::Checked(tolerance));
         self
     }
 
-    /// Circa only: any tolerance, or none at all. Dangerous: a captured delivery can be replayed for as long, once its event is forgotten.
+    /// Circa only: any tolerance, or none at all. Dangerous: a captured delivery can be replayed
+    /// for as long, once its event is forgotten.
     pub fn dangerous_tolerance(mut self, tolerance: Option<Duration>) -> Self {
         self.tolerance = Some(Tolerance::Dangerous(tolerance));
         self
     }
 
-    /// Circularo only: the oldest event that is taken, by the body's `timestamp`. Off by default, since Circularo documents no form for it. An older
-    /// event is refused as [`Rejection::Stale`](crate::Rejection::Stale), one whose timestamp is missing or not understood as malformed.
+    /// Circularo only: the oldest event that is taken, by the body's `timestamp`. Off by default,
+    /// since Circularo documents no form for it. An older event is refused as
+    /// [`Rejection::Stale`](crate::Rejection::Stale), one whose timestamp is missing or not
+    /// understood as malformed.
     pub fn max_event_age(mut self, age: Duration) -> Self {
         self.max_event_age = Some(age);
         self
@@ -143,7 +146,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// The endpoint's name, part of every dedup key, in logs and metrics; the sender's name by default. Give two endpoints of one sender two names.
+    /// The endpoint's name, part of every dedup key, in logs and metrics; the sender's name by
+    /// default. Give two endpoints of one sender two names.
     pub fn endpoint(mut self, name: &str) -> Self {
         self.endpoint = name.into();
         self
@@ -163,8 +167,9 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Stores events in an inbox, in place of running them: each is answered 202 once it is durable, and a worker of
-    /// [`Receiver::worker`] or of another process runs it. The inbox remembers what was handled, and keeps the dead letters.
+    /// Stores events in an inbox, in place of running them: each is answered 202 once it is
+    /// durable, and a worker of [`Receiver::worker`] or of another process runs it. The inbox
+    /// remembers what was handled, and keeps the dead letters.
     ///
     /// To share an inbox with other receivers and workers, give each an `Arc` of it.
     pub fn inbox(mut self, inbox: impl Inbox) -> Self {
@@ -172,8 +177,9 @@ impl ReceiverBuilder {
         self
     }
 
-    /// With an inbox: a new delivery waits for the run of its event by this receiver's worker, at most until the ack deadline, and
-    /// is answered 200 where that has succeeded; otherwise 202, since the event is safe. Off by default.
+    /// With an inbox: a new delivery waits for the run of its event by this receiver's worker, at
+    /// most until the ack deadline, and is answered 200 where that has succeeded; otherwise 202,
+    /// since the event is safe. Off by default.
     pub fn answer_when_handled(mut self) -> Self {
         self.answer_when_handled = true;
         self
@@ -191,7 +197,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How long a claim holds after its process died; 60 s by default. It is renewed at a third while the handler runs.
+    /// How long a claim holds after its process died; 60 s by default. It is renewed at a third
+    /// while the handler runs.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -212,47 +219,51 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How long the whole body may take, from the arrival of the head; 10 s by default, and never longer than the ack deadline.
+    /// How long the whole body may take, from the arrival of the head; 10 s by default, and never
+    /// longer than the ack deadline.
     pub fn read_deadline(mut self, deadline: Duration) -> Self {
         self.read_deadline = deadline;
         self
     }
 
-    /// How many authentic deliveries may be in flight; 256 by default. Beyond it they are answered 503. Deliveries that only
-    /// wait for another run of their event keep at most a quarter of the places.
+    /// How many authentic deliveries may be in flight; 256 by default. Beyond it they are answered
+    /// 503. Deliveries that only wait for another run of their event keep at most a quarter of the
+    /// places.
     pub fn max_in_flight(mut self, deliveries: usize) -> Self {
         self.max_in_flight = deliveries;
         self
     }
 
-    /// How many bodies may be waited for at once; 4,096 by default. Beyond it the one that has been waited for longest is
-    /// given up with a 503.
+    /// How many bodies may be waited for at once; 4,096 by default. Beyond it the one that has been
+    /// waited for longest is given up with a 503.
     pub fn max_readers(mut self, bodies: usize) -> Self {
         self.max_readers = bodies;
         self
     }
 
-    /// How much memory bodies may take together while they are waited for, in bytes; 128 MiB by default. Beyond it the one
-    /// that has been waited for longest is given up with a 503.
+    /// How much memory bodies may take together while they are waited for, in bytes; 128 MiB by
+    /// default. Beyond it the one that has been waited for longest is given up with a 503.
     pub fn max_reader_bytes(mut self, bytes: usize) -> Self {
         self.max_reader_bytes = bytes;
         self
     }
 
-    /// How many handlers may run at once, also beyond the answers of their deliveries; 512 by default. Further deliveries
-    /// are answered 503, before their claim.
+    /// How many handlers may run at once, also beyond the answers of their deliveries; 512 by
+    /// default. Further deliveries are answered 503, before their claim.
     pub fn max_running(mut self, handlers: usize) -> Self {
         self.max_running = handlers;
         self
     }
 
-    /// How long a handler may run; 15 minutes by default. Then it is dropped, its claim released, and the run has failed.
+    /// How long a handler may run; 15 minutes by default. Then it is dropped, its claim released,
+    /// and the run has failed.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = timeout;
         self
     }
 
-    /// How long a sender waits for its answer, from the arrival of the head; 10 s by default, below the sender's 15 s. The handler runs on beyond it.
+    /// How long a sender waits for its answer, from the arrival of the head; 10 s by default, below
+    /// the sender's 15 s. The handler runs on beyond it.
     pub fn ack_deadline(mut self, deadline: Duration) -> Self {
         self.ack_deadline = deadline;
         self
@@ -265,7 +276,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Where events go that can never be handled. None by default: they are then answered 500, so that the sender's retries keep them alive.
+    /// Where events go that can never be handled. None by default: they are then answered 500, so
+    /// that the sender's retries keep them alive.
     pub fn dead_letters(mut self, sink: impl DeadLetterSink) -> Self {
         self.dead_letters = Some(Arc::new(sink));
         self
@@ -278,8 +290,8 @@ impl ReceiverBuilder {
     }
 
     /// Secrets that are known and not accepted: where a delivery is signed with one of them,
-    /// [`Observer::diagnosed`] says whose it is. Secrets that [`Receiver::replace_secrets`] replaces are known by
-    /// themselves.
+    /// [`Observer::diagnosed`] says whose it is. Secrets that [`Receiver::replace_secrets`]
+    /// replaces are known by themselves.
     pub fn known_secrets(mut self, origin: Origin, secrets: impl Into<Secrets>) -> Self {
         self.known_secrets.push((origin, secrets.into()));
         self

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::sender::{Envelope, Sender};
 
-/// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1 MiB leaves room, and bounds what a stranger can make us hold.
+/// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1
+/// MiB leaves room, and bounds what a stranger can make us hold.
 pub(super) const BODY_LIMIT: usize = 1_024 * 1_024;
 /// As the ack deadline: a body that takes longer could not be answered in time any more.
 pub(super) const READ_DEADLINE: Duration = Duration::from_secs(10);
@@ -16,7 +17,8 @@ pub(super) const ACK_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) const SENDER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Four times the longest time that a handler's answer is waited for; renewed at a third.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
+/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and
+/// a weekend.
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 /// Events that are known by their bytes alone (Circularo's): a second genuine event with the same
 /// bytes is one event for as long. No retry is documented; an hour covers the copies of a tenant's
@@ -24,7 +26,8 @@ const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 const RETENTION_BY_BYTES: Duration = Duration::from_secs(3_600);
 /// Five times a bad day of a store in the same network, and well within the ack deadline.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
+/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a
+/// hard end.
 pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 /// How many bodies are waited for at once; each costs a few kilobytes beside its bytes.
 pub(super) const MAX_READERS: usize = 4_096;
@@ -34,14 +37,18 @@ pub(super) const MAX_READER_BYTES: usize = 128 * 1_024 * 1_024;
 pub(super) const MAX_RUNNING: usize = 512;
 /// A handler that runs longer is taken to hang.
 pub(super) const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Of the places in flight, deliveries that only wait for another run of their event keep at most this share: a quarter.
+/// Of the places in flight, deliveries that only wait for another run of their event keep at most
+/// this share: a quarter.
 pub(super) const WAITING_SHARE: usize = 4;
 
-/// The pauses after which a store is asked again about a claim that is held elsewhere: from the first to the last, doubling.
+/// The pauses after which a store is asked again about a claim that is held elsewhere: from the
+/// first to the last, doubling.
 pub(super) const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// The pauses after which a call of a store that failed is repeated: from the first to the last, doubling.
+/// The pauses after which a call of a store that failed is repeated: from the first to the last,
+/// doubling.
 pub(super) const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-/// So long before the ack deadline a store that is away is given up: the sender still gets its answer.
+/// So long before the ack deadline a store that is away is given up: the sender still gets its
+/// answer.
 pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
 
 /// What longer durations are cut to, so that no deadline overflows.

@@ -1,4 +1,5 @@
-//! Which mismatches are diagnosed: at most one a minute and receiver, off the accept path. The answer never waits for it.
+//! Which mismatches are diagnosed: at most one a minute and receiver, off the accept path. The
+//! answer never waits for it.
 
 use std::{
     sync::{
@@ -52,8 +53,9 @@ impl Diagnosing {
         known.others.push((Origin::Retired, retired));
     }
 
-    /// Whether a mismatch that arrived then is to be diagnosed; the next one is due a minute later. Without a lock and without
-    /// another look at the clock: a flood of mismatches pays next to nothing.
+    /// Whether a mismatch that arrived then is to be diagnosed; the next one is due a minute later.
+    /// Without a lock and without another look at the clock: a flood of mismatches pays next to
+    /// nothing.
     pub(super) fn is_due(&self, arrived: Instant) -> bool {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let now = millis(arrived.saturating_duration_since(self.built));

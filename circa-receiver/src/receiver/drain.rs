@@ -1,7 +1,8 @@
-//! Drains what is left of a body whose answer was given before its end (contract, section 1), within bounds.
+//! Drains what is left of a body whose answer was given before its end (contract, section 1),
+//! within bounds.
 //!
-//! A server that closes a connection with unread bytes resets it: the answer is lost on its way, and a proxy takes the
-//! receiver for broken.
+//! A server that closes a connection with unread bytes resets it: the answer is lost on its way,
+//! and a proxy takes the receiver for broken.
 
 use std::{
     fmt,
@@ -27,7 +28,8 @@ const MAX_DURATION: Duration = Duration::from_secs(5);
 /// In this process: strangers must not keep connections open by being refused.
 static PERMITS: Semaphore = Semaphore::const_new(64);
 
-/// A body that can be drained once it is answered. Give [`Receiver::receive`](crate::Receiver::receive) a reference to it.
+/// A body that can be drained once it is answered. Give
+/// [`Receiver::receive`](crate::Receiver::receive) a reference to it.
 #[derive(Debug)]
 pub struct Drainable<S> {
     stream: S,
@@ -43,10 +45,12 @@ where
         Self { stream, has_ended: false }
     }
 
-    /// Drains what is left, in a future to be spawned beside the answer. `None` where nothing is left to wait for.
+    /// Drains what is left, in a future to be spawned beside the answer. `None` where nothing is
+    /// left to wait for.
     ///
-    /// The future ends with the body, after 8 MiB, or after 5 s; at once where 64 others are draining. It keeps the stream
-    /// until it is dropped. The server is to close the connection then.
+    /// The future ends with the body, after 8 MiB, or after 5 s; at once where 64 others are
+    /// draining. It keeps the stream until it is dropped. The server is to close the connection
+    /// then.
     pub fn drain(self) -> Option<Drain<S>> {
         self.drain_with(&PERMITS)
     }
@@ -141,8 +145,8 @@ mod tests {
         Box::leak(Box::new(Semaphore::new(count)))
     }
 
-    /// Contract, section 1: drained "within bounds (default at most 8 MiB or 5 s a connection, at most 64 such drains at
-    /// once; beyond that the connection is closed)".
+    /// Contract, section 1: drained "within bounds (default at most 8 MiB or 5 s a connection, at
+    /// most 64 such drains at once; beyond that the connection is closed)".
     #[tokio::test(start_paused = true)]
     async fn a_drain_ends_with_the_body_or_at_its_bounds() {
         let permits = permits(1);

@@ -1,5 +1,5 @@
-//! Where a duplicate waits: for a run of its event in this process, or for a claim that is held elsewhere (contract,
-//! section 7).
+//! Where a duplicate waits: for a run of its event in this process, or for a claim that is held
+//! elsewhere (contract, section 7).
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use crate::event::Delivery;
 use crate::observe::Stage;
 use crate::run::Ending;
 
-/// A delivery whose event may be running already. It waits until its ack deadline at most, and not beyond the drain.
+/// A delivery whose event may be running already. It waits until its ack deadline at most, and not
+/// beyond the drain.
 pub(super) struct Duplicate<'a> {
     shared: &'a Arc<Shared>,
     delivery: &'a Delivery,
@@ -31,7 +32,8 @@ impl<'a> Duplicate<'a> {
         Self { shared, delivery, ack_deadline, pause: POLL_PAUSES.0 }
     }
 
-    /// Waits for a run of the same event in this process, if there is one, and tells how this delivery is answered.
+    /// Waits for a run of the same event in this process, if there is one, and tells how this
+    /// delivery is answered.
     pub(super) async fn outcome_of_run_here(
         &self,
         key: &Key,

@@ -1,8 +1,8 @@
-//! The bodies that are being waited for: nobody has proved anything yet, so nobody owns a place among them (contract,
-//! section 1a).
+//! The bodies that are being waited for: nobody has proved anything yet, so nobody owns a place
+//! among them (contract, section 1a).
 //!
-//! A body that is there with its head never registers. Readers share a budget of bytes and a count; when either is spent,
-//! the reader that has waited longest is evicted, never the newcomer.
+//! A body that is there with its head never registers. Readers share a budget of bytes and a count;
+//! when either is spent, the reader that has waited longest is evicted, never the newcomer.
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +37,8 @@ impl Readers {
         Self { max_count, max_bytes, state: Mutex::default() }
     }
 
-    /// Registers a body that has to be waited for and holds so many bytes. The receiver resolves when it is evicted.
+    /// Registers a body that has to be waited for and holds so many bytes. The receiver resolves
+    /// when it is evicted.
     pub(super) fn register(self: &Arc<Self>, bytes: usize) -> (Reader, oneshot::Receiver<()>) {
         let (evict, evicted) = oneshot::channel();
         let mut state = self.lock();
@@ -100,7 +101,8 @@ mod tests {
         evicted.try_recv() != Err(oneshot::error::TryRecvError::Empty)
     }
 
-    /// Contract, section 1a: when count or bytes are spent, the oldest unfinished reader is evicted.
+    /// Contract, section 1a: when count or bytes are spent, the oldest unfinished reader is
+    /// evicted.
     #[test]
     fn the_oldest_gives_way() {
         let readers = Arc::new(Readers::new(2, 100));

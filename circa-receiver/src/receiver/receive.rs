@@ -1,4 +1,5 @@
-//! The request's part of the pipeline, once for both senders and all frameworks: checks 1 to 13, in the contract's order.
+//! The request's part of the pipeline, once for both senders and all frameworks: checks 1 to 13, in
+//! the contract's order.
 //!
 //! What is admitted goes on in a task of its own: see `task.rs`.
 
@@ -48,7 +49,8 @@ use crate::verify::{Head, Secret, Secrets};
 #[derive(Clone)]
 pub struct Receiver(Arc<Shared>);
 
-/// What [`Receiver::receive`] made of a request. Exhaustive on purpose: an adapter has to decide what it does with each.
+/// What [`Receiver::receive`] made of a request. Exhaustive on purpose: an adapter has to decide
+/// what it does with each.
 #[derive(Debug)]
 #[must_use]
 pub enum Reception<'r, H> {
@@ -80,7 +82,8 @@ impl Receiver {
         &self.0.warnings
     }
 
-    /// Replaces all secrets at once, also while requests are in flight: each is compared with one whole set, the old or the new.
+    /// Replaces all secrets at once, also while requests are in flight: each is compared with one
+    /// whole set, the old or the new.
     ///
     /// What is odd about one of them is told to the observers, as at build.
     ///
@@ -109,7 +112,8 @@ impl Receiver {
         self.0.verifier.rotate_to(secret);
     }
 
-    /// Forgets an event that was handled, so that it is handled again when it is sent again. `false` if it was not remembered.
+    /// Forgets an event that was handled, so that it is handled again when it is sent again.
+    /// `false` if it was not remembered.
     ///
     /// # Errors
     ///
@@ -132,7 +136,8 @@ impl Receiver {
         self.0.claims.forget(&Key::new(&endpoint, event_id)).await
     }
 
-    /// Whether the dedup store or the inbox can be reached and used, within the store timeout (default 2 s): for a health check.
+    /// Whether the dedup store or the inbox can be reached and used, within the store timeout
+    /// (default 2 s): for a health check.
     ///
     /// # Errors
     ///
@@ -148,8 +153,9 @@ impl Receiver {
         self.0.running.stop_intake();
     }
 
-    /// Stops the intake (503) and the worker, lets running handlers end until the drain deadline (default 20 s), then stops the rest and
-    /// releases their claims. Ends at most 3 s after the drain deadline, whatever handlers and store do.
+    /// Stops the intake (503) and the worker, lets running handlers end until the drain deadline
+    /// (default 20 s), then stops the rest and releases their claims. Ends at most 3 s after the
+    /// drain deadline, whatever handlers and store do.
     pub async fn shutdown(&self) {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
     }
@@ -159,11 +165,12 @@ impl Receiver {
         self.0.observers.panics()
     }
 
-    /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future may be dropped at any
-    /// time.
+    /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future
+    /// may be dropped at any time.
     ///
-    /// Where the answer [closes the connection](Response::closes_connection), what is left of the body is to be drained, so
-    /// that the answer reaches the sender: keep the stream, and hand over a pinned reference to it. Check the routes once, before the first delivery, with
+    /// Where the answer [closes the connection](Response::closes_connection), what is left of the
+    /// body is to be drained, so that the answer reaches the sender: keep the stream, and hand over
+    /// a pinned reference to it. Check the routes once, before the first delivery, with
     /// [`Routes::check`]; the adapters do.
     pub async fn receive<'r, E, H>(
         &self,
@@ -221,7 +228,8 @@ impl Receiver {
         }
     }
 
-    /// Receives one request whose body is at hand, with portable handlers, each in a task of its own on the current tokio runtime.
+    /// Receives one request whose body is at hand, with portable handlers, each in a task of its
+    /// own on the current tokio runtime.
     ///
     /// Check the routes once, before the first delivery, with [`Routes::check`].
     ///
@@ -276,7 +284,8 @@ async fn store(admitted: Admitted, inbox: &Calls, head: &impl Head) -> Response 
     shared.answer(&arrival, outcome)
 }
 
-/// Hands an event that cannot be read to the dead-letter sink, in a task of its own, as a handler would that fails for good.
+/// Hands an event that cannot be read to the dead-letter sink, in a task of its own, as a handler
+/// would that fails for good.
 async fn bury(admitted: Admitted, fault: PayloadFault) -> Response {
     let (task, answer) = admitted.run(move |_| ready(Err(HandlerError::permanent(fault))));
     answer.wait_for(tokio::spawn(task)).await

@@ -1,4 +1,5 @@
-//! Repeats a call of a store that is away for a moment: that is not the sender's business (contract, section 7).
+//! Repeats a call of a store that is away for a moment: that is not the sender's business
+//! (contract, section 7).
 
 use tokio::time::{Instant, sleep};
 

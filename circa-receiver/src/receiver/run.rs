@@ -1,4 +1,5 @@
-//! The second half of a delivery's task: the handler's run, and what becomes of its claim (contract, section 8).
+//! The second half of a delivery's task: the handler's run, and what becomes of its claim
+//! (contract, section 8).
 //!
 //! 1. the handler runs, its lease renewed by the keeper, within the time limit and the drain;
 //! 2. what can never be handled goes to the dead-letter sink;
@@ -117,8 +118,9 @@ impl Run<'_> {
         outcome
     }
 
-    /// Marks the event done. A claim that could not be marked comes back: the sender is answered as if it had been, and the
-    /// mark is tried on in the background. Until it is made, or the lease ends, this run answers further deliveries here.
+    /// Marks the event done. A claim that could not be marked comes back: the sender is answered as
+    /// if it had been, and the mark is tried on in the background. Until it is made, or the lease
+    /// ends, this run answers further deliveries here.
     async fn complete(&self) -> Option<Arc<Claim>> {
         let Self { shared, delivery, claim } = self;
         let claim = claim.as_ref()?;

@@ -1,7 +1,7 @@
 //! The task of a delivery that was admitted, and the answer that its request waits for.
 //!
-//! The task runs apart from the request, so that neither a sender that hangs up nor a dropped request future stops a
-//! handler half-way.
+//! The task runs apart from the request, so that neither a sender that hangs up nor a dropped
+//! request future stops a handler half-way.
 
 use std::{fmt, pin::pin, sync::Arc};
 
@@ -32,15 +32,16 @@ impl Admitted {
         &self.delivery
     }
 
-    /// The task, to be spawned, which claims the event, runs the handler and settles the claim; and the answer to be given
-    /// meanwhile. The task is `Send` if `run` and its future are.
+    /// The task, to be spawned, which claims the event, runs the handler and settles the claim; and
+    /// the answer to be given meanwhile. The task is `Send` if `run` and its future are.
     pub fn run<F>(self, run: impl FnOnce(Delivery) -> F) -> (impl Future<Output = Outcome>, Answer)
     where
         F: Future<Output = Result<(), HandlerError>>,
     {
         let Self { shared, delivery, arrival, place } = self;
         let ack_deadline = arrival.at + shared.ack_deadline;
-        // Of the answer and, until the claim is decided, of the task: hanging up makes no room for more.
+        // Of the answer and, until the claim is decided, of the task: hanging up makes no room for
+        // more.
         let place = Arc::new(place);
         let task = Task {
             shared: Arc::clone(&shared),
@@ -105,7 +106,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What to answer: how the spawned task ended, by the ack deadline at the latest. Dropped, it leaves the task alone.
+    /// What to answer: how the spawned task ended, by the ack deadline at the latest. Dropped, it
+    /// leaves the task alone.
     pub async fn wait_for<E>(self, task: impl Future<Output = Result<Outcome, E>>) -> Response {
         let task = pin!(task);
         let outcome = tokio::select! {

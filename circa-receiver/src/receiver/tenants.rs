@@ -2,7 +2,8 @@
 //!
 //! 1. a name that no tenant can have is unknown without a look-up;
 //! 2. an answer is kept for 60 s, "unknown" too, and concurrent look-ups of one tenant are one;
-//! 3. where a signature does not fit, the secrets are looked up again, at most once in 5 s a tenant;
+//! 3. where a signature does not fit, the secrets are looked up again, at most once in 5 s a
+//!    tenant;
 //! 4. where the source fails, the answer before goes on for up to 1 h.
 
 use std::{sync::Arc, time::Duration};

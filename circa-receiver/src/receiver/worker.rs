@@ -5,8 +5,9 @@ use crate::handler::{PortableHandler, Routes};
 use crate::inbox::{StoredHandler, WorkerBuilder, WorkerError};
 
 impl Receiver {
-    /// A worker that runs what this receiver accepts, in this process: with its observers, its retention and its lease. It
-    /// ends with [`Receiver::shutdown`]. Give it the routes with which the receiver is asked too.
+    /// A worker that runs what this receiver accepts, in this process: with its observers, its
+    /// retention and its lease. It ends with [`Receiver::shutdown`]. Give it the routes with which
+    /// the receiver is asked too.
     ///
     /// ```
     /// # use circa_receiver::{AnyEvent, BoxError, HandlerError, Receiver, Routes, Secret, testing::MemoryInbox};

@@ -34,7 +34,8 @@ pub(crate) async fn attempt<T>(
     if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Attempt::Ended(end);
     }
-    // Unconstrained: a handler that uses up the task's budget must not keep the timers from being polled.
+    // Unconstrained: a handler that uses up the task's budget must not keep the timers from being
+    // polled.
     let late = Box::pin(unconstrained(sleep(limit)));
     let stopped = Box::pin(unconstrained(stopped));
     tokio::select! {

@@ -1,8 +1,9 @@
 //! Renews the leases of what runs, out of the handlers' reach (contract, section 7).
 //!
-//! One task per receiver or worker wakes when a lease is due, and starts each renewal in a task of its own. So neither a handler that
-//! blocks its thread or uses up its budget nor a slow store stops the renewal of another. The task runs on the runtime on
-//! which the receiver or the worker was built: with actix that is not a worker's.
+//! One task per receiver or worker wakes when a lease is due, and starts each renewal in a task of
+//! its own. So neither a handler that blocks its thread or uses up its budget nor a slow store
+//! stops the renewal of another. The task runs on the runtime on which the receiver or the worker
+//! was built: with actix that is not a worker's.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -97,8 +98,9 @@ impl Keeper {
         drop(state);
         if is_sooner {
             self.inner.sooner.notify_one();
-            // A task that a worker thread wakes or spawns runs next on that thread, and no other thread takes it. A handler that
-            // now blocks the thread would block the keeper too. One more task moves it to the queue that others take from.
+            // A task that a worker thread wakes or spawns runs next on that thread, and no other
+            // thread takes it. A handler that now blocks the thread would block the keeper too. One
+            // more task moves it to the queue that others take from.
             tokio::spawn(async {});
         }
         Kept { inner: Arc::clone(&self.inner), number }

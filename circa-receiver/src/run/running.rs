@@ -14,7 +14,8 @@ use tokio::{
 use crate::answer::Outcome;
 use crate::dedup::{Fingerprint, Key};
 
-/// How long what was given up at the drain deadline may take to release its claims: shutdown ends whatever they do.
+/// How long what was given up at the drain deadline may take to release its claims: shutdown ends
+/// whatever they do.
 pub(crate) const HARD_END: Duration = Duration::from_secs(3);
 
 /// All runs of one receiver, and of its worker.
@@ -110,7 +111,8 @@ impl Running {
         self.intake_ended.notify_waiters();
     }
 
-    /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and waits a little for that.
+    /// Stops the intake, lets the runs end until the deadline, then has the rest given up, and
+    /// waits a little for that.
     pub(crate) async fn drain(&self, deadline: Instant) {
         self.stop_intake();
         if timeout_at(deadline, self.empty()).await.is_err() {
@@ -193,7 +195,8 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Registers the run, so that others wait for it. Dropped without [`Visit::publish`], it vanishes for them.
+    /// Registers the run, so that others wait for it. Dropped without [`Visit::publish`], it
+    /// vanishes for them.
     pub(crate) fn run(&mut self, key: &Key, fingerprint: Fingerprint) -> Entry {
         let mut state = self.running.lock();
         if state.intake_stopped {

@@ -1,5 +1,6 @@
-//! The open connections of a server that accepts them itself: where there are too many, the one gives way that has been
-//! without an answer for longest, never the newcomer (contract, section 1a).
+//! The open connections of a server that accepts them itself: where there are too many, the one
+//! gives way that has been without an answer for longest, never the newcomer (contract, section
+//! 1a).
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,8 @@ pub struct Connections(Arc<Inner>);
 struct Inner {
     max: usize,
     open: Mutex<Open>,
-    /// Whether connections are to end after the request that they serve. The receivers are the open connections.
+    /// Whether connections are to end after the request that they serve. The receivers are the open
+    /// connections.
     is_stopping: watch::Sender<bool>,
 }
 

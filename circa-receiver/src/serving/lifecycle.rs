@@ -26,9 +26,9 @@ const HARD_END: Duration = Duration::from_secs(2);
 
 /// The life of a server, of which an adapter supplies the parts.
 ///
-/// On SIGTERM or Ctrl-C readiness falls at once; for the grace (default 5 s) the listener goes on accepting; then it is
-/// closed, and half a second later the intake; the receivers drain (default 20 s); what is still open after that has 2 s. A
-/// second signal ends all of it at once.
+/// On SIGTERM or Ctrl-C readiness falls at once; for the grace (default 5 s) the listener goes on
+/// accepting; then it is closed, and half a second later the intake; the receivers drain (default
+/// 20 s); what is still open after that has 2 s. A second signal ends all of it at once.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     readiness: Readiness,
@@ -70,10 +70,11 @@ impl Lifecycle {
         self.limits.within_descriptors()
     }
 
-    /// Accepts until the first signal and the end of the grace, then closes the listener and waits for its connections,
-    /// drains the receivers, and ends the rest.
+    /// Accepts until the first signal and the end of the grace, then closes the listener and waits
+    /// for its connections, drains the receivers, and ends the rest.
     ///
-    /// `accept` is dropped, or, where it ends by itself, its result returned; `close` may take half a second, `end` 2 s.
+    /// `accept` is dropped, or, where it ends by itself, its result returned; `close` may take half
+    /// a second, `end` 2 s.
     ///
     /// # Errors
     ///

@@ -8,7 +8,8 @@ const MAX_CONNECTIONS: usize = 8_192;
 /// A head comes in one packet; slower is a stranger who holds a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Above the 60 s after which proxies close idle connections: the side that sends requests is to close first.
+/// Above the 60 s after which proxies close idle connections: the side that sends requests is to
+/// close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Descriptors that are not connections: the store's, the log's, the listener's.
@@ -33,8 +34,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// With as many connections as the process may have descriptors for. Its limit on descriptors is raised first, as far
-    /// as the system lets it.
+    /// With as many connections as the process may have descriptors for. Its limit on descriptors
+    /// is raised first, as far as the system lets it.
     pub fn within_descriptors(mut self) -> Self {
         let wanted = self.max_connections.saturating_add(OTHER_DESCRIPTORS);
         if let Some(descriptors) = descriptors(wanted) {

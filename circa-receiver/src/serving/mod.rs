@@ -1,6 +1,8 @@
-//! What a server needs beside the receivers, once for all adapters: its limits, its readiness, and its end.
+//! What a server needs beside the receivers, once for all adapters: its limits, its readiness, and
+//! its end.
 //!
-//! 1. `limits`: how long a head and an idle connection may take, and how many connections there may be;
+//! 1. `limits`: how long a head and an idle connection may take, and how many connections there may
+//!    be;
 //! 2. `connections`: which of them gives way where there are too many;
 //! 3. `readiness`: whether traffic should come here, for health checks;
 //! 4. `lifecycle`: from the first signal to the end of the process.

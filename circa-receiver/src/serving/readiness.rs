@@ -26,8 +26,8 @@ pub struct Readiness(Arc<Inner>);
 pub enum Probe {
     /// Whether the process lives: always, where it answers. An orchestrator restarts it otherwise.
     Live,
-    /// Whether deliveries should come here: not where a dedup store does not answer, and not once the process was told to
-    /// stop. A load balancer goes elsewhere then.
+    /// Whether deliveries should come here: not where a dedup store does not answer, and not once
+    /// the process was told to stop. A load balancer goes elsewhere then.
     Ready,
 }
 
@@ -64,7 +64,8 @@ impl Readiness {
         if self.stores_answer().await { Ok(()) } else { Err("the dedup store does not answer") }
     }
 
-    /// The answer to a health check with this method: 200 `ok`, or 503; 405 unless it is GET or HEAD.
+    /// The answer to a health check with this method: 200 `ok`, or 503; 405 unless it is GET or
+    /// HEAD.
     pub async fn answer(&self, method: &str, probe: Probe) -> Response {
         if !matches!(method, "GET" | "HEAD") {
             return with_header(405, ("allow", "GET, HEAD"), "method not allowed");

@@ -12,8 +12,9 @@ use crate::clock::{Clock, ClockError};
 
 /// A clock that stands still until it is moved. Clones are the same clock.
 ///
-/// It drives the receiver's judgement of signed times, and, given to it, the [memory store](crate::dedup::MemoryStore)'s leases and retention. Deadlines are tokio's:
-/// move those with `tokio::time::pause` and `advance`.
+/// It drives the receiver's judgement of signed times, and, given to it, the
+/// [memory store](crate::dedup::MemoryStore)'s leases and retention. Deadlines are tokio's: move
+/// those with `tokio::time::pause` and `advance`.
 #[derive(Clone, Debug)]
 pub struct FakeClock(Arc<Times>);
 
@@ -42,7 +43,8 @@ impl FakeClock {
     }
 }
 
-/// A point in time from unix seconds, as [`Verifier::verify`](crate::Verifier::verify) takes it; also before 1970.
+/// A point in time from unix seconds, as [`Verifier::verify`](crate::Verifier::verify) takes it;
+/// also before 1970.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! One event of every documented shape: the five of Circa, the eleven of Circularo. Shapes as documented; full ids are made up.
+//! One event of every documented shape: the five of Circa, the eleven of Circularo. Shapes as
+//! documented; full ids are made up.
 
 use crate::sender::Sender;
 
@@ -28,7 +29,8 @@ impl Fixture {
         self.event_type
     }
 
-    /// The id by which [`Fixture::with_id`] tells events apart: Circa's `id`, Circularo's `documentId`.
+    /// The id by which [`Fixture::with_id`] tells events apart: Circa's `id`, Circularo's
+    /// `documentId`.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -38,7 +40,8 @@ impl Fixture {
         &self.body
     }
 
-    /// The same event under another id (Circa's `id`, Circularo's `documentId`), which must need no escaping in JSON: a fresh event of the same shape.
+    /// The same event under another id (Circa's `id`, Circularo's `documentId`), which must need no
+    /// escaping in JSON: a fresh event of the same shape.
     #[must_use]
     pub fn with_id(&self, id: &str) -> Self {
         let field = if self.sender == Sender::CIRCA { "id" } else { "documentId" };

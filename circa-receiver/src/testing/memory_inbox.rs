@@ -17,10 +17,11 @@ use crate::inbox::{
     Record, Settlement, Stats, Wake,
 };
 
-/// An inbox in memory, for tests: what it has accepted is gone with it, so it keeps no promise that an inbox makes.
+/// An inbox in memory, for tests: what it has accepted is gone with it, so it keeps no promise that
+/// an inbox makes.
 ///
-/// It is the model that `inbox_tests!` compares every inbox with. With a [`TokioClock`](crate::testing::TokioClock) a
-/// receiver and its worker run in paused time.
+/// It is the model that `inbox_tests!` compares every inbox with. With a
+/// [`TokioClock`](crate::testing::TokioClock) a receiver and its worker run in paused time.
 pub struct MemoryInbox {
     rows: Mutex<Vec<Row>>,
     pauses: Mutex<BTreeSet<Pause>>,

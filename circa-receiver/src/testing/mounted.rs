@@ -16,7 +16,8 @@ use super::{Answer, CircaSigner, CircularoSigner, SENDER_TIMEOUT, SimulatedBody,
 use crate::clock::Clock;
 use crate::sender::Sender;
 
-/// JSON that is no event, which any parser and printer would change: white space, the order of keys, an escape, a number's form.
+/// JSON that is no event, which any parser and printer would change: white space, the order of
+/// keys, an escape, a number's form.
 const ODD_JSON: &str = "{ \"b\" : 1.0, \"a\" : \"\\u0041\" }\n";
 
 /// `{}`, compressed with gzip.
@@ -83,7 +84,8 @@ pub enum MountFault {
     BodyTruncated,
 }
 
-/// Signs probes: [`CircaSigner`], by the system's clock, or with a clock beside it by that; or [`CircularoSigner`].
+/// Signs probes: [`CircaSigner`], by the system's clock, or with a clock beside it by that; or
+/// [`CircularoSigner`].
 pub trait ProbeSigner {
     /// The name and the value of the signature header for a body.
     fn signature(&self, body: &[u8]) -> (&'static str, String);

@@ -6,7 +6,8 @@ use super::{CircaSigner, CircularoSigner};
 use crate::clock::{Clock, SystemClock};
 use crate::sender::Sender;
 
-/// Builds a signed request for any service that takes `http::Request`: an axum `Router`, a tower service.
+/// Builds a signed request for any service that takes `http::Request`: an axum `Router`, a tower
+/// service.
 ///
 /// ```
 /// use circa_receiver::testing::{CircaSigner, SignedRequest, fixtures};
@@ -56,7 +57,8 @@ impl SignedRequest {
         self
     }
 
-    /// The unix time in seconds at which it is signed. Without effect for Circularo, which signs no time.
+    /// The unix time in seconds at which it is signed. Without effect for Circularo, which signs no
+    /// time.
     pub fn signed_at(mut self, unix_seconds: i64) -> Self {
         if let Signing::Circa { at, .. } = &mut self.signing {
             *at = unix_seconds;

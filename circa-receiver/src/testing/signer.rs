@@ -4,7 +4,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::verify::MacKey;
 use crate::verify::hex;
 
-/// Signs as Circa does: `t=<unix seconds>,v1=<hex of HMAC-SHA256 over t + "." + body>` (Circa documentation, Webhooks).
+/// Signs as Circa does: `t=<unix seconds>,v1=<hex of HMAC-SHA256 over t + "." + body>` (Circa
+/// documentation, Webhooks).
 #[derive(Clone)]
 pub struct CircaSigner {
     keys: Vec<MacKey>,
@@ -23,7 +24,8 @@ impl CircaSigner {
         self
     }
 
-    /// The value of `Circa-Signature` for a body signed at this unix time, in seconds: now, in the past for a stale delivery, or ahead.
+    /// The value of `Circa-Signature` for a body signed at this unix time, in seconds: now, in the
+    /// past for a stale delivery, or ahead.
     pub fn sign(&self, at: i64, body: &[u8]) -> String {
         self.keys.iter().fold(format!("t={at}"), |header, key| {
             let text = at.to_string();
@@ -41,7 +43,8 @@ impl CircaSigner {
     }
 }
 
-/// Signs as Circularo does: the hex of HMAC-SHA256 over the body (Circularo documentation, Webhooks).
+/// Signs as Circularo does: the hex of HMAC-SHA256 over the body (Circularo documentation,
+/// Webhooks).
 #[derive(Clone)]
 pub struct CircularoSigner {
     key: MacKey,

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, ClockError};
 
-/// A clock that goes with tokio's time, so that with paused time a test's deadlines, signed times, leases and retention all move together.
+/// A clock that goes with tokio's time, so that with paused time a test's deadlines, signed times,
+/// leases and retention all move together.
 ///
 /// Copies are the same clock.
 #[derive(Clone, Copy, Debug)]

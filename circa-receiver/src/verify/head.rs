@@ -4,8 +4,8 @@
 
 use crate::sender::Sender;
 
-/// The head of a request, as a framework hands it over: the method, and the header fields in order, a repeated name
-/// being two fields.
+/// The head of a request, as a framework hands it over: the method, and the header fields in order,
+/// a repeated name being two fields.
 pub trait Head {
     /// The request's method, as on the wire (`"POST"`).
     fn method(&self) -> &str;
@@ -18,7 +18,8 @@ pub trait Head {
         None
     }
 
-    /// The path of the request's target, which an inbox keeps for the handler; `/` where it is not known.
+    /// The path of the request's target, which an inbox keeps for the handler; `/` where it is not
+    /// known.
     fn path(&self) -> &str {
         "/"
     }
@@ -59,7 +60,8 @@ impl<'h> Field<'h> {
         };
     }
 
-    /// Whether an unsigned header agrees with the signed body: absent, or one field line equal to it byte for byte.
+    /// Whether an unsigned header agrees with the signed body: absent, or one field line equal to
+    /// it byte for byte.
     pub(crate) fn agrees_with(self, signed: &str) -> bool {
         match self {
             Self::Absent => true,
@@ -107,7 +109,8 @@ impl<'h> SignedFields<'h> {
     }
 }
 
-/// Whether a header has this name, compared without case. A sender without such a header has the empty name for it.
+/// Whether a header has this name, compared without case. A sender without such a header has the
+/// empty name for it.
 ///
 /// Frameworks hand names over in lower case, so that the first comparison decides.
 fn is(name: &str, header: &str) -> bool {
@@ -145,7 +148,8 @@ impl<'h> HeadFields<'h> {
     }
 }
 
-/// Digits beyond `u64` are a length beyond any limit. What is no number says nothing: the bytes read are counted anyway.
+/// Digits beyond `u64` are a length beyond any limit. What is no number says nothing: the bytes
+/// read are counted anyway.
 #[cfg(feature = "receiver")]
 fn content_length(value: &[u8]) -> Option<u64> {
     let value = value.trim_ascii();

@@ -1,7 +1,8 @@
 //! From bytes to a [`Verified`] delivery, without I/O.
 //!
 //! 1. `head`: the header fields that are read, found in one walk;
-//! 2. `secret`: a signing secret, refused early where it cannot be right, with a `secret_error`; `secrets`: those of one endpoint;
+//! 2. `secret`: a signing secret, refused early where it cannot be right, with a `secret_error`;
+//!    `secrets`: those of one endpoint;
 //! 3. `signature`: the grammars of the two signature headers;
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;

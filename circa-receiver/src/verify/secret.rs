@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::secret_error::SecretError;
 
-/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits). The prefix does not count.
+/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits). The
+/// prefix does not count.
 const MIN_BYTES: usize = 16;
 
 /// What Circa's secrets begin with. It is part of the key (Circa documentation, Webhooks).
@@ -16,8 +17,8 @@ pub(crate) const PREFIX: &[u8] = b"whsec_";
 const INVISIBLE: [char; 9] =
     ['\u{a0}', '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{202f}', '\u{2060}', '\u{2007}', '\u{feff}'];
 
-/// A signing secret: the whole string as bytes, `whsec_` included; nothing is stripped and nothing decoded
-/// (Circa documentation, Webhooks; Circularo documentation, Webhooks).
+/// A signing secret: the whole string as bytes, `whsec_` included; nothing is stripped and nothing
+/// decoded (Circa documentation, Webhooks; Circularo documentation, Webhooks).
 ///
 /// Zeroized on drop. `Debug` shows the label only.
 #[derive(Clone)]
@@ -31,8 +32,9 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with control or invisible characters or
-    /// NUL in a text, or shorter than 16 bytes, not counting `whsec_`.
+    /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with
+    /// control or invisible characters or NUL in a text, or shorter than 16 bytes, not counting
+    /// `whsec_`.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secret = secret.as_ref();
         refuse_malformed(secret)?;
@@ -78,8 +80,8 @@ impl Secret {
         Ok(secret.labeled(variable))
     }
 
-    /// The secret in a file, as orchestrators mount it, labelled with the file's name. One line end at its end is taken off,
-    /// and nothing else.
+    /// The secret in a file, as orchestrators mount it, labelled with the file's name. One line end
+    /// at its end is taken off, and nothing else.
     ///
     /// # Errors
     ///
@@ -121,7 +123,8 @@ impl TryFrom<&str> for Secret {
 }
 
 fn refuse_malformed(secret: &[u8]) -> Result<(), SecretError> {
-    // Bytes that are not UTF-8 are a binary key, in which any byte may stand but white space at the ends.
+    // Bytes that are not UTF-8 are a binary key, in which any byte may stand but white space at the
+    // ends.
     let text = std::str::from_utf8(secret).ok();
     let trimmed = text.map_or_else(|| secret.trim_ascii(), |text| text.trim().as_bytes());
     if trimmed.is_empty() {
@@ -152,7 +155,8 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    /// Contract, section 4: "with an error that says what to do", also where a `main` returns it and only `Debug` is printed.
+    /// Contract, section 4: "with an error that says what to do", also where a `main` returns it
+    /// and only `Debug` is printed.
     #[test]
     fn debug_says_what_to_do() {
         let error = Secret::from_env("A_VARIABLE_THAT_NOBODY_SETS").map(drop).expect_err("not set");

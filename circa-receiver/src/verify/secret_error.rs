@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why a secret, or a set of them, was refused. Says what to do; never holds the secret, nor its length.
+/// Why a secret, or a set of them, was refused. Says what to do; never holds the secret, nor its
+/// length.
 ///
 /// `Debug` says the same as `Display`: it is what a `main` prints that returns this error.
 #[non_exhaustive]
@@ -52,7 +53,8 @@ pub enum SecretError {
     /// There is a control character or a NUL in the secret.
     #[error("the secret holds a control character or a NUL: it was damaged on its way; copy it again")]
     ControlCharacter,
-    /// There is a character in the secret that nobody sees: a byte order mark, a zero-width or a non-breaking one.
+    /// There is a character in the secret that nobody sees: a byte order mark, a zero-width or a
+    /// non-breaking one.
     #[error(
         "the secret holds an invisible character (U+{0:04X}): it came along when the secret was copied; copy it as plain text"
     )]

@@ -7,7 +7,8 @@ use subtle::ConstantTimeEq;
 use super::secret::Secret;
 use super::secret_error::SecretError;
 
-/// At most this many secrets at once: enough for any rotation, and a bound on the HMACs per delivery.
+/// At most this many secrets at once: enough for any rotation, and a bound on the HMACs per
+/// delivery.
 const MAX_SECRETS: usize = 8;
 
 /// One to eight secrets, any of which may match: the current one, and those being rotated out.
@@ -43,7 +44,8 @@ impl Secrets {
         Self::new([current].into_iter().chain(secret_in_env(&format!("{variable}_OLD"))?))
     }
 
-    /// Refuses a secret that stands in both sets: call it where one configuration builds receivers for both senders.
+    /// Refuses a secret that stands in both sets: call it where one configuration builds receivers
+    /// for both senders.
     ///
     /// # Errors
     ///
@@ -82,7 +84,8 @@ impl From<Secret> for Secrets {
     }
 }
 
-/// Which of the configured secrets matched: its position, and its label if it has one. Never its content.
+/// Which of the configured secrets matched: its position, and its label if it has one. Never its
+/// content.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SecretId {
     position: usize,

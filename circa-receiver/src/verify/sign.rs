@@ -4,7 +4,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// 32 bytes of HMAC-SHA256. No `Debug`, no `==`: it is never printed and only compared in constant time.
+/// 32 bytes of HMAC-SHA256. No `Debug`, no `==`: it is never printed and only compared in constant
+/// time.
 ///
 /// Kept as words: `subtle` compares an array element by element, 4 steps instead of 32.
 #[derive(Clone, Copy, Default)]
@@ -36,7 +37,8 @@ impl From<[u8; 32]> for Mac {
     }
 }
 
-/// A secret as prepared HMAC state: its key blocks are compressed once here, and the state is cloned per delivery.
+/// A secret as prepared HMAC state: its key blocks are compressed once here, and the state is
+/// cloned per delivery.
 #[derive(Clone)]
 pub(crate) struct MacKey(Hmac<Sha256>);
 

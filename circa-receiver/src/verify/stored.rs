@@ -1,4 +1,5 @@
-//! An authentic delivery that was stored after its verification: beside [`Verified`], the other way to an event.
+//! An authentic delivery that was stored after its verification: beside [`Verified`], the other way
+//! to an event.
 
 use bytes::Bytes;
 
@@ -7,8 +8,9 @@ use super::secrets::SecretId;
 use super::verified::Verified;
 use crate::sender::Sender;
 
-/// What was verified of a delivery, read back from where it was stored. Only this crate makes it, from what it stored
-/// itself: whoever can write to the inbox's database can make events, and nobody else.
+/// What was verified of a delivery, read back from where it was stored. Only this crate makes it,
+/// from what it stored itself: whoever can write to the inbox's database can make events, and
+/// nobody else.
 pub(crate) struct Stored {
     pub(crate) sender: Sender,
     pub(crate) secret: Option<SecretId>,
@@ -18,7 +20,8 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// The delivery as it was verified. Its unsigned id and type were compared with the body before it was stored.
+    /// The delivery as it was verified. Its unsigned id and type were compared with the body before
+    /// it was stored.
     pub(crate) fn verified(&self) -> Verified<'_, Bytes> {
         let webhook_id = self.webhook_id.as_ref().map_or(Field::Absent, |id| Field::One(id.as_bytes()));
         Verified {

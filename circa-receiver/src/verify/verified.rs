@@ -8,7 +8,8 @@ use super::head::UnsignedFields;
 use super::secrets::SecretId;
 use crate::sender::Sender;
 
-/// An authentic delivery. Only verification makes it; only it makes an [`AnyEvent`](crate::AnyEvent).
+/// An authentic delivery. Only verification makes it; only it makes an
+/// [`AnyEvent`](crate::AnyEvent).
 #[must_use]
 pub struct Verified<'h, B> {
     pub(crate) sender: Sender,
@@ -33,7 +34,8 @@ impl<'h, B> Verified<'h, B> {
         &self.body
     }
 
-    /// Which secret matched; `None` for a verifier made by [`Verifier::dangerous_circularo_unsigned`](crate::Verifier::dangerous_circularo_unsigned).
+    /// Which secret matched; `None` for a verifier made by
+    /// [`Verifier::dangerous_circularo_unsigned`](crate::Verifier::dangerous_circularo_unsigned).
     pub fn secret(&self) -> Option<&SecretId> {
         self.secret.as_ref()
     }

@@ -73,8 +73,8 @@ impl Verifier {
         Self::new(Sender::CIRCULARO, &secrets.into())
     }
 
-    /// A verifier that accepts Circularo's deliveries unsigned, for webhooks created without an `hmacSecret`.
-    /// Dangerous: whoever knows the URL can send events.
+    /// A verifier that accepts Circularo's deliveries unsigned, for webhooks created without an
+    /// `hmacSecret`. Dangerous: whoever knows the URL can send events.
     pub fn dangerous_circularo_unsigned() -> Self {
         Self { sender: Sender::CIRCULARO, keys: None, tolerance: None }
     }
@@ -97,8 +97,9 @@ impl Verifier {
         Self { sender, keys: Some(RwLock::new(keys(secrets))), tolerance }
     }
 
-    /// How far the signed time may be from now, both ends inclusive, past and future alike; whole seconds, 300 by default
-    /// (Circa documentation, Webhooks). 0 means the same second. Without effect on Circularo, which signs no time.
+    /// How far the signed time may be from now, both ends inclusive, past and future alike; whole
+    /// seconds, 300 by default (Circa documentation, Webhooks). 0 means the same second. Without
+    /// effect on Circularo, which signs no time.
     ///
     /// # Errors
     ///
@@ -122,7 +123,8 @@ impl Verifier {
         self.sender
     }
 
-    /// Replaces all secrets at once, also while deliveries are in flight: each is compared with one whole set, the old or the new.
+    /// Replaces all secrets at once, also while deliveries are in flight: each is compared with one
+    /// whole set, the old or the new.
     ///
     /// Without effect on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
@@ -147,15 +149,19 @@ impl Verifier {
         *current = [Key { mac: new.mac.clone(), id: new.id.clone() }].into_iter().chain(former).collect();
     }
 
-    /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and the time.
+    /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and
+    /// the time.
     ///
-    /// A borrowed slice and all fields of the [signature header](Sender::signature_header) are enough to verify. To go on with [`Verified::event`] take
-    /// [`Bytes`](bytes::Bytes) or `Vec<u8>` as the body, and all headers: an id or type that is not handed over is not compared with the body's.
+    /// A borrowed slice and all fields of the [signature header](Sender::signature_header) are
+    /// enough to verify. To go on with [`Verified::event`] take [`Bytes`](bytes::Bytes) or
+    /// `Vec<u8>` as the body, and all headers: an id or type that is not handed over is not
+    /// compared with the body's.
     ///
     /// # Errors
     ///
-    /// [`Rejection::MissingSignature`], [`Rejection::MalformedSignature`], [`Rejection::SignatureMismatch`],
-    /// [`Rejection::Stale`], and [`Rejection::Clock`] for a time before 1970.
+    /// [`Rejection::MissingSignature`], [`Rejection::MalformedSignature`],
+    /// [`Rejection::SignatureMismatch`], [`Rejection::Stale`], and [`Rejection::Clock`] for a time
+    /// before 1970.
     pub fn verify<'h, B: AsRef<[u8]>>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,

@@ -1,5 +1,5 @@
-//! Apache with mod_proxy_balancer: by requests, and a member to which no connection can be made is left
-//! out for 60 s, unless all are (its defaults).
+//! Apache with mod_proxy_balancer: by requests, and a member to which no connection can be made is
+//! left out for 60 s, unless all are (its defaults).
 
 use super::proxy::{MARKER_STATUS, Program, Proxy, Site, command};
 

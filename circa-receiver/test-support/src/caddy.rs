@@ -1,8 +1,9 @@
-//! Caddy with `reverse_proxy` to several upstreams: at random, and one that fails is left out for 30 s.
+//! Caddy with `reverse_proxy` to several upstreams: at random, and one that fails is left out for
+//! 30 s.
 //!
 //! The delivery that meets the failure is answered 502. `lb_try_duration` would try it at another
-//! upstream; but the Caddy of Debian 12, 2.6.2, has closed the request's body by then, fails there too,
-//! and leaves out both for 30 s.
+//! upstream; but the Caddy of Debian 12, 2.6.2, has closed the request's body by then, fails there
+//! too, and leaves out both for 30 s.
 
 use super::{
     proxy::{MARKER_STATUS, Program, Proxy, Site, command},

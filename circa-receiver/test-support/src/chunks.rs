@@ -15,7 +15,8 @@ use futures_core::Stream;
 pub struct Chunks(VecDeque<Bytes>);
 
 impl Chunks {
-    /// The body in chunks of `size` bytes, after an empty one, which a server may hand over as well.
+    /// The body in chunks of `size` bytes, after an empty one, which a server may hand over as
+    /// well.
     pub fn of(body: &Bytes, size: usize) -> Self {
         let chunks = (0..body.len()).step_by(size).map(|at| body.slice(at..body.len().min(at + size)));
         Self(std::iter::once(Bytes::new()).chain(chunks).collect())

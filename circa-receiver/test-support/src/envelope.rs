@@ -71,8 +71,8 @@ impl Members {
     }
 }
 
-/// An integral float is an integer. Only compared where `Value`, whose floats may be wrong in the last
-/// place, is exact.
+/// An integral float is an integer. Only compared where `Value`, whose floats may be wrong in the
+/// last place, is exact.
 fn integer(value: &Value) -> Option<i64> {
     let float = || value.as_f64().filter(|float| float.trunc() == *float);
     let integer = value.as_i64().or_else(|| float().map(|float| float as i64));

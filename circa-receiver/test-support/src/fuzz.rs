@@ -1,4 +1,5 @@
-//! What the fuzz targets do with one input, and what must hold whatever it is. `tests/fuzz_corpus.rs` replays the corpora.
+//! What the fuzz targets do with one input, and what must hold whatever it is.
+//! `tests/fuzz_corpus.rs` replays the corpora.
 
 use std::sync::{
     Arc, LazyLock,
@@ -20,7 +21,8 @@ const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
 const BODY: &[u8] = br#"{"id":"evt_1","type":"webhook.test","livemode":false,"data":{}}"#;
 
-/// Header bytes -> verifier. What is accepted holds the right MAC; what is malformed is so whatever the body.
+/// Header bytes -> verifier. What is accepted holds the right MAC; what is malformed is so whatever
+/// the body.
 pub fn header(input: &[u8]) {
     let right = circa_mac(time_in(input), BODY);
     let verifier = Verifier::circa(secret()).dangerous_tolerance(None);
@@ -41,7 +43,8 @@ fn judge(verifier: &Verifier, input: &[u8], right: &str) {
     }
 }
 
-/// Body -> event parse, for both senders. What is accepted keeps to the envelope's rules, and no accessor panics.
+/// Body -> event parse, for both senders. What is accepted keeps to the envelope's rules, and no
+/// accessor panics.
 pub fn body(input: &[u8]) {
     let circa = CircaSigner::new(SECRET).sign(NOW, input);
     if let Some(event) = parse(&Verifier::circa(secret()), &circa, input) {
@@ -89,8 +92,9 @@ pub fn envelope(input: &[u8]) {
     assert_eq!(ours.as_ref().map(Reading::of), members.reading(false), "as Circularo's");
 }
 
-/// Whole delivery -> receiver. The input is much like a request: a line with the sender and the method, lines with headers, an empty line, the
-/// body. A header `sign` without a value stands for the right signature.
+/// Whole delivery -> receiver. The input is much like a request: a line with the sender and the
+/// method, lines with headers, an empty line, the body. A header `sign` without a value stands for
+/// the right signature.
 pub fn delivery(input: &[u8]) {
     let (head, body) = split(input, b"\n\n");
     let mut lines = head.split(|&byte| byte == b'\n');

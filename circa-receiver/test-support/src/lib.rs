@@ -1,8 +1,8 @@
 //! What tests and benches share: real servers, bodies in chunks, and what the fuzz targets do.
 //!
-//! A server listens on a free loopback port, in a folder of its own, and is gone when dropped. It also ends when the
-//! test's process is killed: a watching shell sees its pipe close. A server program that is not installed is a panic
-//! that says what to install.
+//! A server listens on a free loopback port, in a folder of its own, and is gone when dropped. It
+//! also ends when the test's process is killed: a watching shell sees its pipe close. A server
+//! program that is not installed is a panic that says what to install.
 
 pub mod apache;
 pub mod caddy;
@@ -33,10 +33,12 @@ use std::{
 
 pub use chunks::Chunks;
 
-/// How long a server may take until it is ready; a loaded machine is slow, a broken server takes for ever.
+/// How long a server may take until it is ready; a loaded machine is slow, a broken server takes
+/// for ever.
 pub const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// A loopback port that nobody listened on a moment ago. Another process may take it before you do: start again on another one then.
+/// A loopback port that nobody listened on a moment ago. Another process may take it before you do:
+/// start again on another one then.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
@@ -101,7 +103,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a server in the foreground (no daemon: it is known by its process id); its output goes to `log`.
+    /// Starts a server in the foreground (no daemon: it is known by its process id); its output
+    /// goes to `log`.
     ///
     /// # Panics
     ///

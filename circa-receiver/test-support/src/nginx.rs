@@ -1,5 +1,5 @@
-//! nginx with an `upstream` of several servers: round-robin, and a server that fails is left out for 10
-//! s (`max_fails=1 fail_timeout=10s`, its defaults).
+//! nginx with an `upstream` of several servers: round-robin, and a server that fails is left out
+//! for 10 s (`max_fails=1 fail_timeout=10s`, its defaults).
 
 use super::proxy::{MARKER_STATUS, Program, Proxy, Site, command};
 
@@ -9,7 +9,8 @@ const NGINX: Program = Program {
     configure,
     command: |site| {
         let mut nginx = command("nginx");
-        // Where it logs until it has read its configuration; without it that is a folder of the system.
+        // Where it logs until it has read its configuration; without it that is a folder of the
+        // system.
         nginx.arg("-e").arg(site.folder.join("error.log"));
         nginx.arg("-p").arg(&site.folder).arg("-c").arg(site.configuration()).args(["-g", "daemon off;"]);
         nginx

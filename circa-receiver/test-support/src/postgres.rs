@@ -14,7 +14,8 @@ use super::{Folder, Process, free_port, run, wait_until};
 
 const INSTALL: &str = "PostgreSQL's server is not installed: apt-get install postgresql";
 
-/// A running server, killed when dropped. Everybody on this machine may connect as `postgres`, who may do everything.
+/// A running server, killed when dropped. Everybody on this machine may connect as `postgres`, who
+/// may do everything.
 #[derive(Debug)]
 pub struct PostgresServer {
     // Stopped before its folder is removed.
@@ -92,7 +93,8 @@ impl PostgresServer {
         });
     }
 
-    /// `kill -STOP` for the server and all its processes: connections stay open, new ones are taken by the kernel, and nothing answers.
+    /// `kill -STOP` for the server and all its processes: connections stay open, new ones are taken
+    /// by the kernel, and nothing answers.
     pub fn freeze(&self) {
         self.process.freeze();
         signal("STOP", &children(self.process.pid()));
@@ -141,7 +143,8 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Removes the folder when this process ends without dropping it, as of a server in a static, a moment after the server was killed.
+/// Removes the folder when this process ends without dropping it, as of a server in a static, a
+/// moment after the server was killed.
 fn remover(folder: &Path) -> Child {
     let mut shell = Command::new("sh");
     shell.args(["-c", "read -r _; sleep 1; rm -rf \"$0\""]).arg(folder);
@@ -162,7 +165,8 @@ fn launch(programs: &Path, folder: &Folder, port: u16, settings: &[String]) -> P
     Process::start(&mut postgres, &folder.path().join("log"), INSTALL)
 }
 
-/// The folder of `initdb`, `postgres` and `psql`: of the `PATH`, or where Debian keeps them, the newest.
+/// The folder of `initdb`, `postgres` and `psql`: of the `PATH`, or where Debian keeps them, the
+/// newest.
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,9 +1,9 @@
 //! What the reverse proxies share: start in the foreground, readiness, reload, and the end of all
 //! worker processes.
 //!
-//! The configurations are what a user writes who follows the proxy's own manual: two or more upstream
-//! servers, the default balancing, failures found by the requests themselves. Only places differ: a
-//! loopback port, and a folder of its own for files.
+//! The configurations are what a user writes who follows the proxy's own manual: two or more
+//! upstream servers, the default balancing, failures found by the requests themselves. Only places
+//! differ: a loopback port, and a folder of its own for files.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use std::{
 
 use super::{Folder, Process, free_port, wait_until};
 
-/// The status of the page by which a configuration is recognised. No proxy and no receiver answers it
-/// otherwise.
+/// The status of the page by which a configuration is recognised. No proxy and no receiver answers
+/// it otherwise.
 pub(crate) const MARKER_STATUS: u16 = 410;
 
 /// How long a proxy may take to end by itself before it is killed.
@@ -49,7 +49,8 @@ pub(crate) struct Site {
     pub(crate) port: u16,
     /// Where the receivers listen, on 127.0.0.1.
     pub(crate) upstreams: Vec<u16>,
-    /// A path that the proxy itself answers with [`MARKER_STATUS`]; another one in each configuration.
+    /// A path that the proxy itself answers with [`MARKER_STATUS`]; another one in each
+    /// configuration.
     pub(crate) marker: String,
 }
 
@@ -103,11 +104,11 @@ impl Proxy {
         self.group.process.pid()
     }
 
-    /// Passes requests to these ports from now on, as in a rolling deployment: connections that are open
-    /// are served to their end.
+    /// Passes requests to these ports from now on, as in a rolling deployment: connections that are
+    /// open are served to their end.
     ///
-    /// Returns when the new configuration has answered once. An old worker may take a last connection a
-    /// moment later.
+    /// Returns when the new configuration has answered once. An old worker may take a last
+    /// connection a moment later.
     ///
     /// # Panics
     ///
@@ -120,7 +121,8 @@ impl Proxy {
         let mut asked = None::<Instant>;
         wait_until(&format!("{} answers by its new configuration", self.program.name), || {
             assert!(self.group.process.is_alive(), "{} ended: {}", self.program.name, self.log());
-            // Asked again after a while: HAProxy's master loses a signal that comes while it still loads.
+            // Asked again after a while: HAProxy's master loses a signal that comes while it still
+            // loads.
             if asked.is_none_or(|asked| asked.elapsed() > ASKED_AGAIN_AFTER) {
                 asked = Some(Instant::now());
                 (self.program.reload)(&self.site, &self.group.process);
@@ -129,7 +131,8 @@ impl Proxy {
         });
     }
 
-    /// What it has written to its output and to its log files, for the message of a test that fails.
+    /// What it has written to its output and to its log files, for the message of a test that
+    /// fails.
     pub fn log(&self) -> String {
         let read = |name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         ["log", "error.log"].map(read).concat()
@@ -166,8 +169,8 @@ fn status(port: u16, path: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// A command for a program of the `PATH`, or of the folders of system programs, which a user's `PATH`
-/// need not have.
+/// A command for a program of the `PATH`, or of the folders of system programs, which a user's
+/// `PATH` need not have.
 pub(crate) fn command(program: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
@@ -201,8 +204,8 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // A proxy that ends by itself waits for its workers, so that none is left as a zombie. It may wait for
-        // open connections too: not for long.
+        // A proxy that ends by itself waits for its workers, so that none is left as a zombie. It
+        // may wait for open connections too: not for long.
         if self.process.is_alive() {
             self.process.signal("TERM");
         }

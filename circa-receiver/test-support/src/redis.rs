@@ -11,7 +11,8 @@ use super::{Folder, Process, free_port, run, wait_until};
 
 const INSTALL: &str = "apt-get install redis-server";
 
-/// One server. Nothing is kept over [`RedisServer::kill`] unless it is [durable](RedisServer::start_durable).
+/// One server. Nothing is kept over [`RedisServer::kill`] unless it is
+/// [durable](RedisServer::start_durable).
 #[derive(Debug)]
 pub struct RedisServer {
     process: Process,
@@ -108,7 +109,8 @@ fn launch(folder: &Folder, port: u16, arguments: &[String]) -> Process {
     Process::start(&mut command, &folder.path().join("log"), INSTALL)
 }
 
-/// Also with a password, when the answer is `-NOAUTH`; not while it loads its data, when the answer is `-LOADING`.
+/// Also with a password, when the answer is `-NOAUTH`; not while it loads its data, when the answer
+/// is `-LOADING`.
 fn answers(port: u16) -> bool {
     let ping = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;

@@ -1,4 +1,5 @@
-//! Replays the fuzz targets' corpora, so that every `cargo test` runs what the fuzzers run; finds of theirs are added as files.
+//! Replays the fuzz targets' corpora, so that every `cargo test` runs what the fuzzers run; finds
+//! of theirs are added as files.
 #![allow(clippy::unwrap_used)]
 
 use std::{

@@ -1,4 +1,5 @@
-//! `docs/catalogue.md` lists what the code has: events, and the variants and fields of `DatapointPulled`.
+//! `docs/catalogue.md` lists what the code has: events, and the variants and fields of
+//! `DatapointPulled`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

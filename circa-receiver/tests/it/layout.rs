@@ -1,4 +1,5 @@
-//! The layout of the sources: each folder imports only from those below it, files know no circle, and both stay short.
+//! The layout of the sources: each folder imports only from those below it, files know no circle,
+//! and both stay short.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +7,8 @@ use std::{
     path::Path,
 };
 
-/// The folders and files of `src`, from top to bottom. What stands in one line may not import each other.
+/// The folders and files of `src`, from top to bottom. What stands in one line may not import each
+/// other.
 const LAYERS: [&[&str]; 15] = [
     &["lib"],
     &["testing"],
@@ -53,7 +55,8 @@ fn layer(module: &str) -> usize {
     layer.unwrap_or_else(|| panic!("{module} has no place among the layers: give it one here"))
 }
 
-/// The paths that a text imports from its own crate, outside of its unit tests: `["verify", "Verifier"]`.
+/// The paths that a text imports from its own crate, outside of its unit tests:
+/// `["verify", "Verifier"]`.
 fn imports(text: &str) -> Vec<Vec<&str>> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let lines = code.lines().map(str::trim_start);

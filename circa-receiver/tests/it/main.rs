@@ -1,4 +1,5 @@
-//! The core through its public API: one program whose modules mirror the folders of `src`. `support` holds what they share.
+//! The core through its public API: one program whose modules mirror the folders of `src`.
+//! `support` holds what they share.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod catalogue;

@@ -1,4 +1,5 @@
-//! The reference receiver on actix-web, to start from. Its environment and its output are described in the library beside it.
+//! The reference receiver on actix-web, to start from. Its environment and its output are described
+//! in the library beside it.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,9 @@
-//! Measures what strangers can do to a receiver (contract, section 1a): beside new stalled requests, up to a rate, 20 genuine
-//! deliveries a second come, whose bodies follow their heads by up to 200 ms. Prints how many were handled within 1 s.
+//! Measures what strangers can do to a receiver (contract, section 1a): beside new stalled
+//! requests, up to a rate, 20 genuine deliveries a second come, whose bodies follow their heads by
+//! up to 200 ms. Prints how many were handled within 1 s.
 //!
-//! `flood RECEIVER [SECONDS] [RATE]`, where `RECEIVER` is the path of a reference receiver, which is started for each protocol.
+//! `flood RECEIVER [SECONDS] [RATE]`, where `RECEIVER` is the path of a reference receiver, which
+//! is started for each protocol.
 
 use std::{
     error::Error,
@@ -58,7 +60,8 @@ async fn main() -> Result<(), BoxError> {
 async fn measure(binary: &str, duration: Duration, rate: usize, http2: bool) -> Result<(), BoxError> {
     let (mut child, address) = start(binary)?;
     let counts = Arc::new(Counts::default());
-    // On a thread of its own, one core at most: the genuine deliveries must not wait for the flood in this program.
+    // On a thread of its own, one core at most: the genuine deliveries must not wait for the flood
+    // in this program.
     let (over, ended) = oneshot::channel::<()>();
     let strangers = {
         let counts = Arc::clone(&counts);
@@ -174,7 +177,8 @@ async fn connect(address: SocketAddr, number: usize) -> std::io::Result<TcpStrea
     socket.connect(address).await
 }
 
-/// A request with a well-formed, forged header, whose body never ends. Held until the receiver closes it.
+/// A request with a well-formed, forged header, whose body never ends. Held until the receiver
+/// closes it.
 async fn stall(address: SocketAddr, number: usize, counts: &Counts) -> std::io::Result<()> {
     let mut stream = connect(address, number).await?;
     let head = format!(
@@ -229,7 +233,8 @@ impl hyper::body::Body for Endless {
     }
 }
 
-/// A genuine delivery on a connection of its own: its status, and how long it took from its connection on.
+/// A genuine delivery on a connection of its own: its status, and how long it took from its
+/// connection on.
 async fn deliver(address: SocketAddr, number: u32) -> Result<(u16, Duration), BoxError> {
     let body =
         format!(r#"{{"id":"evt_{number}","type":"webhook.test","livemode":false,"data":{{"message":"hello"}}}}"#);

@@ -1,7 +1,10 @@
-//! A receiver for both senders that sends itself every documented event, and the usual bad deliveries, and shows what becomes of them.
+//! A receiver for both senders that sends itself every documented event, and the usual bad
+//! deliveries, and shows what becomes of them.
 //!
-//! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and fails if anything was not as expected. The secrets
-//! are for demonstration, unless `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is where it listens; `127.0.0.1:3000` by default.
+//! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and
+//! fails if anything was not as expected. The secrets are for demonstration, unless
+//! `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is where it listens;
+//! `127.0.0.1:3000` by default.
 
 use std::{
     env,

@@ -1,4 +1,5 @@
-//! The two adapters are twins: the same files, the same names, small, and without a rule of their own.
+//! The two adapters are twins: the same files, the same names, small, and without a rule of their
+//! own.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -7,7 +8,8 @@ const ADAPTERS: [&str; 2] = ["circa-receiver-axum", "circa-receiver-actix"];
 /// For tests only, behind a feature: between a request and its answer it has no part, and no rule.
 const TESTING: &str = "testing.rs";
 
-/// Around the application: its times are the server's own settings, and between a request and its answer it has no part.
+/// Around the application: its times are the server's own settings, and between a request and its
+/// answer it has no part.
 const SERVER: &str = "server.rs";
 
 /// A source file: its name, and its code without comments.
@@ -108,9 +110,9 @@ fn their_public_functions_have_the_same_names() {
     });
     assert!(functions[0].contains("webhook.rs into_route"), "{functions:?}");
     let mut only_one: Vec<_> = functions[0].symmetric_difference(&functions[1]).collect();
-    // axum's handlers may take their state from the route; actix-web's take it from the application.
-    // actix-web makes no request outside of a server, so its ordinary handlers cannot run from an inbox; portable ones do,
-    // with the core's `Receiver::worker`.
+    // axum's handlers may take their state from the route; actix-web's take it from the
+    // application. actix-web makes no request outside of a server, so its ordinary handlers cannot
+    // run from an inbox; portable ones do, with the core's `Receiver::worker`.
     only_one.retain(|function| !["webhook.rs with_state", "webhook.rs with_worker"].contains(&function.as_str()));
     assert_eq!(only_one, Vec::<&String>::new());
 }
@@ -124,7 +126,8 @@ fn they_are_small() {
     for adapter in ADAPTERS {
         let lines: usize = on_the_way(adapter).map(|source| source.lines.len()).sum();
         println!("{adapter}: {lines} lines");
-        // actix-web needs ways of its own to end a connection in peace, and has errors of its own beside texts.
+        // actix-web needs ways of its own to end a connection in peace, and has errors of its own
+        // beside texts.
         let at_most = if adapter == "circa-receiver-actix" { 540 } else { 460 };
         assert!(lines < at_most, "{adapter}: {lines} lines of code: does a part of them belong to the core?");
     }

@@ -1,5 +1,5 @@
-//! Both reference receivers answer the same request in the same way: status, headers (all but `Date`)
-//! and body.
+//! Both reference receivers answer the same request in the same way: status, headers (all but
+//! `Date`) and body.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,8 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 const LANES: usize = 4;
 const DELIVERIES_PER_LANE: usize = 2_500;
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
-/// actix adapter, HTTP/1.1 and HTTP/2".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and
+/// the actix adapter, HTTP/1.1 and HTTP/2".
 #[tokio::test(flavor = "multi_thread")]
 async fn to_the_vectors() {
     let cases = cases();
@@ -79,8 +79,8 @@ async fn to_a_body_that_drips() {
     assert_alike(axum.stop().await, actix.stop().await);
 }
 
-/// What each of them is to be met at least so often among the random deliveries: else they would say
-/// little.
+/// What each of them is to be met at least so often among the random deliveries: else they would
+/// say little.
 const MET: [(u16, Option<&str>, usize); 7] = [
     (200, Some("handled"), 1_000),
     (200, Some("duplicate"), 100),
@@ -124,7 +124,8 @@ async fn to_random_deliveries() {
     assert_alike(axum.stop().await, actix.stop().await);
 }
 
-/// Sends one lane's deliveries to both, one after the other; what was told, or how the answers differ.
+/// Sends one lane's deliveries to both, one after the other; what was told, or how the answers
+/// differ.
 async fn compare(
     seed: u64,
     lane: usize,
@@ -182,8 +183,8 @@ impl Line {
         stream.set_nodelay(true).unwrap();
         cuts.sort();
         for piece in [&bytes[..cuts[0]], &bytes[cuts[0]..cuts[1]], &bytes[cuts[1]..]] {
-            // The server may have refused and closed before it has read everything: the answer counts, not the
-            // write.
+            // The server may have refused and closed before it has read everything: the answer
+            // counts, not the write.
             let _ = stream.write_all(piece).await;
             tokio::task::yield_now().await;
         }

@@ -1,5 +1,5 @@
-//! Deliveries through the proxies that stand in front of receivers: nginx, HAProxy, Apache and Caddy,
-//! each as its manual configures it.
+//! Deliveries through the proxies that stand in front of receivers: nginx, HAProxy, Apache and
+//! Caddy, each as its manual configures it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,8 +19,8 @@ enum Failover {
     BySending,
 }
 
-/// A delivery comes through to each of the reference receivers, also after a reload, and where one of
-/// two does not listen.
+/// A delivery comes through to each of the reference receivers, also after a reload, and where one
+/// of two does not listen.
 async fn deliveries_come_through(start: Start, failover: Failover) {
     let _turn = turn::unhurried().await;
     let [axum, actix] = [REFERENCES[0].start().await, REFERENCES[1].start().await];

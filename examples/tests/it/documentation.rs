@@ -1,6 +1,8 @@
-//! The pages of the repository: no relative link or anchor is dead, README.md is short, and all Rust code is doctested.
+//! The pages of the repository: no relative link or anchor is dead, README.md is short, and all
+//! Rust code is doctested.
 //!
-//! Links are those in Markdown's inline form, `[text](target)`; targets with a scheme, such as `https:`, are not followed.
+//! Links are those in Markdown's inline form, `[text](target)`; targets with a scheme, such as
+//! `https:`, are not followed.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -41,7 +43,8 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The targets of the links in a page. Brackets in code spans, which may go over the end of a line, are no links.
+/// The targets of the links in a page. Brackets in code spans, which may go over the end of a line,
+/// are no links.
 fn links(text: &str) -> Vec<String> {
     let prose = prose(text).collect::<Vec<_>>().join("\n");
     let paragraphs = prose.split("\n\n").map(|paragraph| paragraph.split('`').step_by(2).collect::<String>());
@@ -52,8 +55,9 @@ fn links(text: &str) -> Vec<String> {
     paragraphs.flat_map(targets).collect()
 }
 
-/// The anchors of a page as GitHub makes them: a heading in lower case, letters, digits, `-` and `_` kept, a space turned into `-`, all else dropped;
-/// a heading that stands there again gets `-1`, `-2`, ...
+/// The anchors of a page as GitHub makes them: a heading in lower case, letters, digits, `-` and
+/// `_` kept, a space turned into `-`, all else dropped; a heading that stands there again gets
+/// `-1`, `-2`, ...
 pub(crate) fn anchors(text: &str) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let headings = prose(text).filter_map(|line| {
@@ -84,7 +88,8 @@ fn resolved(folder: &Path, target: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// What is wrong with one link of the page at `from`. `exists` and `read` answer for paths from the root.
+/// What is wrong with one link of the page at `from`. `exists` and `read` answer for paths from the
+/// root.
 fn fault(
     from: &Path,
     link: &str,

@@ -1,5 +1,5 @@
-//! The examples as programs, over real sockets and with real servers: one program, one module for each
-//! behaviour.
+//! The examples as programs, over real sockets and with real servers: one program, one module for
+//! each behaviour.
 //!
 //! Tests run in parallel. What loads the machine, and what judges a time, takes its turn first: see
 //! `support::turn`.

@@ -13,8 +13,8 @@ use tokio::{sync::Semaphore, task::JoinSet};
 const MIB: usize = 1_024 * 1_024;
 
 /// Secrets, and settings by which glibc gives large blocks back at once. With its defaults it keeps
-/// some of what was freed, more with every thread that happens to serve, and the figures would be its
-/// own. Other allocators do not look at them.
+/// some of what was freed, more with every thread that happens to serve, and the figures would be
+/// its own. Other allocators do not look at them.
 const GIVES_BACK: [(&str, &str); 4] = [
     ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET),
     ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET),
@@ -22,8 +22,8 @@ const GIVES_BACK: [(&str, &str); 4] = [
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
 ];
 
-/// A figure of the process's memory, in MiB: `VmRSS` is what it has now, `VmHWM` the most that it ever
-/// had.
+/// A figure of the process's memory, in MiB: `VmRSS` is what it has now, `VmHWM` the most that it
+/// ever had.
 fn memory(process: &Process, figure: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let kib = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':')?.strip_suffix("kB"));
@@ -46,15 +46,15 @@ async fn send_many(process: &Process, request: &Request, times: usize, at_once: 
     senders.join_all().await
 }
 
-/// Contract, section 1, checks 5 and 6: what bodies take is bounded by the places in flight (default
-/// 256) times the body limit (default 1 MiB).
+/// Contract, section 1, checks 5 and 6: what bodies take is bounded by the places in flight
+/// (default 256) times the body limit (default 1 MiB).
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_thousand_forged_bodies_of_1_mib() {
     let _turn = turn::alone().await;
     let request = forged(&event_of_size("evt_1", MIB));
-    // By the allocator's own settings the process stays within the bound; by the others, what it holds
-    // afterwards is what it held before, and 64 bodies never take more than 64 places of twice the limit:
-    // a body that grows is moved to a larger place.
+    // By the allocator's own settings the process stays within the bound; by the others, what it
+    // holds afterwards is what it held before, and 64 bodies never take more than 64 places of
+    // twice the limit: a body that grows is moved to a larger place.
     let cases = [("as it is", 2, 256.0, 256.0), ("given back", 4, 8.0, 128.0)];
     for (name, settings, most_growth, most_at_once) in cases {
         for reference in &REFERENCES {
@@ -79,8 +79,8 @@ async fn after_a_thousand_forged_bodies_of_1_mib() {
     }
 }
 
-/// Contract, section 1, check 2: "`Content-Encoding` absent or `identity`"; section 2: "The MAC is over
-/// the raw bytes as received, before any decoding".
+/// Contract, section 1, check 2: "`Content-Encoding` absent or `identity`"; section 2: "The MAC is
+/// over the raw bytes as received, before any decoding".
 #[tokio::test(flavor = "multi_thread")]
 async fn after_gzip_bombs_and_floods_of_headers() {
     let _turn = turn::alone().await;

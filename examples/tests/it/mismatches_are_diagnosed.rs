@@ -1,5 +1,5 @@
-//! Each mistake behind a signature that matches no secret is named: by a delivery with just that mistake, in both
-//! frameworks.
+//! Each mistake behind a signature that matches no secret is named: by a delivery with just that
+//! mistake, in both frameworks.
 
 use std::{io::Write as _, time::Duration};
 

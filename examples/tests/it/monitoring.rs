@@ -1,5 +1,5 @@
-//! `examples/monitoring`: the alerts fire when they should, each leads to a section of the documentation, and each query of
-//! the dashboard finds data of a real receiver.
+//! `examples/monitoring`: the alerts fire when they should, each leads to a section of the
+//! documentation, and each query of the dashboard finds data of a real receiver.
 
 use std::{
     fs,
@@ -125,8 +125,8 @@ fn stale(id: &str) -> Request {
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
 }
 
-/// One receiver of each framework, broken on purpose: nothing for Circularo is signed with its secret, a delivery of Circa's
-/// is stale, and one has another's id.
+/// One receiver of each framework, broken on purpose: nothing for Circularo is signed with its
+/// secret, a delivery of Circa's is stale, and one has another's id.
 #[tokio::test]
 async fn every_query_finds_data_of_a_real_receiver() {
     for reference in &REFERENCES {

@@ -44,7 +44,8 @@ async fn once_prints_the_table_and_succeeds() {
     let rows: Vec<Vec<_>> =
         rows.map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect();
     let count = |status: &str, outcome: &str| rows.iter().filter(|row| row[2..] == [status, outcome]).count();
-    // Sixteen documented events; then the bad ones: two duplicates, two forged, two tampered, one stale.
+    // Sixteen documented events; then the bad ones: two duplicates, two forged, two tampered, one
+    // stale.
     assert_eq!(
         (rows.len(), count("200", "handled"), count("200", "duplicate"), count("401", "refused")),
         (23, 16, 2, 5),

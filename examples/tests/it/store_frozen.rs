@@ -1,5 +1,5 @@
-//! A server that stands still: deliveries are refused in time, `/healthz` says so, and all is well with
-//! the first delivery after it.
+//! A server that stands still: deliveries are refused in time, `/healthz` says so, and all is well
+//! with the first delivery after it.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Claims are repeated until 2 s before the ack deadline of 10 s, and the last may take the store timeout of 2 s; and 200 ms.
+/// Claims are repeated until 2 s before the ack deadline of 10 s, and the last may take the store
+/// timeout of 2 s; and 200 ms.
 const WITHIN: Duration = Duration::from_millis(10_200);
 
 /// A hang fails the test instead of blocking it.

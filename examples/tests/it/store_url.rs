@@ -1,5 +1,5 @@
-//! `STORE_URL`: each of its forms works, and what is wrong with it stops the start with what to do, and
-//! without the password.
+//! `STORE_URL`: each of its forms works, and what is wrong with it stops the start with what to do,
+//! and without the password.
 
 use crate::support::{
     CIRCA_SECRET, Ended, REFERENCES, circa, event,

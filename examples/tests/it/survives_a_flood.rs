@@ -10,8 +10,8 @@ const MIB: usize = 1_024 * 1_024;
 /// A hang fails the test instead of blocking it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Contract, section 1, check 5: "a place among the requests in flight (default 256)", else 503; "No
-/// input makes the receiver panic, answer 5xx for the sender's fault, or hang."
+/// Contract, section 1, check 5: "a place among the requests in flight (default 256)", else 503;
+/// "No input makes the receiver panic, answer 5xx for the sender's fault, or hang."
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_forged_bodies_of_1_mib_at_once() {
     let _turn = turn::alone().await;
@@ -28,8 +28,9 @@ async fn a_thousand_forged_bodies_of_1_mib_at_once() {
             *answers.entry(answer.unwrap().map(|answer| answer.status)).or_insert(0) += 1;
         }
         println!("{}: {answers:?}", reference.name);
-        // 408 where the load made a body late; None where the connection was reset before the answer was read,
-        // which happens when a server closes without having read the rest of a refused body.
+        // 408 where the load made a body late; None where the connection was reset before the
+        // answer was read, which happens when a server closes without having read the rest of a
+        // refused body.
         let allowed = [Some(401), Some(503), Some(408), None];
         assert!(answers.keys().all(|answer| allowed.contains(answer)), "{}: {answers:?}", reference.name);
         let read = answers.keys().filter(|answer| [Some(401), Some(408)].contains(answer));
@@ -55,7 +56,8 @@ async fn a_thousand_connections_wait_to_be_accepted() {
             senders.spawn(async move {
                 let stream = timeout(PATIENCE, TcpStream::connect(address)).await;
                 let mut stream = stream.expect("the connection waits in the backlog").unwrap();
-                // Sent while the process is held: a server may close a connection that says nothing for some seconds.
+                // Sent while the process is held: a server may close a connection that says nothing
+                // for some seconds.
                 let request = circa(event(&format!("evt_{n}")));
                 stream.write_all(&[request.head(), request.framed_body()].concat()).await.unwrap();
                 (n, stream)

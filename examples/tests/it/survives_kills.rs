@@ -1,5 +1,5 @@
-//! Receivers and servers are killed while events come in: no event is lost, and what is handled twice
-//! is what nobody can know of.
+//! Receivers and servers are killed while events come in: no event is lost, and what is handled
+//! twice is what nobody can know of.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::support::{
 };
 use tokio::{sync::watch, task::spawn_blocking, time::Instant};
 
-/// Just above the ack deadline, so that what a killed receiver held comes free before the sender gives
-/// up.
+/// Just above the ack deadline, so that what a killed receiver held comes free before the sender
+/// gives up.
 const LEASE: u32 = 11;
 
 #[derive(Clone, Copy, PartialEq)]

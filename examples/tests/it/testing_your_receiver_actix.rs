@@ -1,4 +1,5 @@
-//! The five tests that every receiver should have, for an actix app: `docs/testing.md` explains them.
+//! The five tests that every receiver should have, for an actix app: `docs/testing.md` explains
+//! them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,8 +27,8 @@ const PATH: &str = "/webhooks/circa";
 const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
 
-/// What stands in for the app's database: it counts the effects, takes its time, and fails where a test
-/// wants it to.
+/// What stands in for the app's database: it counts the effects, takes its time, and fails where a
+/// test wants it to.
 #[derive(Clone, Default)]
 struct Db {
     runs: HandlerRuns,
@@ -114,8 +115,8 @@ async fn every_documented_event_is_handled_once() {
     }
 }
 
-/// 3. What is forged, tampered with or stale runs nothing, and does not stand in the way of the event
-///    itself.
+/// 3. What is forged, tampered with or stale runs nothing, and does not stand in the way of the
+///    event itself.
 #[actix_web::test]
 async fn deliveries_that_are_not_authentic_run_nothing() {
     tokio::time::pause();
@@ -140,8 +141,8 @@ async fn deliveries_that_are_not_authentic_run_nothing() {
     assert_eq!(send(&target, signed(&event).signed_at(NOW)).await.outcome(), Some("handled"));
 }
 
-/// 4. Nothing is lost, nothing is handled twice, and the endpoint stays enabled, whatever the network
-///    does.
+/// 4. Nothing is lost, nothing is handled twice, and the endpoint stays enabled, whatever the
+///    network does.
 #[actix_web::test]
 async fn nothing_is_lost_or_handled_twice_whatever_the_network_does() {
     tokio::time::pause();
@@ -171,8 +172,8 @@ async fn what_fails_for_good_is_buried() {
     assert_eq!(*sink.0.lock().unwrap(), ["evt_1"]);
 }
 
-/// 5. A handler that needs longer than the ack deadline of 10 s is not run again: the second attempt
-///    finds the event handled.
+/// 5. A handler that needs longer than the ack deadline of 10 s is not run again: the second
+///    attempt finds the event handled.
 #[actix_web::test]
 async fn a_slow_handler_runs_once() {
     tokio::time::pause();

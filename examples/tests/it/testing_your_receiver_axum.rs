@@ -1,4 +1,5 @@
-//! The five tests that every receiver should have, for an axum app: `docs/testing.md` explains them.
+//! The five tests that every receiver should have, for an axum app: `docs/testing.md` explains
+//! them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,8 +27,8 @@ const PATH: &str = "/webhooks/circa";
 const SECRET: &str = "whsec_test_0123456789abcdef";
 const NOW: i64 = 1_747_000_800;
 
-/// What stands in for the app's database: it counts the effects, takes its time, and fails where a test
-/// wants it to.
+/// What stands in for the app's database: it counts the effects, takes its time, and fails where a
+/// test wants it to.
 #[derive(Clone, Default)]
 struct Db {
     runs: HandlerRuns,
@@ -111,8 +112,8 @@ async fn every_documented_event_is_handled_once() {
     }
 }
 
-/// 3. What is forged, tampered with or stale runs nothing, and does not stand in the way of the event
-///    itself.
+/// 3. What is forged, tampered with or stale runs nothing, and does not stand in the way of the
+///    event itself.
 #[tokio::test(start_paused = true)]
 async fn deliveries_that_are_not_authentic_run_nothing() {
     let db = Db::default();
@@ -135,8 +136,8 @@ async fn deliveries_that_are_not_authentic_run_nothing() {
     assert_eq!(send(&target, signed(&event).signed_at(NOW)).await.outcome(), Some("handled"));
 }
 
-/// 4. Nothing is lost, nothing is handled twice, and the endpoint stays enabled, whatever the network
-///    does.
+/// 4. Nothing is lost, nothing is handled twice, and the endpoint stays enabled, whatever the
+///    network does.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_or_handled_twice_whatever_the_network_does() {
     for seed in 0..20 {
@@ -164,8 +165,8 @@ async fn what_fails_for_good_is_buried() {
     assert_eq!(*sink.0.lock().unwrap(), ["evt_1"]);
 }
 
-/// 5. A handler that needs longer than the ack deadline of 10 s is not run again: the second attempt
-///    finds the event handled.
+/// 5. A handler that needs longer than the ack deadline of 10 s is not run again: the second
+///    attempt finds the event handled.
 #[tokio::test(start_paused = true)]
 async fn a_slow_handler_runs_once() {
     let clock = TokioClock::starting_at(NOW);

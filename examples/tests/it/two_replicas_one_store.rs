@@ -15,8 +15,8 @@ use tokio::{sync::watch, time::Instant};
 /// The default; nobody dies here.
 const LEASE: u32 = 60;
 
-/// Contract, section 7: "`claim` is one atomic operation in the store"; "Done only after the handler
-/// succeeded"; "Same event again: done -> 200 `duplicate`".
+/// Contract, section 7: "`claim` is one atomic operation in the store"; "Done only after the
+/// handler succeeded"; "Same event again: done -> 200 `duplicate`".
 async fn each_event_is_handled_once_on(server: Server) {
     let _turn = turn::alone().await;
     let sender = Sender { events: 5_000, times: 3, seed: seed() };
@@ -52,8 +52,8 @@ async fn sqlite() {
     each_event_is_handled_once_on(Server::sqlite()).await;
 }
 
-/// The other sender's events are in the same store: what one replica has handled is a duplicate to the
-/// other.
+/// The other sender's events are in the same store: what one replica has handled is a duplicate to
+/// the other.
 #[tokio::test]
 async fn both_senders_share_the_store() {
     let _turn = turn::unhurried().await;

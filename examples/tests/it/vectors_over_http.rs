@@ -1,9 +1,9 @@
-//! The cases of the core's vectors, sent to the reference receivers over real sockets, by HTTP/1.1 and
-//! by HTTP/2.
+//! The cases of the core's vectors, sent to the reference receivers over real sockets, by HTTP/1.1
+//! and by HTTP/2.
 //!
 //! Receivers are started with the case's secrets, one process for the cases of each set of secrets.
-//! That a case was refused for the right reason is read in the receiver's log, since the answers do not
-//! tell. How a case is rewritten for a real clock is described in `support/vectors.rs`.
+//! That a case was refused for the right reason is read in the receiver's log, since the answers do
+//! not tell. How a case is rewritten for a real clock is described in `support/vectors.rs`.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::support::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
-/// actix adapter, HTTP/1.1 and HTTP/2".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and
+/// the actix adapter, HTTP/1.1 and HTTP/2".
 #[tokio::test(flavor = "multi_thread")]
 async fn the_vectors_hold_over_http1() {
     for reference in &REFERENCES {
@@ -65,7 +65,8 @@ async fn run(reference: &Reference, protocol: Protocol) -> usize {
             run_one(&rewriter.rewrite(case, &mut used), protocol, &mut process).await;
             ran += 1;
         }
-        // Every run of a handler has printed one line, which was read with its case: nothing may be left.
+        // Every run of a handler has printed one line, which was read with its case: nothing may be
+        // left.
         let ended = process.stop().await;
         assert_eq!((ended.code, &ended.stdout[..]), (Some(0), &[][..]), "{}: {ended:?}", reference.name);
     }

@@ -2,8 +2,8 @@
 //!
 //! The server runs on core 0, `wrk` with 32 connections on core 1. In each of five rounds each
 //! candidate gets a fresh server and deliveries signed in that round, none twice; every answer must
-//! be 200 and every event handled. It needs `wrk` and `taskset`, takes about seven minutes, and fails
-//! where a goal of `docs/performance.md` is missed.
+//! be 200 and every event handled. It needs `wrk` and `taskset`, takes about seven minutes, and
+//! fails where a goal of `docs/performance.md` is missed.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,9 +1,9 @@
 //! Figures by criterion: of each sample the ratio of two times, or a rate, instead of a time.
 //!
-//! criterion runs one benchmark after the other. On a machine that does other work too, speed changes
-//! between the two, so a ratio of their times says little. Here one sample calls candidate and
-//! baseline in turn and gives the median of the ratios. Warm-up, the number of calls, the samples,
-//! their median and the comparison with the last run are criterion's.
+//! criterion runs one benchmark after the other. On a machine that does other work too, speed
+//! changes between the two, so a ratio of their times says little. Here one sample calls candidate
+//! and baseline in turn and gives the median of the ratios. Warm-up, the number of calls, the
+//! samples, their median and the comparison with the last run are criterion's.
 
 use std::{
     fs,

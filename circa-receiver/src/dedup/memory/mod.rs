@@ -1,6 +1,7 @@
 //! The store in this process's memory.
 //!
-//! `store`: the claims in progress, and the transitions; `queue`: what is done, bounded and expiring.
+//! `store`: the claims in progress, and the transitions; `queue`: what is done, bounded and
+//! expiring.
 
 mod queue;
 mod store;

@@ -1,4 +1,5 @@
-//! The events that are done: a queue in the order in which they were done, and a map from each key to its place there.
+//! The events that are done: a queue in the order in which they were done, and a map from each key
+//! to its place there.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -30,8 +31,8 @@ pub(super) struct Queue {
     evicted: u64,
 }
 
-/// A key in the queue. It is obsolete where the key has no number any more, having been forgotten, or another one, having
-/// been done again.
+/// A key in the queue. It is obsolete where the key has no number any more, having been forgotten,
+/// or another one, having been done again.
 struct Place {
     digest: Digest,
     record: Record,
@@ -110,7 +111,8 @@ mod tests {
     use super::*;
     use crate::dedup::Fingerprint;
 
-    /// Replaying one event again and again leaves nothing behind, and its latest place in the queue counts.
+    /// Replaying one event again and again leaves nothing behind, and its latest place in the queue
+    /// counts.
     #[test]
     fn what_is_done_again_stands_where_it_was_done_last() {
         let record = Record { fingerprint: Fingerprint::from_bytes([0; 32]), ends: Duration::from_secs(60) };
@@ -130,7 +132,8 @@ mod tests {
         assert!(queue.get(key("other")).is_none() && queue.get(key("again")).is_some());
     }
 
-    /// Beside a list that is searched: whatever is done, done again, forgotten and over, in any order, what is remembered is what was done last.
+    /// Beside a list that is searched: whatever is done, done again, forgotten and over, in any
+    /// order, what is remembered is what was done last.
     #[test]
     fn as_a_list_of_what_was_done_last() {
         // Full all the time, and never full while entries of any retention lapse.

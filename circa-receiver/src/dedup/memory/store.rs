@@ -1,7 +1,7 @@
 //! The store in this process's memory: bounded, expiring, forgotten on restart.
 //!
-//! Claims in progress stand in a map of their own, so that no eviction can drop one. One lock covers the transitions
-//! between them and what is done.
+//! Claims in progress stand in a map of their own, so that no eviction can drop one. One lock
+//! covers the transitions between them and what is done.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -22,19 +22,22 @@ use crate::dedup::store::{ClaimAnswer, ClaimRequest, DedupStore};
 use crate::dedup::token::{Nonce, Token};
 use crate::error::StoreError;
 
-/// At 156 B an entry 16 MB when full. Circa's events of 72 h fit up to one event in 2.6 s on average.
+/// At 156 B an entry 16 MB when full. Circa's events of 72 h fit up to one event in 2.6 s on
+/// average.
 const DEFAULT_CAPACITY: u64 = 100_000;
 
-/// Claims whose lease has lapsed are swept when so many stand in the map, and again when it has doubled.
+/// Claims whose lease has lapsed are swept when so many stand in the map, and again when it has
+/// doubled.
 const SWEEP_FROM: usize = 1_024;
 
-/// Claims in this process's memory: the default store. For one process: replicas and restarts know nothing of each other's
-/// events.
+/// Claims in this process's memory: the default store. For one process: replicas and restarts know
+/// nothing of each other's events.
 ///
-/// When full it evicts the event that was done first, and counts it; it never drops a claim in progress. It keeps a digest
-/// of 128 bits of each key, under a seed of its own: among a million ids two are taken for one with a probability of 1 in 2
-/// to the 89th. Entries are freed in the order in which they were done: behind one with a long retention, others stay in
-/// memory although they have lapsed.
+/// When full it evicts the event that was done first, and counts it; it never drops a claim in
+/// progress. It keeps a digest of 128 bits of each key, under a seed of its own: among a million
+/// ids two are taken for one with a probability of 1 in 2 to the 89th. Entries are freed in the
+/// order in which they were done: behind one with a long retention, others stay in memory although
+/// they have lapsed.
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     /// Secret: with it keys of the same digest could be found.
@@ -82,7 +85,8 @@ impl MemoryStore {
         self
     }
 
-    /// How many done events were evicted because the store was full: if this rises, raise the capacity.
+    /// How many done events were evicted because the store was full: if this rises, raise the
+    /// capacity.
     pub fn evicted(&self) -> u64 {
         self.lock().done.evicted()
     }
@@ -159,7 +163,8 @@ impl State {
         if is_it(self.in_progress.get(&key)?) { self.in_progress.remove(&key) } else { None }
     }
 
-    /// Drops the claims whose lease has lapsed: their holders are gone, and their events may never come again.
+    /// Drops the claims whose lease has lapsed: their holders are gone, and their events may never
+    /// come again.
     fn sweep(&mut self, now: Duration) {
         if self.in_progress.len() >= self.sweep_at {
             self.in_progress.retain(|_, held| now < held.lease_ends);

@@ -24,12 +24,12 @@ const MAX_RACES: usize = 10;
 impl PostgresStore {
     /// The answer to a statement.
     ///
-    /// Where the connection was broken the statement runs again on another one, as often as the pool may
-    /// have broken ones, as after a restart of the server: a test of each connection beforehand would cost
-    /// every call a round trip. So a statement may be committed twice. A claim is repeatable by its nonce,
-    /// a renewal and a `complete` by their token (`bind` is given `true` when the call is repeated); a
-    /// `release`, `withdraw` or `forget` that was committed answers `false` the second time, which changes
-    /// nothing for its caller.
+    /// Where the connection was broken the statement runs again on another one, as often as the
+    /// pool may have broken ones, as after a restart of the server: a test of each connection
+    /// beforehand would cost every call a round trip. So a statement may be committed twice. A
+    /// claim is repeatable by its nonce, a renewal and a `complete` by their token (`bind` is given
+    /// `true` when the call is repeated); a `release`, `withdraw` or `forget` that was committed
+    /// answers `false` the second time, which changes nothing for its caller.
     pub(crate) async fn ask(
         &self,
         purpose: Purpose,
@@ -160,7 +160,8 @@ impl PostgresStore {
         if self.sweeper.is_due() {
             let (connections, statements) = (self.source.connections().clone(), Arc::clone(&self.statements));
             let sweeper = Arc::clone(&self.sweeper);
-            // After an error the next sweep removes these rows: until then they take space, and nothing else.
+            // After an error the next sweep removes these rows: until then they take space, and
+            // nothing else.
             tokio::spawn(async move { sweeper.part(&connections, &statements).await });
         }
     }

@@ -9,7 +9,8 @@ use super::statements::Statements;
 use crate::engine::postgres::{Connections, Purpose, Table};
 use crate::error::StoreError;
 
-/// The version of the table, kept in the table's comment: every role can read it, and dumps keep it.
+/// The version of the table, kept in the table's comment: every role can read it, and dumps keep
+/// it.
 const VERSION: u32 = 1;
 
 const MARK: &str = "circa-receiver, version ";
@@ -46,7 +47,8 @@ async fn in_one_transaction(connection: &mut PgConnection, statements: &Statemen
     if is_current(&mut transaction, statements).await? {
         return transaction.commit().await.map_err(explain);
     }
-    // First, because `CREATE SCHEMA IF NOT EXISTS` needs its privilege even where the schema exists.
+    // First, because `CREATE SCHEMA IF NOT EXISTS` needs its privilege even where the schema
+    // exists.
     let schema = sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1::text::name").bind(&statements.table.schema);
     if schema.fetch_optional(&mut *transaction).await.map_err(explain)?.is_none() {
         let create = statements.create_schema_sql();
@@ -73,7 +75,8 @@ pub(super) async fn run(connections: &Connections, statements: &Statements, scri
 
 /// A transaction that no other replica's migration runs beside.
 async fn locked(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
-    // Whatever the session's default is: after the lock, the table of another replica must be visible.
+    // Whatever the session's default is: after the lock, the table of another replica must be
+    // visible.
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let seconds = MIGRATE_WITHIN.as_secs();
     let limits = format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{seconds}s'");
@@ -96,8 +99,9 @@ async fn is_current(connection: &mut PgConnection, statements: &Statements) -> R
     checked(version.as_deref(), &statements.table).map(|()| true)
 }
 
-/// The version of a table, and the oldest version that can use it, from the table's comment: `..., version 2, usable by 1`.
-/// So an old and a new version can share a table while the new one is rolled out.
+/// The version of a table, and the oldest version that can use it, from the table's comment:
+/// `..., version 2, usable by 1`. So an old and a new version can share a table while the new one
+/// is rolled out.
 fn versions(comment: &str) -> Option<(u32, u32)> {
     let numbers = comment.strip_prefix(MARK)?;
     let (version, usable_by) = numbers.split_once(", usable by ").unwrap_or((numbers, numbers));

@@ -3,7 +3,8 @@
 //! Every call ends within the store's own timeout, whatever the server does.
 //!
 //! 1. `store`: the store and its operations;
-//! 2. `calls`: asks a statement on a connection of the pool, and again where the connection was broken;
+//! 2. `calls`: asks a statement on a connection of the pool, and again where the connection was
+//!    broken;
 //! 3. `statements`: the SQL;
 //! 4. `migration`: makes the table; `sweeper`: removes rows that have ended.
 

@@ -1,8 +1,8 @@
-//! The SQL of the store: one statement for each operation, every name qualified and quoted, every time
-//! the server's own.
+//! The SQL of the store: one statement for each operation, every name qualified and quoted, every
+//! time the server's own.
 //!
-//! Time is `clock_timestamp()`, never `now()`, which is the start of the transaction, before its waits
-//! for row locks.
+//! Time is `clock_timestamp()`, never `now()`, which is the start of the transaction, before its
+//! waits for row locks.
 
 use std::sync::Arc;
 
@@ -16,18 +16,19 @@ pub(crate) type Asked = Query<'static, Postgres, PgArguments>;
 pub(crate) const CLAIMS_TABLE: &str = "circa_receiver_claims";
 pub(crate) const TOKENS_SEQUENCE: &str = "circa_receiver_tokens";
 
-/// When an event ends that an inbox has not ended yet. Not `infinity`, from which nothing can be subtracted.
+/// When an event ends that an inbox has not ended yet. Not `infinity`, from which nothing can be
+/// subtracted.
 pub(crate) const NEVER: &str = "timestamptz '9999-01-01 00:00:00+00'";
 
-/// How long a row is kept after its end, so that a late holder can complete its claim if nobody took
-/// over.
+/// How long a row is kept after its end, so that a late holder can complete its claim if nobody
+/// took over.
 const GRACE: &str = "interval '1 hour'";
 
 /// The server's clock in microseconds since 1970.
 const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-/// Overrules `synchronous_commit = off` for this transaction, so that an answer is durable. All other
-/// settings (`local`, `remote_write`, `on`, `remote_apply`) are the user's choice.
+/// Overrules `synchronous_commit = off` for this transaction, so that an answer is durable. All
+/// other settings (`local`, `remote_write`, `on`, `remote_apply`) are the user's choice.
 pub(crate) const DURABLE: &str = "durable AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
 )";
@@ -61,14 +62,15 @@ impl Statements {
                 "UPDATE {table} SET ends = clock_timestamp() + $3 * interval '1 microsecond'
     WHERE key = $1 AND token = $2 AND NOT done"
             )),
-            // $4: the call is repeated because its connection broke, and the first try may have been committed.
-            // Tokens are unique, so that a row that is done with this token was completed by this holder.
+            // $4: the call is repeated because its connection broke, and the first try may have
+            // been committed. Tokens are unique, so that a row that is done with this token was
+            // completed by this holder.
             complete: change(&format!(
                 "UPDATE {table} SET done = true, ends = clock_timestamp() + $3 * interval '1 microsecond'
     WHERE key = $1 AND token = $2 AND (NOT done OR $4)"
             )),
-            // The row stays without a holder: the next token of the key is drawn under the lock of the row, and so
-            // is higher than this one, however slow a call is.
+            // The row stays without a holder: the next token of the key is drawn under the lock of
+            // the row, and so is higher than this one, however slow a call is.
             release: change(&format!(
                 "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
             )),
@@ -103,8 +105,8 @@ impl Statements {
     pub(super) fn schema_sql(&self, version: &str) -> String {
         let Self { claims, tokens, .. } = self;
         let version = literal(version);
-        // No index but that of the key: every renewal and every `complete` would have to write to one on
-        // `ends`. The order of the columns needs no padding.
+        // No index but that of the key: every renewal and every `complete` would have to write to
+        // one on `ends`. The order of the columns needs no padding.
         format!(
             "CREATE SEQUENCE IF NOT EXISTS {tokens};
 CREATE TABLE IF NOT EXISTS {claims} (
@@ -139,10 +141,10 @@ GRANT USAGE ON SEQUENCE {tokens} TO {role};
 /// Reads first, and inserts only where the key seems free, so that a duplicate costs a read and no
 /// commit.
 ///
-/// The read sees the table as it was when the statement began, the insert as it is now. So there is a
-/// third answer beside "won" and "held": another claim came between, and the caller asks again. `$5` is
-/// the time by the server's clock after which the caller does not wait any more; it is compared again
-/// after a wait for the lock of the row.
+/// The read sees the table as it was when the statement began, the insert as it is now. So there is
+/// a third answer beside "won" and "held": another claim came between, and the caller asks again.
+/// `$5` is the time by the server's clock after which the caller does not wait any more; it is
+/// compared again after a wait for the lock of the row.
 fn claim(table: &str, token: &str) -> String {
     format!(
         "WITH {DURABLE}, seen AS MATERIALIZED (
@@ -182,8 +184,8 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
     .into()
 }
 
-/// Reads the catalog with joins alone, in one snapshot: `to_regclass` may find a table that is newer
-/// than that snapshot. `$1` is cut to 63 bytes, as names are.
+/// Reads the catalog with joins alone, in one snapshot: `to_regclass` may find a table that is
+/// newer than that snapshot. `$1` is cut to 63 bytes, as names are.
 fn usable() -> String {
     format!(
         "SELECT claims.oid IS NOT NULL AND tokens.oid IS NOT NULL AS present, obj.description AS version, NOT pg_is_in_recovery() AS writable,
@@ -202,8 +204,8 @@ FROM (SELECT $1::text::name AS name) AS wanted
 }
 
 /// Deletes rows that have ended in a range of pages, found without an index, at most `$3` of them.
-/// Locked rows are skipped. The commit does not wait for the disk: rows that a crash brings back are
-/// swept again.
+/// Locked rows are skipped. The commit does not wait for the disk: rows that a crash brings back
+/// are swept again.
 fn sweep(table: &str) -> String {
     let name = literal(table);
     format!(

@@ -36,22 +36,23 @@ use crate::error::StoreError;
 /// # What it promises
 ///
 /// - A call is answered when the server has the change on its disk: `synchronous_commit = off` of a
-///   session is overruled. A handled event costs two commits, `claim` and `complete`; a duplicate costs
-///   a read.
+///   session is overruled. A handled event costs two commits, `claim` and `complete`; a duplicate
+///   costs a read.
 /// - A failover loses no answered change where replication is synchronous
-///   (`synchronous_standby_names`). Where it is not, the last moments before the failover may be lost,
-///   and their events be handled again.
-/// - Leases and retentions end by the server's wall clock. Where it is set forward, they end that much
-///   earlier.
-/// - Every call ends within [`timeout`](Self::timeout), even when the server is frozen or the pool is
-///   empty. The store reconnects by itself. A claim that the server reads after its caller has given up
-///   is not made.
-/// - Claims leave two connections of the pool free (a pool of one or two has one for claims), so that
-///   under overload renewals, completions and releases do not wait behind claims.
-/// - It works through a pooler that keeps prepared statements: PgBouncer with `pool_mode = session`, or
-///   1.21 or later with `max_prepared_statements`; and, for [`connect_lazy`](Self::connect_lazy), with
-///   `ignore_startup_parameters = extra_float_digits, options`. Another pooler in transaction mode is
-///   refused by [`migrate`](Self::migrate) and by the first [`check`](DedupStore::check).
+///   (`synchronous_standby_names`). Where it is not, the last moments before the failover may be
+///   lost, and their events be handled again.
+/// - Leases and retentions end by the server's wall clock. Where it is set forward, they end that
+///   much earlier.
+/// - Every call ends within [`timeout`](Self::timeout), even when the server is frozen or the pool
+///   is empty. The store reconnects by itself. A claim that the server reads after its caller has
+///   given up is not made.
+/// - Claims leave two connections of the pool free (a pool of one or two has one for claims), so
+///   that under overload renewals, completions and releases do not wait behind claims.
+/// - It works through a pooler that keeps prepared statements: PgBouncer with
+///   `pool_mode = session`, or 1.21 or later with `max_prepared_statements`; and, for
+///   [`connect_lazy`](Self::connect_lazy), with
+///   `ignore_startup_parameters = extra_float_digits, options`. Another pooler in transaction mode
+///   is refused by [`migrate`](Self::migrate) and by the first [`check`](DedupStore::check).
 ///
 /// # Size
 ///
@@ -61,8 +62,8 @@ use crate::error::StoreError;
 ///
 /// # Privileges
 ///
-/// [`migrate`](Self::migrate) needs CREATE on the schema, and CREATE on the database where it makes the
-/// schema. Everything else, and `migrate` where the table exists, runs with the privileges of
+/// [`migrate`](Self::migrate) needs CREATE on the schema, and CREATE on the database where it makes
+/// the schema. Everything else, and `migrate` where the table exists, runs with the privileges of
 /// [`grants_sql`](Self::grants_sql).
 pub struct PostgresStore {
     pub(super) source: Source,
@@ -74,26 +75,28 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// A store on your pool, whatever its settings. The store waits for a connection for half of its
-    /// [`timeout`](Self::timeout), 500 ms by default, even where the pool would wait longer.
+    /// A store on your pool, whatever its settings. The store waits for a connection for half of
+    /// its [`timeout`](Self::timeout), 500 ms by default, even where the pool would wait longer.
     ///
-    /// `test_before_acquire(false)` saves a round trip a call: after an error of the connection the store
-    /// tries another one. A `statement_timeout` of about a second ends statements on the server that no
-    /// caller waits for any more.
+    /// `test_before_acquire(false)` saves a round trip a call: after an error of the connection the
+    /// store tries another one. A `statement_timeout` of about a second ends statements on the
+    /// server that no caller waits for any more.
     pub fn new(pool: PgPool) -> Self {
         Self::from(Source::given(pool))
     }
 
-    /// A store with a pool of its own (8 connections: see [`max_connections`](Self::max_connections)), opened when
-    /// it is first used.
+    /// A store with a pool of its own (8 connections: see
+    /// [`max_connections`](Self::max_connections)), opened when it is first used.
     ///
-    /// The URL is as in `postgres://user:password@host:5432/database?sslmode=verify-full`. TLS needs the
-    /// feature `postgres-tls`; without it `sslmode` is `disable` or `prefer`, which then does not encrypt.
+    /// The URL is as in `postgres://user:password@host:5432/database?sslmode=verify-full`. TLS
+    /// needs the feature `postgres-tls`; without it `sslmode` is `disable` or `prefer`, which then
+    /// does not encrypt.
     ///
     /// # Errors
     ///
     /// [`StoreError::Failed`] where the URL cannot be read; the message has no part of it.
-    /// [`migrate`](Self::migrate) and [`check`](DedupStore::check) fail where the server cannot be reached.
+    /// [`migrate`](Self::migrate) and [`check`](DedupStore::check) fail where the server cannot be
+    /// reached.
     pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
         Source::url(url).map(Self::from)
     }
@@ -108,8 +111,8 @@ impl PostgresStore {
         }
     }
 
-    /// The schema of the table, in place of `public`: any name of at most 63 bytes, quoted by the store.
-    /// With a name that has a NUL character every call fails.
+    /// The schema of the table, in place of `public`: any name of at most 63 bytes, quoted by the
+    /// store. With a name that has a NUL character every call fails.
     #[must_use]
     pub fn schema(mut self, name: &str) -> Self {
         self.statements = Arc::new(Statements::new(name));
@@ -122,8 +125,8 @@ impl PostgresStore {
         self
     }
 
-    /// How many connections the store's own pool has at most. Default 8: each call needs one for a round
-    /// trip and a commit, and claims use at most all but two. No effect on a pool of yours.
+    /// How many connections the store's own pool has at most. Default 8: each call needs one for a
+    /// round trip and a commit, and claims use at most all but two. No effect on a pool of yours.
     #[must_use]
     pub fn max_connections(mut self, most: u32) -> Self {
         self.source.set_max_connections(most);
@@ -141,8 +144,8 @@ impl PostgresStore {
         self
     }
 
-    /// Makes the table `circa_receiver_claims` and its sequence, and the schema, where they are missing.
-    /// Call it at every start: replicas may do so at once.
+    /// Makes the table `circa_receiver_claims` and its sequence, and the schema, where they are
+    /// missing. Call it at every start: replicas may do so at once.
     ///
     /// # Errors
     ///
@@ -158,22 +161,24 @@ impl PostgresStore {
         migration::run(self.source.connections(), &self.statements, script).await
     }
 
-    /// The SQL that [`migrate`](Self::migrate) runs, for migrations by other means. The schema must exist.
+    /// The SQL that [`migrate`](Self::migrate) runs, for migrations by other means. The schema must
+    /// exist.
     pub fn schema_sql(&self) -> String {
         self.statements.schema_sql(&migration::mark())
     }
 
-    /// The privileges that a role needs to use the store, as SQL: USAGE on the schema and the sequence,
-    /// SELECT, INSERT, UPDATE and DELETE on the table.
+    /// The privileges that a role needs to use the store, as SQL: USAGE on the schema and the
+    /// sequence, SELECT, INSERT, UPDATE and DELETE on the table.
     pub fn grants_sql(&self, role: &str) -> String {
         self.statements.grants_sql(role)
     }
 
-    /// Removes the rows that ended more than an hour ago from the whole table, and returns their number.
+    /// Removes the rows that ended more than an hour ago from the whole table, and returns their
+    /// number.
     ///
-    /// You need not call it: a part of the table is swept in the background after every 1,000 claims, and
-    /// after the first claim that comes 5 minutes later. A claim waits for a sweep only where its own row
-    /// is being removed, for some milliseconds.
+    /// You need not call it: a part of the table is swept in the background after every 1,000
+    /// claims, and after the first claim that comes 5 minutes later. A claim waits for a sweep only
+    /// where its own row is being removed, for some milliseconds.
     ///
     /// # Errors
     ///
@@ -216,8 +221,8 @@ impl DedupStore for PostgresStore {
         self.change(&self.statements.forget, |query, _| query.bind(key.as_bytes())).await
     }
 
-    /// Whether the primary answers, the table exists in this version, and the role may use it. The first
-    /// call also looks for a pooler that loses prepared statements, with a connection more.
+    /// Whether the primary answers, the table exists in this version, and the role may use it. The
+    /// first call also looks for a pooler that loses prepared statements, with a connection more.
     async fn check(&self) -> Result<(), StoreError> {
         let call = async {
             self.find_pooler().await?;

@@ -1,9 +1,9 @@
 //! Removes the rows that have ended, a part of the table at a time.
 //!
 //! The sweep walks the table page by page, without an index on the end of a row: every renewal and
-//! every `complete` would have to change that index. With the pages of a step and the claims between
-//! two steps below, about 25 rows are read per claim, and rows that have ended take about 4 % more
-//! space at most.
+//! every `complete` would have to change that index. With the pages of a step and the claims
+//! between two steps below, about 25 rows are read per claim, and rows that have ended take about 4
+//! % more space at most.
 
 use std::{
     sync::{
@@ -68,7 +68,8 @@ impl Sweeper {
         true
     }
 
-    /// Sweeps one part of the table, and the same part again while it is full of rows that have ended.
+    /// Sweeps one part of the table, and the same part again while it is full of rows that have
+    /// ended.
     pub(super) async fn part(&self, connections: &Connections, statements: &Statements) -> Result<u64, StoreError> {
         if self.running.swap(true, Ordering::Acquire) {
             return Ok(0);

@@ -1,9 +1,9 @@
 //! The connection to Redis: one that all calls share, made when it is needed, and replaced after an
 //! error.
 //!
-//! Not the connection manager of `redis`: it keeps a connection whose server no longer answers until
-//! the TCP timeout, up to a quarter of an hour, and it does not reconnect after a login that failed
-//! once.
+//! Not the connection manager of `redis`: it keeps a connection whose server no longer answers
+//! until the TCP timeout, up to a quarter of an hour, and it does not reconnect after a login that
+//! failed once.
 
 use std::{
     fmt,
@@ -114,8 +114,8 @@ impl Link {
         Ok(numbered)
     }
 
-    /// Replaces the connection after an error that another connection may not have. Calls that wait on it
-    /// still get their answers.
+    /// Replaces the connection after an error that another connection may not have. Calls that wait
+    /// on it still get their answers.
     pub(super) fn replace_after(&self, error: &RedisError, failed: &Numbered) {
         let server_is_fine = match error.kind() {
             ErrorKind::Server(kind) => !matches!(
@@ -264,8 +264,8 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Settings with which a connection to a node that no longer answers fails after a second, where the
-/// system supports it, and not after a quarter of an hour.
+/// Settings with which a connection to a node that no longer answers fails after a second, where
+/// the system supports it, and not after a quarter of an hour.
 #[cfg(feature = "redis-cluster")]
 fn with_short_timeout() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);

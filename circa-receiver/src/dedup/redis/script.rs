@@ -33,8 +33,9 @@ impl Call<'_> {
         self
     }
 
-    /// Runs the script by its hash; a server that does not know it, as after a restart, is sent the code.
-    /// Not `SCRIPT LOAD` first: on a cluster that would ask every node, and fail where one is down.
+    /// Runs the script by its hash; a server that does not know it, as after a restart, is sent the
+    /// code. Not `SCRIPT LOAD` first: on a cluster that would ask every node, and fail where one is
+    /// down.
     pub(super) async fn run<T: FromRedisValue>(&self, connection: &mut impl ConnectionLike) -> RedisResult<T> {
         match self.command("EVALSHA", &self.script.hash).query_async(connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

@@ -43,19 +43,19 @@ struct Scripts {
 }
 
 impl RedisStore {
-    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or `rediss://`
-    /// with the feature `redis-tls`.
+    /// A store on the server at this URL: `redis://[user]:[password]@host:port/[database]`, or
+    /// `rediss://` with the feature `redis-tls`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the URL cannot be read, or the server cannot be reached within 400 ms, refuses
-    /// the login or takes no writes. The message says which, and never has the password.
+    /// [`StoreError`] where the URL cannot be read, or the server cannot be reached within 400 ms,
+    /// refuses the login or takes no writes. The message says which, and never has the password.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::start(Link::single(url, RESPONSE_TIMEOUT)?).await
     }
 
-    /// A store on a cluster, given the URLs of some of its nodes; the others are found. All have the same
-    /// user and password.
+    /// A store on a cluster, given the URLs of some of its nodes; the others are found. All have
+    /// the same user and password.
     ///
     /// # Errors
     ///
@@ -66,17 +66,17 @@ impl RedisStore {
         Self::start(Link::cluster(&urls, RESPONSE_TIMEOUT)?).await
     }
 
-    /// The prefix of every key: `circa-receiver:` by default. Stores with different prefixes have no events
-    /// in common.
+    /// The prefix of every key: `circa-receiver:` by default. Stores with different prefixes have
+    /// no events in common.
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = prefix.as_bytes().to_vec();
         self
     }
 
-    /// How long the server may take to answer a command: 150 ms by default. A call that has to connect
-    /// first may take 250 ms more, 500 ms on a cluster. Keep the sum below the receiver's store timeout of
-    /// 2 s.
+    /// How long the server may take to answer a command: 150 ms by default. A call that has to
+    /// connect first may take 250 ms more, 500 ms on a cluster. Keep the sum below the receiver's
+    /// store timeout of 2 s.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.link = self.link.response_timeout(timeout);
@@ -99,13 +99,14 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// The bytes of a [`Key`] begin with NUL, so that two prefixes without NUL never make the same key.
+    /// The bytes of a [`Key`] begin with NUL, so that two prefixes without NUL never make the same
+    /// key.
     fn key(&self, key: &[u8]) -> Vec<u8> {
         [&self.key_prefix, key].concat()
     }
 
-    /// Runs a call that may be repeated: once more where the connection was closed, as after a restart of
-    /// the server.
+    /// Runs a call that may be repeated: once more where the connection was closed, as after a
+    /// restart of the server.
     async fn run<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, StoreError> {
         self.bounded(async {
             match self.attempt(call).await {
@@ -196,8 +197,8 @@ impl DedupStore for RedisStore {
         self.run_once(&call.arg(MARGIN_MILLIS)).await
     }
 
-    /// Writes a key that expires after 1 s, on a cluster to one of its nodes: fails on a replica, on a full
-    /// server, and for a user without the rights.
+    /// Writes a key that expires after 1 s, on a cluster to one of its nodes: fails on a replica,
+    /// on a full server, and for a user without the rights.
     async fn check(&self) -> Result<(), StoreError> {
         let now = self.run(&self.scripts.check.call(self.key(b"check"))).await?;
         self.clock.heard(Instant::now(), now);

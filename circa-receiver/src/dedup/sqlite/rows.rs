@@ -1,7 +1,7 @@
 //! The table of claims, and the operations on it, in a transaction that holds the lock of the file.
 //!
-//! What an inbox has accepted is a row here too, without a holder: to claims it is done. So either mode knows what the
-//! other has handled.
+//! What an inbox has accepted is a row here too, without a holder: to claims it is done. So either
+//! mode knows what the other has handled.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::dedup::store::ClaimAnswer;
 use crate::dedup::token::{Nonce, Token};
 use crate::engine::sqlite::Group;
 
-/// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete it
-/// if nobody took over.
+/// How long the row of a lapsed claim is kept, in milliseconds, so that a late holder can complete
+/// it if nobody took over.
 const GRACE: i64 = 600_000;
 
 /// How many rows one sweep removes at most: more than a group can add, so that the sweep keeps up.
@@ -74,8 +74,8 @@ impl<'a> ClaimRows<'a> {
                 Ok(ClaimAnswer::Won(Token::new(token.unsigned_abs())))
             }
             Some(Row { ends: until, token, .. }) => {
-                // The clock was set back since the lease was granted: without the cap the entry would outlast every
-                // lease.
+                // The clock was set back since the lease was granted: without the cap the entry
+                // would outlast every lease.
                 if ends < until {
                     self.set_end(token, ends)?;
                 }
@@ -217,8 +217,8 @@ impl<'a> ClaimRows<'a> {
     }
 }
 
-/// XXH3 of a key's bytes, of 64 bits: the same in every process and version. Two keys may have the same
-/// hash.
+/// XXH3 of a key's bytes, of 64 bits: the same in every process and version. Two keys may have the
+/// same hash.
 fn stable_hash(key: &Key) -> i64 {
     i64::from_be_bytes(XxHash3_64::oneshot(key.as_bytes()).to_be_bytes())
 }
@@ -235,8 +235,8 @@ mod tests {
     use super::super::schema::SCHEMA;
     use super::*;
 
-    /// Files outlive versions: with another hash no row would be found, and every event would be handled
-    /// again. The known answer is from `xxhash` for Python, another implementation.
+    /// Files outlive versions: with another hash no row would be found, and every event would be
+    /// handled again. The known answer is from `xxhash` for Python, another implementation.
     #[test]
     fn the_hash_never_changes() {
         assert_eq!(stable_hash(&Key::new("circa", "evt_1")), 8_909_158_178_735_083_420);

@@ -4,21 +4,22 @@
 
 use crate::engine::sqlite::Schema;
 
-/// The token of a claim is the number of its row: `AUTOINCREMENT` never gives a number out twice, even when its
-/// row is gone, and every take-over makes a new row.
+/// The token of a claim is the number of its row: `AUTOINCREMENT` never gives a number out twice,
+/// even when its row is gone, and every take-over makes a new row.
 ///
-/// A key has at most one row, because only [`ClaimRows`](super::rows::ClaimRows) adds rows, and it looks for one first. A
-/// unique index of the keys would say the same, and would have three times the pages of an index of
-/// hashes, of which each claim writes one.
+/// A key has at most one row, because only [`ClaimRows`](super::rows::ClaimRows) adds rows, and it
+/// looks for one first. A unique index of the keys would say the same, and would have three times
+/// the pages of an index of hashes, of which each claim writes one.
 ///
-/// What an inbox keeps of an event is gone with its claim. Its body has a table of its own, since a row is written anew
-/// with every change of its state.
+/// What an inbox keeps of an event is gone with its claim. Its body has a table of its own, since a
+/// row is written anew with every change of its state.
 pub(crate) const SCHEMA: Schema = Schema {
     sql: TABLES,
     // "circ" in ASCII.
     application: 0x6369_7263,
     version: 2,
-    // Version 1 has no inbox. It takes what an inbox keeps for claims that are done, and leaves them alone.
+    // Version 1 has no inbox. It takes what an inbox keeps for claims that are done, and leaves
+    // them alone.
     usable_by: 1,
 };
 

@@ -16,36 +16,37 @@ use crate::dedup::token::{Nonce, Token};
 use crate::engine::sqlite::{SqliteOpenError, Writer, open};
 use crate::error::StoreError;
 
-/// Claims in a SQLite file: for one machine, without a server. They outlive the process, and several
-/// processes may share the file.
+/// Claims in a SQLite file: for one machine, without a server. They outlive the process, and
+/// several processes may share the file.
 ///
-/// A call is answered after its transaction has reached the disk (WAL, `synchronous=FULL`). One thread
-/// writes, and commits the calls that have queued as one group, so that many deliveries share one
-/// flush. An entry with an event id of 40 bytes takes about 170 B of the file. Rows that have ended are
-/// removed a few hundred at a time, in the transactions of other calls, and their space is used again.
+/// A call is answered after its transaction has reached the disk (WAL, `synchronous=FULL`). One
+/// thread writes, and commits the calls that have queued as one group, so that many deliveries
+/// share one flush. An entry with an event id of 40 bytes takes about 170 B of the file. Rows that
+/// have ended are removed a few hundred at a time, in the transactions of other calls, and their
+/// space is used again.
 ///
 /// # Time
 ///
-/// Leases and retentions end by the system clock of the machine, in milliseconds: the processes that
-/// share the file have it in common, and it survives a restart, unlike a monotonic clock or a
-/// [`Clock`](crate::Clock) of the receiver. Where that clock is set back, a retention is prolonged by
-/// as much, and a lease at most to the lease that the next claim asks for; where it is set ahead, both
-/// end early. The token still fences.
+/// Leases and retentions end by the system clock of the machine, in milliseconds: the processes
+/// that share the file have it in common, and it survives a restart, unlike a monotonic clock or a
+/// [`Clock`](crate::Clock) of the receiver. Where that clock is set back, a retention is prolonged
+/// by as much, and a lease at most to the lease that the next claim asks for; where it is set
+/// ahead, both end early. The token still fences.
 ///
 /// # The file
 ///
-/// The file and its neighbours `-wal` and `-shm` belong to the store. They must be on a local disk: WAL
-/// does not work over a network. `-wal` is cut to 64 MiB at most after a checkpoint; while another
-/// program reads in a long transaction it can grow beyond. To forget every event, stop the processes
-/// and remove the three files. `SELECT * FROM claims` shows the entries.
+/// The file and its neighbours `-wal` and `-shm` belong to the store. They must be on a local disk:
+/// WAL does not work over a network. `-wal` is cut to 64 MiB at most after a checkpoint; while
+/// another program reads in a long transaction it can grow beyond. To forget every event, stop the
+/// processes and remove the three files. `SELECT * FROM claims` shows the entries.
 ///
 /// # Errors
 ///
-/// Calls fail with [`StoreError`] when the disk does, when another program holds the lock of the file
-/// for more than about 1.5 s, and when 1,024 calls wait already; the same store works again when the
-/// cause is gone. They also fail when the file was removed or replaced under the running store (on
-/// Unix: its path leads to another device or inode), until the process is restarted: SQLite itself
-/// would go on with the old file, beside another process with the new one.
+/// Calls fail with [`StoreError`] when the disk does, when another program holds the lock of the
+/// file for more than about 1.5 s, and when 1,024 calls wait already; the same store works again
+/// when the cause is gone. They also fail when the file was removed or replaced under the running
+/// store (on Unix: its path leads to another device or inode), until the process is restarted:
+/// SQLite itself would go on with the old file, beside another process with the new one.
 ///
 /// ```no_run
 /// use circa_receiver::{Receiver, Secret, SqliteStore};
@@ -63,8 +64,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, and makes it where there is none. Blocks the thread meanwhile: call it before the
-    /// application serves.
+    /// Opens the file, and makes it where there is none. Blocks the thread meanwhile: call it
+    /// before the application serves.
     ///
     /// # Errors
     ///
@@ -112,8 +113,8 @@ impl DedupStore for SqliteStore {
         self.writer.ask(move |group| ClaimRows::new(group).forget(&key)).await
     }
 
-    /// Writes to the file. Fails where the file at the path was removed or replaced, as every call then
-    /// does.
+    /// Writes to the file. Fails where the file at the path was removed or replaced, as every call
+    /// then does.
     async fn check(&self) -> Result<(), StoreError> {
         self.writer.ask(|group| ClaimRows::new(group).touch()).await
     }

@@ -1,5 +1,5 @@
-//! Lends a connection for one call, within a time, and takes it back only if the call was answered to
-//! its end.
+//! Lends a connection for one call, within a time, and takes it back only if the call was answered
+//! to its end.
 
 use std::{ops::DerefMut, sync::Arc, time::Duration};
 
@@ -76,9 +76,9 @@ impl Connections {
 
 /// A connection out of the pool.
 ///
-/// Dropped without [`Lent::give_back`], as when its call failed or was itself dropped, it is closed: a
-/// late answer of the server belongs to no call, and a server that does not answer must not keep a
-/// place in the pool.
+/// Dropped without [`Lent::give_back`], as when its call failed or was itself dropped, it is
+/// closed: a late answer of the server belongs to no call, and a server that does not answer must
+/// not keep a place in the pool.
 pub(crate) struct Lent {
     connection: Option<PoolConnection<Postgres>>,
     permit: Option<OwnedSemaphorePermit>,
@@ -94,8 +94,9 @@ impl Lent {
         if let Some(mut connection) = self.connection.take() {
             let permit = self.permit.take();
             tokio::spawn(async move {
-                // The pool tests each connection before it takes it back, without a timeout of its own: without this
-                // one, a server that vanishes at that moment would keep the places of these connections.
+                // The pool tests each connection before it takes it back, without a timeout of its
+                // own: without this one, a server that vanishes at that moment would keep the
+                // places of these connections.
                 let _ = timeout(GIVE_BACK_WITHIN, connection.return_to_pool()).await;
                 // Only now: until it is tested the connection is not free for others.
                 drop(permit);

@@ -1,10 +1,10 @@
 //! Detects a pooler that loses prepared statements, such as PgBouncer in transaction mode before
 //! version 1.21.
 //!
-//! Such a pooler gives a connection another server process for each transaction. With one connection in
-//! use that is the same process each time, so that a start succeeds, and calls fail only under load.
-//! Here a second connection holds the server process in a transaction while the first one uses a
-//! statement that it has prepared.
+//! Such a pooler gives a connection another server process for each transaction. With one
+//! connection in use that is the same process each time, so that a start succeeds, and calls fail
+//! only under load. Here a second connection holds the server process in a transaction while the
+//! first one uses a statement that it has prepared.
 
 use sqlx::{Connection, Error, PgConnection, postgres::PgConnectOptions};
 
@@ -12,7 +12,8 @@ use super::lending::{Connections, Purpose};
 use super::table::Table;
 use crate::error::StoreError;
 
-/// Whether prepared statements were seen to be kept. `false` where no second connection could be made.
+/// Whether prepared statements were seen to be kept. `false` where no second connection could be
+/// made.
 ///
 /// # Errors
 ///
@@ -46,7 +47,8 @@ async fn in_two_processes(first: &mut PgConnection, options: &PgConnectOptions) 
     again.map(|_| true)
 }
 
-/// By the SQLSTATE: the statement does not exist, or exists already, prepared by another connection.
+/// By the SQLSTATE: the statement does not exist, or exists already, prepared by another
+/// connection.
 fn is_lost(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code == "26000" || code == "42P05")

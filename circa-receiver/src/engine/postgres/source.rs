@@ -1,5 +1,5 @@
-//! Where the connections come from: a pool of the user's, or one of the store's own, opened when it is
-//! first needed.
+//! Where the connections come from: a pool of the user's, or one of the store's own, opened when it
+//! is first needed.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -11,8 +11,8 @@ use sqlx::{
 use super::lending::Connections;
 use crate::error::StoreError;
 
-/// Enough for some thousand calls a second; a server with the usual limit of 100 has room for a dozen
-/// replicas.
+/// Enough for some thousand calls a second; a server with the usual limit of 100 has room for a
+/// dozen replicas.
 const MAX_CONNECTIONS: u32 = 8;
 
 /// Below the 2 s for which a receiver waits for its store, so that the store's own error is seen.
@@ -68,7 +68,8 @@ impl Source {
         self.timeout
     }
 
-    /// The connections. To be called inside a runtime: a pool that is opened spawns its maintenance.
+    /// The connections. To be called inside a runtime: a pool that is opened spawns its
+    /// maintenance.
     pub(crate) fn connections(&self) -> &Connections {
         self.connections.get_or_init(|| {
             let within = self.timeout / 2;

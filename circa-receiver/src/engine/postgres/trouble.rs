@@ -27,11 +27,11 @@ impl Trouble {
     /// By the SQLSTATE.
     fn of_code(code: &str) -> Self {
         match code {
-            // The server shuts down, crashed, starts, or ends idle sessions; became a standby; a transaction was
-            // left open.
+            // The server shuts down, crashed, starts, or ends idle sessions; became a standby; a
+            // transaction was left open.
             "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P02" | "25P03" => Self::Connection,
-            // A prepared statement is gone (`DISCARD ALL`), belongs to another connection (behind a pooler), or
-            // its result has changed (a migration).
+            // A prepared statement is gone (`DISCARD ALL`), belongs to another connection (behind a
+            // pooler), or its result has changed (a migration).
             "26000" | "42P05" | "0A000" => Self::Connection,
             code if code.starts_with("08") => Self::Connection,
             "40001" | "40P01" => Self::Collision,

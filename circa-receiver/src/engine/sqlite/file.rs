@@ -50,8 +50,8 @@ impl File {
         &self.path
     }
 
-    /// Whether the path still leads to the open file. SQLite goes on with a file that was removed or
-    /// replaced, which no other process sees and which ends with this process.
+    /// Whether the path still leads to the open file. SQLite goes on with a file that was removed
+    /// or replaced, which no other process sees and which ends with this process.
     pub(super) fn is_in_place(&self) -> bool {
         Identity::of(&self.path).is_ok_and(|current| current == self.opened)
     }

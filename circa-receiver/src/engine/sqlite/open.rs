@@ -1,5 +1,5 @@
-//! Opens or makes a SQLite file, and refuses one of another application or version before anything is
-//! written to it.
+//! Opens or makes a SQLite file, and refuses one of another application or version before anything
+//! is written to it.
 
 use std::{
     fmt,
@@ -21,8 +21,8 @@ pub(crate) struct Schema {
     pub(crate) application: i64,
     /// The version of the tables.
     pub(crate) version: i64,
-    /// The oldest version that can use these tables. A file says both in SQLite's `user_version`, and one that says it cannot
-    /// be used by this version is never written to.
+    /// The oldest version that can use these tables. A file says both in SQLite's `user_version`,
+    /// and one that says it cannot be used by this version is never written to.
     pub(crate) usable_by: i64,
 }
 
@@ -36,7 +36,8 @@ impl Schema {
 /// The factor between the two numbers in `user_version`.
 const VERSIONS: i64 = 1_000;
 
-/// The version of a file's tables, and the oldest version that can use them, from its `user_version`.
+/// The version of a file's tables, and the oldest version that can use them, from its
+/// `user_version`.
 fn versions(user_version: i64) -> (i64, i64) {
     // Version 1 wrote its number alone.
     if user_version < VERSIONS {
@@ -46,18 +47,18 @@ fn versions(user_version: i64) -> (i64, i64) {
     }
 }
 
-/// How often the lock of the file is tried, 1 ms apart: 1.5 s, below the receiver's store timeout of 2
-/// s.
+/// How often the lock of the file is tried, 1 ms apart: 1.5 s, below the receiver's store timeout
+/// of 2 s.
 const TRIES_FOR_LOCK: i32 = 1_500;
 
-/// A checkpoint copies the WAL into the file when it has so many pages of 4 KiB: 32 MiB, eight times
-/// SQLite's default. Hashes are in no order, so that each claim writes another page; a page that was
-/// written several times is copied once. Not more, because the writer waits for the checkpoint, and a
-/// slow disk must end it within the store timeout.
+/// A checkpoint copies the WAL into the file when it has so many pages of 4 KiB: 32 MiB, eight
+/// times SQLite's default. Hashes are in no order, so that each claim writes another page; a page
+/// that was written several times is copied once. Not more, because the writer waits for the
+/// checkpoint, and a slow disk must end it within the store timeout.
 const CHECKPOINT: i64 = 8_000;
 
-/// The WAL is cut to 64 MiB after a checkpoint, twice what it has between two checkpoints. Without a
-/// limit it keeps the size that it reached beside a reader that was open for long.
+/// The WAL is cut to 64 MiB after a checkpoint, twice what it has between two checkpoints. Without
+/// a limit it keeps the size that it reached beside a reader that was open for long.
 const WAL_LIMIT: i64 = 64 << 20;
 
 /// How often opening is tried, 10 ms apart, while another process makes the same file.
@@ -150,8 +151,8 @@ fn try_open(path: &Path, schema: &Schema) -> rusqlite::Result<Result<Connection,
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;
-    // Before anything is written, so that the file of another application is left alone. In a transaction,
-    // so that what another process writes meanwhile is seen as a whole.
+    // Before anything is written, so that the file of another application is left alone. In a
+    // transaction, so that what another process writes meanwhile is seen as a whole.
     if let Some(refused) = refuse(&*connection.transaction()?, path, schema)? {
         return Ok(Err(refused));
     }
@@ -203,8 +204,8 @@ fn refuse(connection: &Connection, path: &Path, schema: &Schema) -> rusqlite::Re
     })
 }
 
-/// Not SQLite's own pauses of up to 100 ms: beside another busy process they miss every gap between its
-/// transactions.
+/// Not SQLite's own pauses of up to 100 ms: beside another busy process they miss every gap between
+/// its transactions.
 fn wait_for_lock(tries: i32) -> bool {
     sleep(Duration::from_millis(1));
     tries < TRIES_FOR_LOCK

@@ -1,8 +1,8 @@
-//! The one thread that writes: the calls that have queued become one transaction (group commit), and
-//! each is answered after its commit.
+//! The one thread that writes: the calls that have queued become one transaction (group commit),
+//! and each is answered after its commit.
 //!
-//! Committed one by one, every call would wait for a flush of its own; a second connection would wait
-//! for the lock of the first one.
+//! Committed one by one, every call would wait for a flush of its own; a second connection would
+//! wait for the lock of the first one.
 
 use std::{
     error::Error,
@@ -24,15 +24,17 @@ use super::clock::InjectedClock;
 use super::file::File;
 use crate::error::StoreError;
 
-/// The calls that may wait at most: four times as many as a receiver has requests in flight by default.
+/// The calls that may wait at most: four times as many as a receiver has requests in flight by
+/// default.
 const QUEUE: usize = 1_024;
 
 /// The calls that one group has at most, so that the first of them does not wait for all that come
 /// later.
 const GROUP: usize = 256;
 
-/// How long a group waits to become as large as the last one: half as long as a fast disk takes for a
-/// flush. Without it, a caller that is quicker than the others would have a flush of its own each time.
+/// How long a group waits to become as large as the last one: half as long as a fast disk takes for
+/// a flush. Without it, a caller that is quicker than the others would have a flush of its own each
+/// time.
 const GATHER: Duration = Duration::from_micros(100);
 
 /// The pause between two sweeps, once a sweep has found nothing more.
@@ -67,8 +69,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, with SQLite's own clock unless another one is injected. `sweep` removes some rows that have ended, in the transaction of a group, and
-    /// answers whether there may be more of them.
+    /// Starts the thread, with SQLite's own clock unless another one is injected. `sweep` removes
+    /// some rows that have ended, in the transaction of a group, and answers whether there may be
+    /// more of them.
     pub(crate) fn start(
         file: File,
         clock: Option<InjectedClock>,
@@ -80,8 +83,8 @@ impl Writer {
         Ok(Self { queue })
     }
 
-    /// Does a step in the transaction of a group. A call that is dropped while it waits is not done; one
-    /// that is dropped later may have been.
+    /// Does a step in the transaction of a group. A call that is dropped while it waits is not
+    /// done; one that is dropped later may have been.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Group<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -148,7 +151,8 @@ impl<T: Send, F: FnOnce(&Group<'_>) -> rusqlite::Result<T> + Send> Step for Aske
             (Ok(()), None) => Err(ended()),
             (Err(failure), _) => Err(StoreError::Failed(Box::new(Arc::clone(failure) as Arc<dyn Error + Send + Sync>))),
         };
-        // The caller may be gone: its claim can be repeated by its nonce, and lapses with its lease.
+        // The caller may be gone: its claim can be repeated by its nonce, and lapses with its
+        // lease.
         let _ = self.reply.send(answer);
     }
 }
@@ -182,8 +186,8 @@ impl<S: FnMut(&Group<'_>) -> rusqlite::Result<bool>> Thread<S> {
         if !self.file.is_in_place() {
             return Err(Failure::NotInPlace(self.file.path().to_owned()));
         }
-        // The lock from the start: a transaction that only reads cannot begin to write once another process
-        // has written.
+        // The lock from the start: a transaction that only reads cannot begin to write once another
+        // process has written.
         let transaction = self.file.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let group = Group::at(&transaction, self.clock.as_ref())?;
         for step in steps {

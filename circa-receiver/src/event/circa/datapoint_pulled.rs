@@ -1,5 +1,5 @@
-//! The data of `datapoint.pulled` (Circa documentation, Webhooks): in its three units, its older form, and units not known
-//! yet.
+//! The data of `datapoint.pulled` (Circa documentation, Webhooks): in its three units, its older
+//! form, and units not known yet.
 
 use std::fmt;
 
@@ -15,10 +15,12 @@ use crate::event::object::Object;
 use crate::event::typed::EventData;
 use crate::sender::Sender;
 
-/// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in it.
+/// The data of `datapoint.pulled`: one event per successful API call, whatever the number of ids in
+/// it.
 ///
-/// `data.unit` tells which kind; its absence, the older form. An unknown unit is data, not an error. Deserializes from JSON text only
-/// (`serde_json::from_str`), as [`AnyEvent::decode`](crate::AnyEvent::decode) does.
+/// `data.unit` tells which kind; its absence, the older form. An unknown unit is data, not an
+/// error. Deserializes from JSON text only (`serde_json::from_str`), as
+/// [`AnyEvent::decode`](crate::AnyEvent::decode) does.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DatapointPulled {
@@ -102,7 +104,8 @@ impl Serialize for DatapointPulled {
     }
 }
 
-/// Properties of a material were pulled: `POST /materials/:id/properties/pull`, or GraphQL `pullProperties`.
+/// Properties of a material were pulled: `POST /materials/:id/properties/pull`, or GraphQL
+/// `pullProperties`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyPull {
@@ -128,7 +131,8 @@ impl PropertyPull {
     }
 }
 
-/// Reference products of a process were pulled: `POST /processes/:id/pull`, or GraphQL `pullProcess`.
+/// Reference products of a process were pulled: `POST /processes/:id/pull`, or GraphQL
+/// `pullProcess`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessPull {
@@ -160,7 +164,8 @@ impl ProcessPull {
     }
 }
 
-/// Impacts of a process were pulled, per characterization method: `POST /processes/:id/impacts/pull`, or GraphQL `pullImpacts`.
+/// Impacts of a process were pulled, per characterization method:
+/// `POST /processes/:id/impacts/pull`, or GraphQL `pullImpacts`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImpactPull {
@@ -197,7 +202,8 @@ impl CharacterizationFactorId {
         &self.0
     }
 
-    /// The method's id and the process's id: what stands before and behind the first comma; `None` without a comma.
+    /// The method's id and the process's id: what stands before and behind the first comma; `None`
+    /// without a comma.
     pub fn pair(&self) -> Option<(&str, &str)> {
         self.0.split_once(',')
     }
@@ -242,7 +248,8 @@ impl UnknownPull {
         &self.unit
     }
 
-    /// The whole `data` as JSON, without white space between its fields. [`AnyEvent::raw_data`](crate::AnyEvent::raw_data) has its exact bytes.
+    /// The whole `data` as JSON, without white space between its fields.
+    /// [`AnyEvent::raw_data`](crate::AnyEvent::raw_data) has its exact bytes.
     pub fn json(&self) -> &str {
         &self.json
     }

@@ -9,8 +9,8 @@ use serde::{
 
 /// Opaque ids, up to 500 in one event (Circa documentation, Webhooks).
 ///
-/// Kept as one text with the places where it is divided: a string for each of up to 500 ids took a quarter of a delivery's
-/// time at 4 KiB.
+/// Kept as one text with the places where it is divided: a string for each of up to 500 ids took a
+/// quarter of a delivery's time at 4 KiB.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Ids {
     /// `None` if there are none.

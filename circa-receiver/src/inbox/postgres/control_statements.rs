@@ -54,7 +54,8 @@ SELECT EXISTS (SELECT FROM resumed) AS changed"
     }
 }
 
-/// An update of rows by their ids, `$1`, that are in one of these states. Their claims end with the retention `$2`, or never.
+/// An update of rows by their ids, `$1`, that are in one of these states. Their claims end with the
+/// retention `$2`, or never.
 fn change(inbox: &str, claims: &str, set: &str, states: &str) -> String {
     let ends = ends();
     format!(

@@ -1,6 +1,8 @@
-//! The inbox in a table of PostgreSQL, beside the table of claims: one statement to accept, one to lease a batch.
+//! The inbox in a table of PostgreSQL, beside the table of claims: one statement to accept, one to
+//! lease a batch.
 //!
-//! 1. `store`: the inbox, which asks its statements as the dedup store does, on the same connections;
+//! 1. `store`: the inbox, which asks its statements as the dedup store does, on the same
+//!    connections;
 //! 2. `statements`: the SQL; `rows`: what is read from its answers;
 //! 3. `control_statements`, `control`: those of operators.
 

@@ -78,8 +78,9 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
     pub(super) fn schema_sql(&self) -> String {
         let Self { inbox, pauses, .. } = self;
         let mark = literal(MARK);
-        // `due`: of what is ready, not before; of what runs, the end of the lease; of what is done, the end of the
-        // retention. Large bodies lie apart from the row by themselves, so that an update does not write them again.
+        // `due`: of what is ready, not before; of what runs, the end of the lease; of what is done,
+        // the end of the retention. Large bodies lie apart from the row by themselves, so that an
+        // update does not write them again.
         format!(
             "CREATE TABLE IF NOT EXISTS {inbox} (
     id bigint NOT NULL PRIMARY KEY,
@@ -121,8 +122,9 @@ COMMENT ON TABLE {inbox} IS {mark};
     }
 }
 
-/// Keeps the key among the claims, as done and without an end, and puts the event in the queue. As the claim of the dedup
-/// store it reads first, so that a duplicate costs no commit, and it may be answered that another call came between.
+/// Keeps the key among the claims, as done and without an end, and puts the event in the queue. As
+/// the claim of the dedup store it reads first, so that a duplicate costs no commit, and it may be
+/// answered that another call came between.
 fn accept(inbox: &str, claims: &str, token: &str) -> String {
     format!(
         "WITH {DURABLE}, seen AS MATERIALIZED (
@@ -170,9 +172,9 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
     )
 }
 
-/// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not count, `$6` postponements
-/// more, `$7` the cause, `$8` the error, `$9` whether the call is repeated because its connection broke. What is done has its
-/// claim end with it.
+/// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
+/// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
+/// repeated because its connection broke. What is done has its claim end with it.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (

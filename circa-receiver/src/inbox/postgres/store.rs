@@ -44,9 +44,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// A call is answered when the server has the change on its disk. An event costs three commits: accept, lease, settle; a
-/// worker leases a batch in one. Workers of other processes find a new event within 200 ms. What [`PostgresStore`] says of
-/// durability, of time, of pools and poolers holds here too; accepts and leases leave two connections of the pool free.
+/// A call is answered when the server has the change on its disk. An event costs three commits:
+/// accept, lease, settle; a worker leases a batch in one. Workers of other processes find a new
+/// event within 200 ms. What [`PostgresStore`] says of durability, of time, of pools and poolers
+/// holds here too; accepts and leases leave two connections of the pool free.
 pub struct PostgresInbox {
     /// The table of claims, and the connections.
     pub(super) claims: PostgresStore,
@@ -87,23 +88,24 @@ impl PostgresInbox {
         self
     }
 
-    /// How many connections the inbox's own pool has at most; 8 by default. No effect on a pool of yours.
+    /// How many connections the inbox's own pool has at most; 8 by default. No effect on a pool of
+    /// yours.
     #[must_use]
     pub fn max_connections(mut self, most: u32) -> Self {
         self.claims = self.claims.max_connections(most);
         self
     }
 
-    /// How long a call may take, half of it to wait for a connection; 1 s by default. Stay below the store timeout of the
-    /// receiver and the call timeout of the worker, 2 s each.
+    /// How long a call may take, half of it to wait for a connection; 1 s by default. Stay below
+    /// the store timeout of the receiver and the call timeout of the worker, 2 s each.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.claims = self.claims.timeout(timeout);
         self
     }
 
-    /// Makes the tables, the sequence and the schema where they are missing. Call it at every start: replicas may do so at
-    /// once.
+    /// Makes the tables, the sequence and the schema where they are missing. Call it at every
+    /// start: replicas may do so at once.
     ///
     /// # Errors
     ///
@@ -117,8 +119,8 @@ impl PostgresInbox {
         self.usable().await
     }
 
-    /// Says what is missing for the inbox to work: a table, its version, a privilege of the role, a primary. The same as
-    /// [`Inbox::check`].
+    /// Says what is missing for the inbox to work: a table, its version, a privilege of the role, a
+    /// primary. The same as [`Inbox::check`].
     ///
     /// # Errors
     ///
@@ -128,7 +130,8 @@ impl PostgresInbox {
         self.usable().await
     }
 
-    /// The SQL that [`migrate`](Self::migrate) runs, for migrations by other means. The schema must exist.
+    /// The SQL that [`migrate`](Self::migrate) runs, for migrations by other means. The schema must
+    /// exist.
     pub fn schema_sql(&self) -> String {
         format!("{}{}", self.claims.schema_sql(), self.statements.schema_sql())
     }
@@ -163,7 +166,8 @@ impl PostgresInbox {
         Ok(())
     }
 
-    /// Removes what is over, now and then, in the background. After an error the next sweep removes it.
+    /// Removes what is over, now and then, in the background. After an error the next sweep removes
+    /// it.
     fn sweep_now_and_then(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.elapsed() >= SWEEP_EVERY {

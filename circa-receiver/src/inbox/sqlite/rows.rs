@@ -1,4 +1,5 @@
-//! The tables of the inbox, and the operations on them, in a transaction that holds the lock of the file.
+//! The tables of the inbox, and the operations on them, in a transaction that holds the lock of the
+//! file.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,7 +13,8 @@ use crate::inbox::lease::{Interest, Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
 use crate::inbox::stats::Stats;
 
-// As `schema.rs` has them. "Ready or running" is `state < 2` in the statements, which is what the index covers.
+// As `schema.rs` has them. "Ready or running" is `state < 2` in the statements, which is what the
+// index covers.
 pub(super) const READY: i64 = 0;
 const DONE: i64 = 2;
 const DEAD: i64 = 3;

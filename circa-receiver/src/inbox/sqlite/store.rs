@@ -22,15 +22,17 @@ use crate::inbox::stats::Stats;
 use crate::inbox::store::Inbox;
 use crate::inbox::wake::Wake;
 
-/// An inbox in a SQLite file: for one machine, without a server. It outlives the process, and several processes may share
-/// the file: receivers, workers, and a [`SqliteStore`](crate::SqliteStore) of a receiver without an inbox.
+/// An inbox in a SQLite file: for one machine, without a server. It outlives the process, and
+/// several processes may share the file: receivers, workers, and a
+/// [`SqliteStore`](crate::SqliteStore) of a receiver without an inbox.
 ///
-/// A call is answered after its transaction has reached the disk (WAL, `synchronous=FULL`). One thread writes, and commits
-/// the calls that have queued as one group, so that many deliveries share one flush. A stored event takes its body and
-/// about 700 B of the file, until its retention ends.
+/// A call is answered after its transaction has reached the disk (WAL, `synchronous=FULL`). One
+/// thread writes, and commits the calls that have queued as one group, so that many deliveries
+/// share one flush. A stored event takes its body and about 700 B of the file, until its retention
+/// ends.
 ///
-/// Leases, backoffs and retentions end by the system clock of the machine. What [`SqliteStore`](crate::SqliteStore) says of
-/// the file, of the clock and of errors holds here too.
+/// Leases, backoffs and retentions end by the system clock of the machine. What
+/// [`SqliteStore`](crate::SqliteStore) says of the file, of the clock and of errors holds here too.
 ///
 /// ```no_run
 /// use circa_receiver::{Receiver, Secret, SqliteInbox};
@@ -49,7 +51,8 @@ pub struct SqliteInbox {
 }
 
 impl SqliteInbox {
-    /// Opens the file, and makes it where there is none. Blocks the thread meanwhile: call it before the application serves.
+    /// Opens the file, and makes it where there is none. Blocks the thread meanwhile: call it
+    /// before the application serves.
     ///
     /// # Errors
     ///
@@ -58,7 +61,8 @@ impl SqliteInbox {
         Self::start(path.as_ref(), None)
     }
 
-    /// As [`SqliteInbox::open`], with another clock than the system's, for tests. All that share the file must have it.
+    /// As [`SqliteInbox::open`], with another clock than the system's, for tests. All that share
+    /// the file must have it.
     ///
     /// # Errors
     ///

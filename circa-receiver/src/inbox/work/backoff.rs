@@ -1,4 +1,5 @@
-//! How long a failed event waits: a random time up to a bound that doubles with each failure (full jitter).
+//! How long a failed event waits: a random time up to a bound that doubles with each failure (full
+//! jitter).
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -10,7 +11,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after failure `n`, counted from 1: between 0 and the smaller of `first` x 2^n and `most`.
+    /// The wait after failure `n`, counted from 1: between 0 and the smaller of `first` x 2^n and
+    /// `most`.
     pub(super) fn after(self, n: u32) -> Duration {
         // Each `RandomState` has a key of its own.
         let random = RandomState::new().hash_one(n) as f64 / u64::MAX as f64;
@@ -36,7 +38,8 @@ mod tests {
         }
     }
 
-    /// Full jitter: waits are spread over the whole span, or all that failed together would come together again.
+    /// Full jitter: waits are spread over the whole span, or all that failed together would come
+    /// together again.
     #[test]
     fn waits_are_spread_over_the_whole_span() {
         let waits: Vec<f64> = (0..1_000).map(|_| BACKOFF.after(2).as_secs_f64()).collect();

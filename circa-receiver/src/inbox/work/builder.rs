@@ -37,8 +37,8 @@ pub struct WorkerBuilder {
 }
 
 impl Worker {
-    /// Builds a worker of an inbox, for a process of its own. [`Receiver::worker`](crate::Receiver::worker) makes one that
-    /// runs beside a receiver.
+    /// Builds a worker of an inbox, for a process of its own.
+    /// [`Receiver::worker`](crate::Receiver::worker) makes one that runs beside a receiver.
     pub fn builder(inbox: impl Inbox) -> WorkerBuilder {
         WorkerBuilder::new(Arc::new(inbox))
     }
@@ -69,7 +69,8 @@ impl WorkerBuilder {
         Self { shared_with, call_timeout: calls.timeout(), ..Self::new(Arc::clone(calls.inbox())) }
     }
 
-    /// Runs the events of an endpoint with portable handlers and their state. Events of other types are left in the inbox.
+    /// Runs the events of an endpoint with portable handlers and their state. Events of other types
+    /// are left in the inbox.
     pub fn endpoint<S: Clone + Send + Sync + 'static>(
         self,
         name: &str,
@@ -86,7 +87,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// The worker's name, which the inbox keeps with each run; `HOSTNAME` and the process id by default.
+    /// The worker's name, which the inbox keeps with each run; `HOSTNAME` and the process id by
+    /// default.
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
@@ -98,20 +100,22 @@ impl WorkerBuilder {
         self
     }
 
-    /// For how long an event stays with a worker whose process has ended; 60 s by default. It is renewed at a third while
-    /// the handler runs.
+    /// For how long an event stays with a worker whose process has ended; 60 s by default. It is
+    /// renewed at a third while the handler runs.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a handled event is remembered; 72 h by default. Keep it above the sender's retry span: 112,350 s for Circa.
+    /// How long a handled event is remembered; 72 h by default. Keep it above the sender's retry
+    /// span: 112,350 s for Circa.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// How long a handler may run; 10 minutes by default. Then it is dropped, and the attempt has failed.
+    /// How long a handler may run; 10 minutes by default. Then it is dropped, and the attempt has
+    /// failed.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {
         self.handler_timeout = timeout;
         self
@@ -123,8 +127,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How long a failed event waits: after failure n a random time between 0 and the smaller of `first` x 2^n and `most`; 5 s
-    /// and 1 h by default.
+    /// How long a failed event waits: after failure n a random time between 0 and the smaller of
+    /// `first` x 2^n and `most`; 5 s and 1 h by default.
     pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
         self.backoff = Backoff { first, most };
         self
@@ -136,14 +140,15 @@ impl WorkerBuilder {
         self
     }
 
-    /// How long [`Worker::shutdown`] lets handlers run; 20 s by default. Where the worker belongs to a receiver, that one's
-    /// drain deadline counts.
+    /// How long [`Worker::shutdown`] lets handlers run; 20 s by default. Where the worker belongs
+    /// to a receiver, that one's drain deadline counts.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self
     }
 
-    /// Adds an observer; several may watch. A worker of a receiver tells the receiver's observers, and not these.
+    /// Adds an observer; several may watch. A worker of a receiver tells the receiver's observers,
+    /// and not these.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(Arc::new(observer));
         self

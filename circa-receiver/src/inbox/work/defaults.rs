@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-/// Enough to keep a few slow interfaces busy, and few enough for a small pool of database connections.
+/// Enough to keep a few slow interfaces busy, and few enough for a small pool of database
+/// connections.
 pub(super) const CONCURRENCY: usize = 16;
 /// Twenty calls in a row may fail before another worker takes over; renewed at a third.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and a weekend.
+/// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and
+/// a weekend.
 pub(super) const RETENTION: Duration = Duration::from_secs(72 * 3_600);
 /// A handler that runs longer is taken to hang: no interface answers that late.
 pub(super) const HANDLER_TIMEOUT: Duration = Duration::from_secs(600);
@@ -20,9 +22,11 @@ pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
 pub(super) const MAX_POSTPONEMENTS: u32 = 100;
 /// Five times a bad day of an engine in the same network.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a hard end.
+/// Below the 30 s that orchestrators wait between SIGTERM and SIGKILL by default, with room for a
+/// hard end.
 pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
-/// How often an idle worker looks for what other processes have accepted: half of 300 ms is left for the way.
+/// How often an idle worker looks for what other processes have accepted: half of 300 ms is left
+/// for the way.
 pub(super) const POLL: Duration = Duration::from_millis(200);
 /// The pauses of a worker while the engine is away: from the first to the last, doubling.
 pub(super) const AWAY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));

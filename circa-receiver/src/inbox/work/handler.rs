@@ -8,7 +8,8 @@ use crate::inbox::head::StoredHead;
 
 type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
-/// What a worker runs for a stored event: a handler of any framework, its type erased and its state bound.
+/// What a worker runs for a stored event: a handler of any framework, its type erased and its state
+/// bound.
 #[derive(Clone)]
 pub struct StoredHandler(Arc<dyn Fn(Delivery, StoredHead) -> Running + Send + Sync>);
 

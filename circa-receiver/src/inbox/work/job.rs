@@ -65,7 +65,8 @@ impl Job {
         let (delivery, head) = match leased.entry().restore() {
             Ok(restored) => restored,
             Err(error) => {
-                // Without a delivery there is nothing that an observer could be told of; it is among the dead letters.
+                // Without a delivery there is nothing that an observer could be told of; it is
+                // among the dead letters.
                 let settlement =
                     Settlement::Bury { cause: Cause::Unreadable, error: cut(&error.to_string()).to_owned() };
                 return self.settle(None, settlement).await;
@@ -83,7 +84,8 @@ impl Job {
         self.attempt(&delivery, head).await;
     }
 
-    /// Whether the lease may have passed to another worker before its run began: the process stood still.
+    /// Whether the lease may have passed to another worker before its run began: the process stood
+    /// still.
     async fn is_stale(&self) -> bool {
         let Self { shared, leased, .. } = self;
         self.asked.elapsed() >= shared.lease / 2
@@ -106,7 +108,8 @@ impl Job {
             is_lost: AtomicBool::new(false),
             lost: Notify::new(),
         });
-        // Until the run is settled: while the inbox is away the lease is renewed as soon as it is back.
+        // Until the run is settled: while the inbox is away the lease is renewed as soon as it is
+        // back.
         let _kept = shared.keeper.keep(Arc::clone(&holder) as Arc<dyn Holder>, shared.lease / 3);
         let stopped = async {
             tokio::select! {
@@ -147,8 +150,8 @@ impl Job {
         }
     }
 
-    /// Ends the run in the inbox, and tries for as long as that is away: another worker may only have the event once the
-    /// inbox is back, and then this run is the first to be settled.
+    /// Ends the run in the inbox, and tries for as long as that is away: another worker may only
+    /// have the event once the inbox is back, and then this run is the first to be settled.
     async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) {
         let Self { shared, leased, .. } = self;
         let mut pause = defaults::AWAY_PAUSES.0;

@@ -1,6 +1,7 @@
 //! The worker: runs what an inbox holds.
 //!
-//! 1. `builder`: the settings; `defaults`: each with its reason; `error`: why a worker is not built;
+//! 1. `builder`: the settings; `defaults`: each with its reason; `error`: why a worker is not
+//!    built;
 //! 2. `worker`: leases what is due, and starts a run for each;
 //! 3. `job`: one run, and what becomes of its event; `backoff`: how long a failed event waits;
 //! 4. `handler`: what is run; `shared`: what a worker and its runs share.

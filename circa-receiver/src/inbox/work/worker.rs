@@ -25,12 +25,14 @@ const BATCH: usize = 64;
 
 /// Runs the events that an inbox holds. Cheap to clone; clones are the same worker.
 ///
-/// While the inbox is away the worker asks again for ever, with pauses up to 5 s, and is not [healthy](Worker::is_healthy).
-/// What is said of attempts, leases and failures is in the contract, section 8a.
+/// While the inbox is away the worker asks again for ever, with pauses up to 5 s, and is not
+/// [healthy](Worker::is_healthy). What is said of attempts, leases and failures is in the contract,
+/// section 8a.
 ///
 #[cfg_attr(feature = "testing", doc = "```")]
 #[cfg_attr(not(feature = "testing"), doc = "```ignore")]
-/// use circa_receiver::{AnyEvent, BoxError, HandlerError, Routes, Sender, Worker, testing::MemoryInbox};
+/// use circa_receiver::{AnyEvent, BoxError, HandlerError, Routes, Sender, Worker,
+/// testing::MemoryInbox};
 ///
 /// async fn pulled(event: AnyEvent, _state: ()) -> Result<(), HandlerError> {
 ///     println!("{}", event.id());
@@ -39,13 +41,10 @@ const BATCH: usize = 64;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
-/// // In production SqliteInbox or PostgresInbox, which receivers of other processes share.
-/// let inbox = MemoryInbox::default();
-/// let routes = Routes::new().fallback(pulled);
-/// let worker = Worker::builder(inbox).endpoint("circa", Sender::CIRCA, routes, ()).concurrency(4).build()?;
-/// let running = tokio::spawn(worker.clone().run());
-/// // At SIGTERM:
-/// worker.shutdown().await;
+/// // In production SqliteInbox or PostgresInbox, which receivers of other processes share. let
+/// inbox = MemoryInbox::default(); let routes = Routes::new().fallback(pulled); let worker =
+/// Worker::builder(inbox).endpoint("circa", Sender::CIRCA, routes, ()).concurrency(4).build()?; let
+/// running = tokio::spawn(worker.clone().run()); // At SIGTERM: worker.shutdown().await;
 /// running.await?;
 /// # Ok(())
 /// # }
@@ -54,8 +53,8 @@ const BATCH: usize = 64;
 pub struct Worker(Arc<Shared>);
 
 impl Worker {
-    /// Runs events until [`Worker::shutdown`], or that of its receiver. Ends when all runs have ended, or have been given
-    /// back after the drain deadline; at most 3 s after it.
+    /// Runs events until [`Worker::shutdown`], or that of its receiver. Ends when all runs have
+    /// ended, or have been given back after the drain deadline; at most 3 s after it.
     pub async fn run(self) {
         let Self(shared) = self;
         let mut wakes = shared.calls.inbox().wake().subscribe();
@@ -89,8 +88,8 @@ impl Worker {
         end_of_runs(&shared).await;
     }
 
-    /// Runs what is due now, and what becomes due meanwhile, until nothing is, and says how many runs there were: for tests.
-    /// What waits for its backoff is left alone.
+    /// Runs what is due now, and what becomes due meanwhile, until nothing is, and says how many
+    /// runs there were: for tests. What waits for its backoff is left alone.
     ///
     /// # Errors
     ///
@@ -109,8 +108,8 @@ impl Worker {
         }
     }
 
-    /// Leases nothing more, lets running handlers end until the drain deadline (default 20 s), then drops the rest and gives
-    /// their events back. A worker of a receiver stops the receiver too.
+    /// Leases nothing more, lets running handlers end until the drain deadline (default 20 s), then
+    /// drops the rest and gives their events back. A worker of a receiver stops the receiver too.
     pub async fn shutdown(&self) {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
     }

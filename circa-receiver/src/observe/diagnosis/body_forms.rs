@@ -11,7 +11,8 @@ use super::trials::MAX_BODY_BYTES;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// Bodies by the change that turns them into the one that arrived, the likeliest first; none stands here twice.
+/// Bodies by the change that turns them into the one that arrived, the likeliest first; none stands
+/// here twice.
 pub(super) struct BodyForms<'b> {
     arrived: &'b [u8],
     pub(super) forms: Vec<(Diagnosis, Vec<u8>)>,
@@ -60,7 +61,8 @@ impl<'b> BodyForms<'b> {
             }
             return;
         }
-        // What was compressed by another library, or another level, is other bytes: those cannot be guessed.
+        // What was compressed by another library, or another level, is other bytes: those cannot be
+        // guessed.
         for level in [Compression::default(), Compression::best(), Compression::fast()] {
             let mut encoder = GzEncoder::new(Vec::new(), level);
             if let Ok(compressed) = encoder.write_all(self.arrived).and_then(|()| encoder.finish()) {

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-/// The mistake behind a signature that matches no secret. Holds nothing of a secret, a MAC or a body.
+/// The mistake behind a signature that matches no secret. Holds nothing of a secret, a MAC or a
+/// body.
 ///
 /// `Display` says what happened and what to do.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Diagnosis {
-    /// No known mistake explains the signature: it was made with a secret that is not known here, or the body changed in
-    /// another way.
+    /// No known mistake explains the signature: it was made with a secret that is not known here,
+    /// or the body changed in another way.
     Unexplained,
     /// The body is longer than 64 KiB, and was not tried.
     BodyTooLong,
@@ -82,7 +83,8 @@ pub enum Rewriting {
 }
 
 impl Diagnosis {
-    /// The diagnosis as one word, for log fields and metric labels: `"prefix_stripped_by_signer"`, `"no_time"`, ...
+    /// The diagnosis as one word, for log fields and metric labels: `"prefix_stripped_by_signer"`,
+    /// `"no_time"`, ...
     pub fn as_str(self) -> &'static str {
         self.parts().0
     }

@@ -1,4 +1,5 @@
-//! A body's JSON, written in another form: other white space, another order of keys, other escapes. Numbers stay as they are.
+//! A body's JSON, written in another form: other white space, another order of keys, other escapes.
+//! Numbers stay as they are.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -8,8 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The documented keys of both senders' bodies in the order in which their documentation shows them (Circa documentation,
-/// Webhooks; Circularo documentation, Webhooks).
+/// The documented keys of both senders' bodies in the order in which their documentation shows them
+/// (Circa documentation, Webhooks; Circularo documentation, Webhooks).
 const DOCUMENTED_KEYS: [&str; 20] = [
     "id",
     "type",

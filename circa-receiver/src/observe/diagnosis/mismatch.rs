@@ -13,8 +13,8 @@ use crate::verify::{Field, Secrets, Signature};
 
 /// A delivery whose signature matches no secret.
 ///
-/// The search computes at most 64 MACs, each over at most 64 KiB. It changes no verdict: it only says which mistake would
-/// have made the signature that came.
+/// The search computes at most 64 MACs, each over at most 64 KiB. It changes no verdict: it only
+/// says which mistake would have made the signature that came.
 ///
 /// ```
 /// # use circa_receiver::{Diagnosis, Secret, Secrets, Sender, observe::{Mismatch, Side}, testing::CircaSigner};
@@ -36,12 +36,13 @@ pub struct Mismatch<'a> {
 }
 
 impl<'a> Mismatch<'a> {
-    /// A delivery to an endpoint with these secrets: the value of its [signature header](Sender::signature_header), and its
-    /// body as received.
+    /// A delivery to an endpoint with these secrets: the value of its
+    /// [signature header](Sender::signature_header), and its body as received.
     ///
     /// # Errors
     ///
-    /// [`Rejection::MissingSignature`] and [`Rejection::MalformedSignature`]: such a header holds no signature to explain.
+    /// [`Rejection::MissingSignature`] and [`Rejection::MalformedSignature`]: such a header holds
+    /// no signature to explain.
     pub fn new(sender: Sender, signature: &'a [u8], body: &'a [u8], secrets: &'a Secrets) -> Result<Self, Rejection> {
         let signature = Signature::parse(sender.spec().scheme, Field::One(signature))?;
         Ok(Self { signature, body, secrets, others: Vec::new() })

@@ -19,7 +19,8 @@ impl<'s, 'h> Trials<'s, 'h> {
         Self { signature, left: MAX_MACS }
     }
 
-    /// Whether the signature is that of this key over this time and body; `false` once the bound is reached.
+    /// Whether the signature is that of this key over this time and body; `false` once the bound is
+    /// reached.
     pub(super) fn fits(&mut self, key: &[u8], signed_at: Option<&[u8]>, body: &[u8]) -> bool {
         if self.left == 0 || body.len() > MAX_BODY_BYTES {
             return false;

@@ -1,4 +1,5 @@
-//! The metrics of one endpoint. All are made when the receiver is built, so that each is there, at 0, before its first event.
+//! The metrics of one endpoint. All are made when the receiver is built, so that each is there, at
+//! 0, before its first event.
 
 use std::{
     collections::HashMap,

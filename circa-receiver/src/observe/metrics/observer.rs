@@ -21,10 +21,12 @@ use crate::observe::stage::Stage;
 use crate::sender::Sender;
 use crate::verify::SecretId;
 
-/// Counts and measures with the crate `metrics`; which names there are is in the project's `docs/observing.md`.
+/// Counts and measures with the crate `metrics`; which names there are is in the project's
+/// `docs/observing.md`.
 ///
-/// Install a recorder before the receivers are built: every metric of an endpoint is made then, and is there at 0 before its
-/// first delivery. All labels are closed sets. One observer can serve several receivers: give each an `Arc` of it.
+/// Install a recorder before the receivers are built: every metric of an endpoint is made then, and
+/// is there at 0 before its first delivery. All labels are closed sets. One observer can serve
+/// several receivers: give each an `Arc` of it.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -50,7 +52,8 @@ impl MetricsObserver {
         Self { clock: Arc::new(SystemClock), event_types: Vec::new(), endpoints: RwLock::default() }
     }
 
-    /// Event types that get a label of their own beside the documented ones; all others share the label `other`.
+    /// Event types that get a label of their own beside the documented ones; all others share the
+    /// label `other`.
     #[must_use]
     pub fn event_types<'a>(mut self, event_types: impl IntoIterator<Item = &'a str>) -> Self {
         self.event_types.extend(event_types.into_iter().map(Arc::from));

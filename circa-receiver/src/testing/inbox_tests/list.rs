@@ -6,9 +6,10 @@
 /// `inbox_tests!(subject)`, where `async fn subject() -> Subject` makes a
 /// [`Subject`](crate::testing::inbox_tests::Subject): it is called for every row.
 ///
-/// `inbox_tests!(subject, outage = other)` adds the rows that take the inbox's server away and bring it back, for which
-/// `other` makes a subject with [`Subject::outage`](crate::testing::inbox_tests::Subject::outage) and a server that no
-/// other row uses.
+/// `inbox_tests!(subject, outage = other)` adds the rows that take the inbox's server away and
+/// bring it back, for which `other` makes a subject with
+/// [`Subject::outage`](crate::testing::inbox_tests::Subject::outage) and a server that no other row
+/// uses.
 #[macro_export]
 macro_rules! inbox_tests {
     ($subject:path $(,)?) => {

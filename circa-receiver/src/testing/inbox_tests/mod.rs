@@ -1,7 +1,9 @@
-//! What every inbox must do, as tests for an inbox of your own: the contract of [`Inbox`](crate::Inbox), row by row.
+//! What every inbox must do, as tests for an inbox of your own: the contract of
+//! [`Inbox`](crate::Inbox), row by row.
 //!
 //! Write once, in a test file, how an inbox is made and how its time is moved;
-//! [`inbox_tests!`](crate::inbox_tests) makes a test of every behaviour in [`behaviours`], by its name:
+//! [`inbox_tests!`](crate::inbox_tests) makes a test of every behaviour in [`behaviours`], by its
+//! name:
 //!
 //! ```
 //! use circa_receiver::testing::{FakeClock, MemoryInbox, inbox_tests::Subject};
@@ -21,8 +23,9 @@
 //! # run(subject, behaviours::accepted_then_leased_then_done);
 //! ```
 //!
-//! `random_traces_are_answered_as_by_the_model` compares the inbox with [`MemoryInbox`](crate::testing::MemoryInbox), call
-//! by call. `INBOX_TRACES=10000` makes it 10,000 traces in place of 64.
+//! `random_traces_are_answered_as_by_the_model` compares the inbox with
+//! [`MemoryInbox`](crate::testing::MemoryInbox), call by call. `INBOX_TRACES=10000` makes it 10,000
+//! traces in place of 64.
 
 pub mod behaviours;
 mod list;

@@ -36,7 +36,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// An inbox, and how its time is moved: leases of 60 s and retentions of 10 minutes do not really pass.
+    /// An inbox, and how its time is moved: leases of 60 s and retentions of 10 minutes do not
+    /// really pass.
     pub fn new<F: Future<Output = ()> + Send + 'static>(
         inbox: impl Inbox,
         pass: impl Fn(Duration) -> F + Send + Sync + 'static,
@@ -53,7 +54,8 @@ impl Subject {
         }
     }
 
-    /// How many done events the inbox is filled with, in `done_events_do_not_slow_the_inbox`. Default 200,000.
+    /// How many done events the inbox is filled with, in `done_events_do_not_slow_the_inbox`.
+    /// Default 200,000.
     #[must_use]
     pub fn entries(mut self, entries: usize) -> Self {
         self.entries = entries;
@@ -74,7 +76,8 @@ impl Subject {
         self
     }
 
-    /// How long after its start the server may take to be ready, and the inbox to find it again. Default 15 s.
+    /// How long after its start the server may take to be ready, and the inbox to find it again.
+    /// Default 15 s.
     #[must_use]
     pub fn recovery(mut self, recovery: Duration) -> Self {
         self.recovery = recovery;
@@ -97,7 +100,8 @@ impl Subject {
         self
     }
 
-    /// Keeps something as long as the inbox: a server that ends, or a folder that is removed, when it is dropped.
+    /// Keeps something as long as the inbox: a server that ends, or a folder that is removed, when
+    /// it is dropped.
     #[must_use]
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
         self.kept.push(Arc::new(value));

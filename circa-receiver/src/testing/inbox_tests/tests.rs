@@ -1,4 +1,5 @@
-//! Shows that the rows hold for the model, and can fail: for each fault that an inbox may have, the row about it fails.
+//! Shows that the rows hold for the model, and can fail: for each fault that an inbox may have, the
+//! row about it fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::HashMap, future::ready, panic::catch_unwind, sync::Mutex, time::Duration};

@@ -1,5 +1,5 @@
-//! Repeats a row that was late: where the machine was busy, and the row asked after the lease or the
-//! retention had ended, its answer says nothing.
+//! Repeats a row that was late: where the machine was busy, and the row asked after the lease or
+//! the retention had ended, its answer says nothing.
 
 use std::time::{Duration, Instant};
 

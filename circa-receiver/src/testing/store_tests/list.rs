@@ -6,8 +6,8 @@
 /// `store_tests!(subject)`, where `async fn subject() -> Subject` makes a
 /// [`Subject`](crate::testing::store_tests::Subject): it is called for every row.
 ///
-/// `store_tests!(subject, outage = other)` adds the rows that take the store's server away and bring it
-/// back: `calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back` and
+/// `store_tests!(subject, outage = other)` adds the rows that take the store's server away and
+/// bring it back: `calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back` and
 /// `a_token_from_before_an_outage_stays_fenced`. `other` makes the subject for them, with
 /// [`Subject::outage`](crate::testing::store_tests::Subject::outage) and a server that no other row
 /// uses. A store without a server, as the memory store and the SQLite store, has no such rows.

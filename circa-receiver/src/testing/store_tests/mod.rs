@@ -1,8 +1,8 @@
 //! What every dedup store must do, as tests for a store of your own: the contract of
 //! [`DedupStore`](crate::DedupStore), row by row.
 //!
-//! Write once, in a test file, how a store is made; [`store_tests!`](crate::store_tests) makes a test
-//! of every behaviour in [`behaviours`], by its name:
+//! Write once, in a test file, how a store is made; [`store_tests!`](crate::store_tests) makes a
+//! test of every behaviour in [`behaviours`], by its name:
 //!
 //! ```
 //! use std::time::Duration;
@@ -53,12 +53,12 @@
 //! # run(subject, behaviours::absent_then_in_progress_then_done);
 //! ```
 //!
-//! Each row is about one rule. `random_traces_are_answered_as_by_the_model` compares the store with a
-//! model, call by call, and prints the shortest trace on which they differ. `STORE_TRACES=10000` makes
-//! it 10,000 traces in place of 64.
+//! Each row is about one rule. `random_traces_are_answered_as_by_the_model` compares the store with
+//! a model, call by call, and prints the shortest trace on which they differ. `STORE_TRACES=10000`
+//! makes it 10,000 traces in place of 64.
 //!
-//! The rows use keys of their own, so that they can share a server; entries that they leave there lapse
-//! within 10 minutes.
+//! The rows use keys of their own, so that they can share a server; entries that they leave there
+//! lapse within 10 minutes.
 
 pub mod behaviours;
 mod in_time;

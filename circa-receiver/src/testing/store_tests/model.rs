@@ -1,7 +1,7 @@
 //! The reference model: what a dedup store must answer about one key.
 //!
-//! It judges an answer, and then follows it: where the contract allows two answers, either is right,
-//! and the model goes on from the one that was given.
+//! It judges an answer, and then follows it: where the contract allows two answers, either is
+//! right, and the model goes on from the one that was given.
 
 use std::time::Duration;
 
@@ -135,8 +135,8 @@ impl Model {
         }
     }
 
-    /// Whether this token holds the claim. Of a lapsed lease that nobody has taken over, either answer is
-    /// right.
+    /// Whether this token holds the claim. Of a lapsed lease that nobody has taken over, either
+    /// answer is right.
     fn is_held(&self, now: Duration, by: Token) -> Option<bool> {
         match self.state {
             State::Held { token, ends, .. } if token == by => (now < ends).then_some(true),

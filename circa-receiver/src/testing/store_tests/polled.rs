@@ -11,8 +11,8 @@ use crate::error::StoreError;
 /// The wake-ups after which a call counts as one that never ends.
 const MOST_POLLS: usize = 10_000;
 
-/// Polls a call so many times, each time when it was woken. Its answer, or `None` where it was dropped
-/// before its end.
+/// Polls a call so many times, each time when it was woken. Its answer, or `None` where it was
+/// dropped before its end.
 pub(in crate::testing) async fn polled<T>(
     times: usize,
     call: impl Future<Output = Result<T, StoreError>>,

@@ -10,11 +10,12 @@ use tokio::sync::Barrier;
 /// More threads than cores, so that they interleave at every point.
 const THREADS: usize = 8;
 
-/// Rows that keep all cores busy run alone: a row that measures time must not be late because of them.
+/// Rows that keep all cores busy run alone: a row that measures time must not be late because of
+/// them.
 static CORES: RwLock<()> = RwLock::new(());
 
-/// Runs one behaviour against a store, beside others. What [`store_tests!`](crate::store_tests) makes a
-/// test of.
+/// Runs one behaviour against a store, beside others. What [`store_tests!`](crate::store_tests)
+/// makes a test of.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! A store under test: how its time passes, how long things last in it, and how its server can be taken
-//! away.
+//! A store under test: how its time passes, how long things last in it, and how its server can be
+//! taken away.
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -19,8 +19,8 @@ type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
 
 /// A store under test, for [`store_tests!`](crate::store_tests). Clones are the same store.
 ///
-/// The defaults suit a store that lives in real time: leases of 1 s, retentions of 2 s, looked at 300
-/// ms before their end.
+/// The defaults suit a store that lives in real time: leases of 1 s, retentions of 2 s, looked at
+/// 300 ms before their end.
 #[derive(Clone)]
 pub struct Subject {
     pub(super) store: Arc<dyn DedupStore>,
@@ -59,8 +59,8 @@ impl Subject {
     }
 
     /// How the store's time is moved, where it need not really pass: a store on a
-    /// [`FakeClock`](crate::testing::FakeClock) moves that. It is asked for hours in all. By default the
-    /// rows really sleep.
+    /// [`FakeClock`](crate::testing::FakeClock) moves that. It is asked for hours in all. By
+    /// default the rows really sleep.
     #[must_use]
     pub fn passing<F: Future<Output = ()> + Send + 'static>(
         mut self,
@@ -85,17 +85,17 @@ impl Subject {
         self
     }
 
-    /// How long before a deadline the store is asked, less than half of lease and retention. Default 300
-    /// ms. A row that asks too late, because the machine or the store was slow, begins again; it fails when
-    /// it was late 20 times.
+    /// How long before a deadline the store is asked, less than half of lease and retention.
+    /// Default 300 ms. A row that asks too late, because the machine or the store was slow, begins
+    /// again; it fails when it was late 20 times.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
         self
     }
 
-    /// How many done entries the store is filled with, in `retained_entries_do_not_slow_the_store`. Default
-    /// 200,000; it must be able to keep 10 % more.
+    /// How many done entries the store is filled with, in `retained_entries_do_not_slow_the_store`.
+    /// Default 200,000; it must be able to keep 10 % more.
     #[must_use]
     pub fn entries(mut self, entries: usize) -> Self {
         self.entries = entries;
@@ -109,24 +109,24 @@ impl Subject {
         self
     }
 
-    /// How long a call may take to fail while the server is away. Default 2 s, as long as a receiver waits
-    /// for it.
+    /// How long a call may take to fail while the server is away. Default 2 s, as long as a
+    /// receiver waits for it.
     #[must_use]
     pub fn bound(mut self, bound: Duration) -> Self {
         self.bound = bound;
         self
     }
 
-    /// How long after its start the server may take to be ready, and the store to find it again. Default 15
-    /// s.
+    /// How long after its start the server may take to be ready, and the store to find it again.
+    /// Default 15 s.
     #[must_use]
     pub fn recovery(mut self, recovery: Duration) -> Self {
         self.recovery = recovery;
         self
     }
 
-    /// How to stop the store's server and how to start it again, for the rows of `outage`. `start` may
-    /// return before the server is ready.
+    /// How to stop the store's server and how to start it again, for the rows of `outage`. `start`
+    /// may return before the server is ready.
     #[must_use]
     pub fn outage<F, G>(
         mut self,
@@ -142,8 +142,8 @@ impl Subject {
         self
     }
 
-    /// Keeps something as long as the store: a server that ends, or a folder that is removed, when it is
-    /// dropped.
+    /// Keeps something as long as the store: a server that ends, or a folder that is removed, when
+    /// it is dropped.
     #[must_use]
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
         self.kept.push(Arc::new(value));

@@ -52,8 +52,8 @@ const LEASES_NOT_CAPPED: Fault = 22;
 
 /// A memory store with a fault, whose server can be away.
 ///
-/// A fault that shows only when two calls meet waits for the other call, so that its row finds it in
-/// every run.
+/// A fault that shows only when two calls meet waits for the other call, so that its row finds it
+/// in every run.
 struct Faulty<const FAULT: Fault> {
     inner: MemoryStore,
     last: Mutex<HashMap<Key, Token>>,

@@ -1,4 +1,5 @@
-//! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no list.
+//! The grammar of `x-circularo-signature: <hex>`: exactly 64 hex digits, either case; no prefix, no
+//! list.
 
 use super::offered::Signature;
 use crate::verify::hex;

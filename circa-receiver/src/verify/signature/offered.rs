@@ -2,14 +2,16 @@
 
 use crate::verify::sign::Mac;
 
-/// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were offered.
+/// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were
+/// offered.
 #[derive(Default)]
 pub(crate) struct Signature<'h> {
     pub(crate) signed_at: Option<SignedAt<'h>>,
     pub(crate) candidates: Candidates,
 }
 
-/// The signed time: its bytes as received, over which the MAC is taken, and its value in unix seconds.
+/// The signed time: its bytes as received, over which the MAC is taken, and its value in unix
+/// seconds.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedAt<'h> {
     pub(crate) text: &'h [u8],
@@ -24,7 +26,8 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    /// Bounds the comparisons; the hashing is one HMAC per secret in any case (contract, section 2).
+    /// Bounds the comparisons; the hashing is one HMAC per secret in any case (contract, section
+    /// 2).
     pub(crate) const MAX: usize = 8;
 
     /// Adds one; whoever calls has counted that there is room.
@@ -43,7 +46,8 @@ impl Candidates {
     }
 }
 
-/// Without the spaces and tabs around it. Servers trim a field value on HTTP/1.1 and may not on HTTP/2: both end here.
+/// Without the spaces and tabs around it. Servers trim a field value on HTTP/1.1 and may not on
+/// HTTP/2: both end here.
 pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;

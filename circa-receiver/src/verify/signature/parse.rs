@@ -33,7 +33,8 @@ impl<'h> Signature<'h> {
 mod tests {
     use super::*;
 
-    /// Contract, section 2: spaces and tabs around the value are trimmed; a value over the limit is refused untouched.
+    /// Contract, section 2: spaces and tabs around the value are trimmed; a value over the limit is
+    /// refused untouched.
     #[test]
     fn white_space_around_is_trimmed_within_the_limit() {
         let mac = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";

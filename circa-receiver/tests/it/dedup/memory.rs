@@ -73,7 +73,8 @@ async fn when_full_done_entries_are_evicted_and_counted() {
     }
 }
 
-/// Contract, section 7: it never drops a fresh claim. A done entry that is dropped as soon as it is made would be one.
+/// Contract, section 7: it never drops a fresh claim. A done entry that is dropped as soon as it is
+/// made would be one.
 #[tokio::test]
 async fn the_newest_done_entry_is_never_evicted() {
     for capacity in [0, 1, 2, 10] {
@@ -144,7 +145,8 @@ async fn a_swept_claim_is_fenced() {
     assert!(matches!(claim(&store, &key, 1).await, ClaimAnswer::Won(_)));
 }
 
-/// Contract, section 3: windows that are durations use a monotonic clock where the store is in-process.
+/// Contract, section 3: windows that are durations use a monotonic clock where the store is
+/// in-process.
 #[tokio::test]
 async fn the_wall_clock_does_not_move_leases_or_retention() {
     let clock = FakeClock::at(1_747_000_800);

@@ -1,4 +1,5 @@
-//! Dedup: what every store must do, what only one of them must, and what a receiver makes of its store.
+//! Dedup: what every store must do, what only one of them must, and what a receiver makes of its
+//! store.
 
 mod claims;
 mod memory;

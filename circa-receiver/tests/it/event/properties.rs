@@ -35,7 +35,8 @@ const KNOWN: [(&str, &str); 6] = [
 proptest! {
     #![proptest_config(config())]
 
-    /// Contract, section 5: the envelope as it was sent, `data` byte-exact, whatever the order of the fields and the white space between them.
+    /// Contract, section 5: the envelope as it was sent, `data` byte-exact, whatever the order of
+    /// the fields and the white space between them.
     #[test]
     fn a_valid_envelope_is_read_as_it_was_written(
         (body, id, event_type, created, livemode, team, data) in (
@@ -74,7 +75,8 @@ proptest! {
         prop_assert_eq!(&event.body()[..], body.as_bytes());
     }
 
-    /// Contract, section 5: what is accepted is one JSON object and nothing after it, as `serde_json` reads it.
+    /// Contract, section 5: what is accepted is one JSON object and nothing after it, as
+    /// `serde_json` reads it.
     #[test]
     fn what_is_accepted_is_a_json_object(
         body in object(KNOWN.map(|(name, good)| (format!("\"{name}\""), good.to_owned())).to_vec()),
@@ -115,7 +117,8 @@ proptest! {
         prop_assert_eq!(event(body.as_bytes()).map(drop).map_err(Rejection::reason), expected, "{}", body);
     }
 
-    /// Contract, section 5: nesting at most 128, the body itself being the first level; brackets in strings do not nest.
+    /// Contract, section 5: nesting at most 128, the body itself being the first level; brackets in
+    /// strings do not nest.
     #[test]
     fn nesting_ends_at_128(
         levels in prop_oneof![Just(127), Just(128), Just(129), Just(130), 1..=400_usize],

@@ -1,4 +1,5 @@
-//! Typed events: every documented shape decodes into its type, what is unknown stays data, and no event becomes an event of another type.
+//! Typed events: every documented shape decodes into its type, what is unknown stays data, and no
+//! event becomes an event of another type.
 
 use circa_receiver::{
     AnyEvent, DecodeError, Delivery, Event, EventData, EventKind, Sender, Verifier,
@@ -63,7 +64,8 @@ fn datapoint_pulled_in_all_its_forms() {
     assert_eq!((pull.user_id(), pull.credits_debited()), (Some("u_a13c"), Some(2)));
 }
 
-/// Contract, section 5: "unknown `unit` values are data, not errors"; told apart from the older form by the presence of `unit`.
+/// Contract, section 5: "unknown `unit` values are data, not errors"; told apart from the older
+/// form by the presence of `unit`.
 #[test]
 fn unknown_units_are_data() {
     for (unit, named) in

@@ -52,7 +52,8 @@ async fn what_is_not_wanted_is_not_stored() {
     assert_eq!(bench.inbox.calls("accept"), 0);
 }
 
-/// Contract, section 5: an envelope that cannot be understood goes to the inbox's dead letters, once.
+/// Contract, section 5: an envelope that cannot be understood goes to the inbox's dead letters,
+/// once.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_understood_is_a_dead_letter() {
     let bench = Bench::new(never);
@@ -63,7 +64,8 @@ async fn what_cannot_be_understood_is_a_dead_letter() {
     assert!(dead.len() == 1 && dead[0].0.starts_with("(unreadable) ") && dead[0].1 == Cause::Unreadable, "{dead:?}");
 }
 
-/// Contract, sections 7 and 8a: an accept is repeated like a claim, and its nonce makes a lost answer harmless.
+/// Contract, sections 7 and 8a: an accept is repeated like a claim, and its nonce makes a lost
+/// answer harmless.
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_is_away_for_a_moment_is_not_the_senders_business() {
     for (name, fault, times) in [
@@ -95,7 +97,8 @@ async fn an_engine_that_stays_away_is_a_503_in_time() {
     }
 }
 
-/// Contract, section 8a: an accept that is dropped at any await means "unknown", never "acknowledged and lost".
+/// Contract, section 8a: an accept that is dropped at any await means "unknown", never
+/// "acknowledged and lost".
 #[tokio::test(start_paused = true)]
 async fn an_accept_dropped_at_any_await_loses_nothing() {
     for times in 0.. {

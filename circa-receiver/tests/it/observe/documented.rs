@@ -1,5 +1,6 @@
-//! `docs/observing.md` and `docs/troubleshooting.md` say what the code does: each log line with its level and fields, each
-//! span, each metric, and a place to look at for every way in which a delivery can end.
+//! `docs/observing.md` and `docs/troubleshooting.md` say what the code does: each log line with its
+//! level and fields, each span, each metric, and a place to look at for every way in which a
+//! delivery can end.
 
 use std::{
     collections::BTreeSet,
@@ -182,7 +183,8 @@ fn every_metric() {
     assert_same(&table(&page("observing.md"), "Metrics"), &found.collect());
 }
 
-/// Every way in which a delivery can end, every cause of a diagnosis: named on the page, with its metric and its log line.
+/// Every way in which a delivery can end, every cause of a diagnosis: named on the page, with its
+/// metric and its log line.
 #[test]
 fn every_end_of_a_delivery_is_in_the_troubleshooting() {
     let page = page("troubleshooting.md");

@@ -27,7 +27,8 @@ impl Recorder {
     }
 }
 
-/// Every series as `name{label="value",..}`, with its value; a histogram's is the sum of what was recorded since the last time.
+/// Every series as `name{label="value",..}`, with its value; a histogram's is the sum of what was
+/// recorded since the last time.
 struct Series(BTreeMap<String, f64>);
 
 impl Series {

@@ -1,4 +1,5 @@
-//! A request and its task, dropped at every await: nothing is lost, nothing is stuck, nothing is handled by halves and left so.
+//! A request and its task, dropped at every await: nothing is lost, nothing is stuck, nothing is
+//! handled by halves and left so.
 
 use std::{
     future::Future,
@@ -152,7 +153,8 @@ fn again(start: Instant) -> Request {
     Request::circa("evt_1").resigned(&CircaSigner::new(SECRET), at)
 }
 
-/// What must hold after a delivery was dropped: a fresh one of the same event is answered 200, and what was half done is done again.
+/// What must hold after a delivery was dropped: a fresh one of the same event is answered 200, and
+/// what was half done is done again.
 async fn recovers(endpoint: &Endpoint, runs: &Runs, sink: &Sink, start: Instant, lapses: bool, case: &str) {
     settle().await;
     if lapses {
@@ -174,7 +176,8 @@ async fn recovers(endpoint: &Endpoint, runs: &Runs, sink: &Sink, start: Instant,
     assert_eq!(down.elapsed(), Duration::ZERO, "{case}: a run is left behind");
 }
 
-/// Contract, section 8: neither a sender that hangs up nor a dropped request future stops a handler half-way.
+/// Contract, section 8: neither a sender that hangs up nor a dropped request future stops a handler
+/// half-way.
 #[tokio::test(start_paused = true)]
 async fn a_request_dropped_after_any_number_of_polls_harms_nothing() {
     for first in [First::Succeeds, First::Fails, First::Panics, First::IsBuried] {
@@ -206,8 +209,9 @@ async fn a_request_dropped_after_any_number_of_polls_harms_nothing() {
     }
 }
 
-/// As above, for a task that is dropped: with its runtime, or by an adapter that stops it. Contract, section 7: every other end
-/// (error, panic, timeout, cancelled, shutdown) releases, or lets the lease lapse.
+/// As above, for a task that is dropped: with its runtime, or by an adapter that stops it.
+/// Contract, section 7: every other end (error, panic, timeout, cancelled, shutdown) releases, or
+/// lets the lease lapse.
 #[tokio::test(start_paused = true)]
 async fn a_task_dropped_after_any_number_of_polls_harms_nothing() {
     for first in [First::Succeeds, First::Fails, First::Panics, First::IsBuried] {
@@ -248,7 +252,8 @@ async fn deliver_with_task_dropped(endpoint: &Endpoint, count: usize) -> (Respon
     (answer.wait_for(task).await, ended.await.unwrap())
 }
 
-/// A claim that was won and not settled is released in the background: its event need not wait for the lease to lapse.
+/// A claim that was won and not settled is released in the background: its event need not wait for
+/// the lease to lapse.
 #[tokio::test(start_paused = true)]
 async fn a_task_dropped_while_the_handler_runs_releases_its_claim() {
     let mut stopped = 0;
@@ -287,7 +292,8 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
             tokio::join!(deliver_with_task_dropped(&endpoint, count), endpoint.deliver_with(&request, later));
         let (first, second) = (first.0.status(), second.status());
         assert!(first == 200 || first == 500, "after {count} polls: {first}");
-        // A task that was dropped in the middle of a call to the store leaves its claim to the lease, beyond the ack deadline.
+        // A task that was dropped in the middle of a call to the store leaves its claim to the
+        // lease, beyond the ack deadline.
         assert!(second == 200 || second == 503, "after {count} polls: {second}");
         if runs.started() > runs.ended() {
             stopped += 1;
@@ -303,7 +309,8 @@ async fn who_waits_for_a_task_that_is_dropped_takes_over() {
     assert!(stopped >= 3, "{stopped}");
 }
 
-/// The whole runtime is dropped in the middle, as at the end of a process: nothing panics, though nobody can release the claim.
+/// The whole runtime is dropped in the middle, as at the end of a process: nothing panics, though
+/// nobody can release the claim.
 #[test]
 fn a_runtime_dropped_in_the_middle_harms_nothing() {
     let mut stopped = 0;

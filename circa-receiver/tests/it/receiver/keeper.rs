@@ -19,8 +19,9 @@ fn replica(store: &Arc<MemoryStore>, ack_deadline: Duration) -> ReceiverBuilder 
     circa().dedup(Arc::clone(store)).ack_deadline(ack_deadline)
 }
 
-/// Contract, section 7: "Renewal does not depend on the handler: it runs in a task of its own that a handler which [...]
-/// uses up its budget cannot stop". Such a handler awaits what is always ready; tokio lets others run in between.
+/// Contract, section 7: "Renewal does not depend on the handler: it runs in a task of its own that
+/// a handler which [...] uses up its budget cannot stop". Such a handler awaits what is always
+/// ready; tokio lets others run in between.
 #[tokio::test]
 async fn a_handler_that_uses_up_its_budget_for_longer_than_the_lease_keeps_its_claim() {
     let (store, stop) = (Arc::new(MemoryStore::default()), Arc::new(AtomicBool::new(false)));

@@ -1,4 +1,5 @@
-//! Shutdown: the intake stops, what runs may end, what does not end is given back: contract, section 8.
+//! Shutdown: the intake stops, what runs may end, what does not end is given back: contract,
+//! section 8.
 
 use std::{
     sync::{
@@ -107,7 +108,8 @@ async fn running_handlers_end() {
     assert!(took < seconds(10), "{took:?}: it waits no longer than the handlers run");
 }
 
-/// Contract, section 8: then release what has not ended: another receiver on the same store has it at once.
+/// Contract, section 8: then release what has not ended: another receiver on the same store has it
+/// at once.
 #[tokio::test(start_paused = true)]
 async fn what_has_not_ended_by_the_drain_deadline_is_stopped_and_released() {
     let (gate, other_gate) = (Gate::closed(), Gate::open());
@@ -257,7 +259,8 @@ async fn a_shutdown_that_is_dropped_has_stopped_the_intake() {
     assert_eq!(shut_down(&endpoint).await.unwrap(), Duration::ZERO);
 }
 
-/// Contract, section 8: "then release what has not ended": who waits for a claim that is held elsewhere does not hold the shutdown up either.
+/// Contract, section 8: "then release what has not ended": who waits for a claim that is held
+/// elsewhere does not hold the shutdown up either.
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_claim_held_elsewhere_is_answered_503_at_the_drain_deadline() {
     let store: Arc<dyn DedupStore> = Arc::new(ScriptedStore::memory());

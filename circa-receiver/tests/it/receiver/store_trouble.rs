@@ -1,4 +1,5 @@
-//! A dedup store whose answers are late, lost or odd: the event is neither stuck nor asked for without pause.
+//! A dedup store whose answers are late, lost or odd: the event is neither stuck nor asked for
+//! without pause.
 
 use std::{
     sync::{
@@ -102,8 +103,9 @@ async fn a_claim_whose_answer_timed_out_is_not_stuck_for_a_whole_lease() {
     }
 }
 
-/// Contract, section 7: "What an abandoned claim may have left is withdrawn by its nonce". A delivery that gave its claim
-/// up and then waited for another run claims under a fresh nonce: the withdrawal must not free what is claimed now.
+/// Contract, section 7: "What an abandoned claim may have left is withdrawn by its nonce". A
+/// delivery that gave its claim up and then waited for another run claims under a fresh nonce: the
+/// withdrawal must not free what is claimed now.
 #[tokio::test(start_paused = true)]
 async fn a_claim_after_one_that_was_given_up_has_a_fresh_nonce() {
     let store = ScriptedStore::memory();

@@ -128,7 +128,8 @@ fn judge(case: &Case, response: Response, log: &Log) -> Result<(), String> {
     }
 }
 
-/// Contract, section 1: verdict, status and reason of a whole receiver, however the body arrives; the handler runs once or never.
+/// Contract, section 1: verdict, status and reason of a whole receiver, however the body arrives;
+/// the handler runs once or never.
 #[test]
 fn whole_receiver() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

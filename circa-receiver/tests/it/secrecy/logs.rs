@@ -106,7 +106,8 @@ fn circa() -> ReceiverBuilder {
     builder.dead_letters(Sink)
 }
 
-/// Sends a delivery, signed at `at` by `signer`; what it sends may be another body than the one that was signed.
+/// Sends a delivery, signed at `at` by `signer`; what it sends may be another body than the one
+/// that was signed.
 struct Sending<'a> {
     receiver: &'a Receiver,
     routes: &'a Routes<PortableHandler<()>>,

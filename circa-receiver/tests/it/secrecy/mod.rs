@@ -1,5 +1,5 @@
-//! Contract, section 4: `Debug`, `Display`, errors, logs and traces never hold a secret, its length or hash, an expected or received MAC, or
-//! body bytes.
+//! Contract, section 4: `Debug`, `Display`, errors, logs and traces never hold a secret, its length
+//! or hash, an expected or received MAC, or body bytes.
 
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod logs;

@@ -17,7 +17,8 @@ pub(crate) struct Forbidden {
 }
 
 impl Forbidden {
-    /// Bytes, as text, in hex, in base64, and as `Debug` lists them; any first part of them as well.
+    /// Bytes, as text, in hex, in base64, and as `Debug` lists them; any first part of them as
+    /// well.
     pub(crate) fn bytes(&mut self, name: &str, bytes: &[u8]) {
         let part = &bytes[..PART];
         let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -31,7 +32,8 @@ impl Forbidden {
         self.texts.extend(forms.map(|form| (name.to_owned(), form)));
     }
 
-    /// A secret: its bytes, its hash, and its length, which must be long enough to stand for nothing else.
+    /// A secret: its bytes, its hash, and its length, which must be long enough to stand for
+    /// nothing else.
     pub(crate) fn secret(&mut self, name: &str, secret: &[u8]) {
         let distinctive = secret.strip_prefix(b"whsec_").unwrap_or(secret);
         self.bytes(name, distinctive);

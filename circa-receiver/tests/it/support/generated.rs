@@ -3,7 +3,8 @@
 use circa_receiver::Secret;
 use proptest::{collection::vec, prelude::*};
 
-/// The cases of each property. None is written to the disk: what a failure prints is enough to repeat it as a row of a table.
+/// The cases of each property. None is written to the disk: what a failure prints is enough to
+/// repeat it as a row of a table.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }

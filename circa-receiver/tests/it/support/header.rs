@@ -1,4 +1,5 @@
-//! `Circa-Signature` a second time: its grammar read apart from the sources, and headers generated near it.
+//! `Circa-Signature` a second time: its grammar read apart from the sources, and headers generated
+//! near it.
 
 use std::fmt::Write as _;
 
@@ -15,7 +16,8 @@ pub(crate) const SECRET: &str = "whsec_test_0123456789abcdef";
 pub(crate) const OTHER_SECRET: &str = "whsec_other_0123456789abcdef";
 pub(crate) const BODY: &[u8] = b"{\"id\":\"evt_1\"}";
 
-/// Contract, section 2, read a second time and apart from the sources: the time as text and as a number, and the well-formed MACs.
+/// Contract, section 2, read a second time and apart from the sources: the time as text and as a
+/// number, and the well-formed MACs.
 fn parse(value: &[u8]) -> Result<(String, i64, Vec<Vec<u8>>), Rejection> {
     let text: Vec<char> = value.iter().map(|&byte| char::from(byte)).collect();
     let text: String = text.into_iter().collect();

@@ -1,4 +1,5 @@
-//! Generated JSON as text, with its escapes and white space: values, objects, and what only resembles them.
+//! Generated JSON as text, with its escapes and white space: values, objects, and what only
+//! resembles them.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -47,7 +48,8 @@ fn white_space() -> impl Strategy<Value = String> + Clone {
     prop_oneof![2 => Just(String::new()), 1 => "[ \t\r\n]{0,3}"]
 }
 
-/// A character of a JSON string, and one of the ways to write it: as itself where that is allowed, or escaped.
+/// A character of a JSON string, and one of the ways to write it: as itself where that is allowed,
+/// or escaped.
 fn written(character: char, escape: u8) -> String {
     let must = matches!(character, '"' | '\\') || character < ' ';
     let units = || {

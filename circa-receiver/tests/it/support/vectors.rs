@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 const CASES: &str = include_str!("../../vectors/cases.json");
 
-/// One case; a field or a value that is not known here fails the reading, so that no rule in the data goes unheard.
+/// One case; a field or a value that is not known here fails the reading, so that no rule in the
+/// data goes unheard.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(feature = "receiver"), expect(dead_code, reason = "for a whole receiver"))]

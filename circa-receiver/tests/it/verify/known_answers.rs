@@ -1,4 +1,5 @@
-//! Known answers from outside: those of the senders' specification, and Wycheproof's for HMAC-SHA256.
+//! Known answers from outside: those of the senders' specification, and Wycheproof's for
+//! HMAC-SHA256.
 
 use circa_receiver::{
     Rejection, Secret, Verified, Verifier,
@@ -31,7 +32,8 @@ fn circa() {
     assert_eq!(event.signed_at(), Some(1_747_000_800));
 }
 
-/// Specification of the senders, "Known answers": Circularo, and GitHub's published pair, which has the same formula.
+/// Specification of the senders, "Known answers": Circularo, and GitHub's published pair, which has
+/// the same formula.
 #[test]
 fn circularo_and_github() {
     let pairs = [
@@ -56,9 +58,11 @@ fn circularo_and_github() {
     }
 }
 
-/// Wycheproof, HMAC-SHA256, tags of 256 bits: the good ones are accepted, those with a modified tag are refused as such.
+/// Wycheproof, HMAC-SHA256, tags of 256 bits: the good ones are accepted, those with a modified tag
+/// are refused as such.
 ///
-/// Contract, section 2: exactly 64 hex digits, no truncation. The groups with shorter tags are malformed, good or not.
+/// Contract, section 2: exactly 64 hex digits, no truncation. The groups with shorter tags are
+/// malformed, good or not.
 #[test]
 fn wycheproof_hmac_sha256() {
     let set = TestSet::load(TestName::HmacSha256).unwrap();

@@ -1,4 +1,5 @@
-//! The body is hashed once for each secret, however many signatures a header offers: counted, so that no clock is needed.
+//! The body is hashed once for each secret, however many signatures a header offers: counted, so
+//! that no clock is needed.
 
 use std::cell::Cell;
 

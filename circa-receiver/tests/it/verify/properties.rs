@@ -43,7 +43,8 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 1..=150)
 }
 
-/// Any time that can be signed, its ends and its digits' borders more often than chance would have them.
+/// Any time that can be signed, its ends and its digits' borders more often than chance would have
+/// them.
 fn time() -> impl Strategy<Value = i64> {
     let borders =
         (0..=18u32).prop_flat_map(|digits| (-1..=1i64).prop_map(move |step| (10_i64.pow(digits) + step).max(0)));
@@ -66,7 +67,8 @@ proptest! {
         prop_assert_eq!(verify_circularo(&Verifier::circularo(secret(&key)), header.as_bytes(), &body), Ok(()));
     }
 
-    /// Contract, section 2: the MAC is over the bytes of `t` as received and the raw body, under the whole secret.
+    /// Contract, section 2: the MAC is over the bytes of `t` as received and the raw body, under
+    /// the whole secret.
     #[test]
     fn one_flipped_bit_is_refused(
         key in key(),
@@ -139,7 +141,8 @@ proptest! {
         }
     }
 
-    /// Contract, section 3: authentic if `|now - t| <= tolerance`; both sides inclusive, future and past alike.
+    /// Contract, section 3: authentic if `|now - t| <= tolerance`; both sides inclusive, future and
+    /// past alike.
     #[test]
     fn the_window_is_exact(
         (at, now) in prop_oneof![
@@ -168,7 +171,8 @@ proptest! {
         }
     }
 
-    /// Contract, section 3: the MAC is checked first, so that stale is said only of what is authentic; section 1: a clock before 1970 is an error.
+    /// Contract, section 3: the MAC is checked first, so that stale is said only of what is
+    /// authentic; section 1: a clock before 1970 is an error.
     #[test]
     fn the_clock_is_judged_after_the_mac(
         at in time(),

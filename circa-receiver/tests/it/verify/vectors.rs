@@ -1,4 +1,5 @@
-//! Every case of `vectors/cases.json` below the receiver: what the verifier and the envelope judge, and what refuses to be built.
+//! Every case of `vectors/cases.json` below the receiver: what the verifier and the envelope judge,
+//! and what refuses to be built.
 
 use circa_receiver::Rejection;
 use circa_receiver::testing::unix_time;
@@ -15,7 +16,8 @@ fn every_case_belongs_to_a_layer_that_is_run() {
     assert_eq!(ids.len(), cases.len(), "ids are unique");
 }
 
-/// Contract, sections 2 and 3: verification alone decides. For the layer `event` it accepts, and the envelope decides.
+/// Contract, sections 2 and 3: verification alone decides. For the layer `event` it accepts, and
+/// the envelope decides.
 #[test]
 fn verifier() {
     let check = |case: &Case| {
@@ -36,7 +38,8 @@ fn verifier() {
     assert_eq!(run(&[Layer::Signature, Layer::Event, Layer::Mac], check), 45 + 25 + 22);
 }
 
-/// As [`verifier`] for the MAC alone, one byte of the body changed: a known answer is the answer to one body only.
+/// As [`verifier`] for the MAC alone, one byte of the body changed: a known answer is the answer to
+/// one body only.
 #[test]
 fn a_known_mac_of_another_body_is_refused() {
     let check = |case: &Case| {

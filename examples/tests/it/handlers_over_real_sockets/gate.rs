@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 /// A hang fails the test instead of blocking it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A handler that tells when it starts and ends, and waits for leave to end; and all that can be told
-/// of its deliveries.
+/// A handler that tells when it starts and ends, and waits for leave to end; and all that can be
+/// told of its deliveries.
 #[derive(Clone)]
 pub(super) struct Gate(pub(super) Arc<Inner>);
 

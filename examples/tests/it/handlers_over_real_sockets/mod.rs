@@ -1,5 +1,5 @@
-//! Slow, failing and panicking handlers on real sockets: one list of behaviours, for the route and the
-//! layer of both frameworks.
+//! Slow, failing and panicking handlers on real sockets: one list of behaviours, for the route and
+//! the layer of both frameworks.
 //!
 //! Handlers wait for the test's word, so that nothing depends on how fast the machine is.
 
@@ -29,8 +29,8 @@ use crate::support::{Answer, Request, circa, event, read_answer, turn};
 /// Nearly the longest that is allowed, for a hundred deliveries on a busy machine.
 const ACK_DEADLINE: Duration = Duration::from_secs(14);
 
-/// Contract, section 9: "The same request gets the same status, headers and body from the axum and the
-/// actix adapter".
+/// Contract, section 9: "The same request gets the same status, headers and body from the axum and
+/// the actix adapter".
 async fn alike_on_every_mount(behaviour: impl AsyncFn(&Mount) -> Vec<Answer>) {
     let _turn = turn::unhurried().await;
     let mut first = None;
@@ -41,8 +41,8 @@ async fn alike_on_every_mount(behaviour: impl AsyncFn(&Mount) -> Vec<Answer>) {
     }
 }
 
-/// Contract, section 8: "A handler runs in its own task: neither a sender that hangs up nor a dropped
-/// request future stops it half-way."
+/// Contract, section 8: "A handler runs in its own task: neither a sender that hangs up nor a
+/// dropped request future stops it half-way."
 #[tokio::test]
 async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
     alike_on_every_mount(async |mount| {
@@ -52,16 +52,16 @@ async fn a_sender_that_hangs_up_does_not_stop_the_handler() {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&[request.head(), request.framed_body()].concat()).await.unwrap();
         wait(&gate.0.started).await;
-        // The sender waits 300 ms for its answer, in vain, and hangs up, hard: a reset, which the server sees
-        // at once.
+        // The sender waits 300 ms for its answer, in vain, and hangs up, hard: a reset, which the
+        // server sees at once.
         let patience = timeout(Duration::from_millis(300), read_answer(&mut stream)).await;
         assert!(patience.is_err(), "{}: no answer before the handler has ended: {patience:?}", mount.name);
         stream.set_zero_linger().unwrap();
         drop(stream);
         wait(&gate.0.gone).await;
 
-        // While the first run goes on, the retry waits for it; it neither runs the handler again nor is
-        // refused.
+        // While the first run goes on, the retry waits for it; it neither runs the handler again
+        // nor is refused.
         let retry = tokio::spawn(async move { circa(event("evt_1")).send(address).await });
         wait_for(2, &gate.0.authenticated).await;
         gate.0.leave.add_permits(1);
@@ -124,8 +124,8 @@ async fn a_handler_whose_first_run_fails_runs_again_and_is_then_done() {
     }
 }
 
-/// Contract, section 8: "Ack deadline passed: 503 with `Retry-After: 30`; the task runs on [...]; when
-/// it succeeds the claim is completed, and the sender's next attempt is answered `duplicate`."
+/// Contract, section 8: "Ack deadline passed: 503 with `Retry-After: 30`; the task runs on [...];
+/// when it succeeds the claim is completed, and the sender's next attempt is answered `duplicate`."
 #[tokio::test]
 async fn a_handler_beyond_the_ack_deadline_runs_on() {
     alike_on_every_mount(async |mount| {
@@ -181,8 +181,8 @@ async fn shutdown_waits_for_the_running_handlers_and_refuses_the_rest() {
     .await;
 }
 
-/// Contract, section 7: "Renewal does not depend on the handler: it runs in a task of its own that a
-/// handler which blocks its thread [...] cannot stop (on actix: on another thread)."
+/// Contract, section 7: "Renewal does not depend on the handler: it runs in a task of its own that
+/// a handler which blocks its thread [...] cannot stop (on actix: on another thread)."
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handler_that_blocks_its_thread_for_longer_than_the_lease_keeps_its_claim() {
     let _turn = turn::unhurried().await;
@@ -206,7 +206,8 @@ async fn a_handler_that_blocks_its_thread_for_longer_than_the_lease_keeps_its_cl
         wait(&blocking.0.handled).await;
         let again = circa(event("evt_1")).send(there).await;
         assert_eq!((again.told(), other.runs()), ((200, Some("duplicate")), 0), "{}", mount.name);
-        // At the ack deadline; on actix-web, where the blocked thread is the one that answers, when the handler has ended.
+        // At the ack deadline; on actix-web, where the blocked thread is the one that answers, when
+        // the handler has ended.
         assert!([503, 200].contains(&first.await.unwrap().status), "{}", mount.name);
         UNBLOCK.store(false, Ordering::Release);
     }
@@ -224,8 +225,8 @@ fn block() -> u16 {
     succeed()
 }
 
-/// The sender's attempts until one is answered before the ack deadline, which is so short here that a
-/// busy machine may miss it.
+/// The sender's attempts until one is answered before the ack deadline, which is so short here that
+/// a busy machine may miss it.
 async fn until_not_late(request: &Request, address: SocketAddr) -> Answer {
     loop {
         let answer = request.send(address).await;

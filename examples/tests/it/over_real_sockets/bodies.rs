@@ -63,8 +63,8 @@ async fn bodies_over_the_limit_are_refused() {
     }
 }
 
-/// Contract, section 1, check 8: "body arrived complete". Whether an answer still gets out after the
-/// sender has hung up is the server's affair.
+/// Contract, section 1, check 8: "body arrived complete". Whether an answer still gets out after
+/// the sender has hung up is the server's affair.
 #[tokio::test]
 async fn truncated_bodies_run_nothing() {
     for reference in &REFERENCES {

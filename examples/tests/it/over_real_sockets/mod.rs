@@ -1,8 +1,8 @@
 //! What crosses a socket: forged deliveries, bodies that are odd, large, cut off or late, floods, a
 //! stop, a bad start.
 //!
-//! The reference receivers run as processes. What needs a slow or failing handler runs in an app of its
-//! own: see `handlers_over_real_sockets`.
+//! The reference receivers run as processes. What needs a slow or failing handler runs in an app of
+//! its own: see `handlers_over_real_sockets`.
 
 mod authenticity;
 mod bodies;

@@ -62,8 +62,8 @@ async fn a_signal_drains_and_ends_with_0() {
     for reference in &REFERENCES {
         for name in ["TERM", "INT"] {
             let mut process = reference.start().await;
-            // Three open connections: one idle after an answer, one that never said a word, one half-way through
-            // its body.
+            // Three open connections: one idle after an answer, one that never said a word, one
+            // half-way through its body.
             let mut idle = TcpStream::connect(process.address).await.unwrap();
             let first = circa(event("evt_1"));
             idle.write_all(&[first.head(), first.framed_body()].concat()).await.unwrap();
@@ -72,7 +72,8 @@ async fn a_signal_drains_and_ends_with_0() {
             let second = circa(event("evt_2")).header("Expect", "100-continue");
             let mut half = TcpStream::connect(process.address).await.unwrap();
             half.write_all(&second.head()).await.unwrap();
-            // The server asks for the body when the receiver begins to read it: now the request is in flight.
+            // The server asks for the body when the receiver begins to read it: now the request is
+            // in flight.
             let mut go_on = [0; 25];
             half.read_exact(&mut go_on).await.unwrap();
             assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n", "{}", reference.name);
@@ -90,8 +91,8 @@ async fn a_signal_drains_and_ends_with_0() {
                 "{} {name}: {ended:?}",
                 reference.name
             );
-            // Idle connections do not hold up the end. Where they do, the process closes them at its deadline, and
-            // says so.
+            // Idle connections do not hold up the end. Where they do, the process closes them at
+            // its deadline, and says so.
             assert!(
                 ended.stderr.iter().all(|line| !line.contains("still open")),
                 "{} {name}: {ended:?}",

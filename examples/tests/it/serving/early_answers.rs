@@ -33,7 +33,8 @@ async fn refused_in_peace(address: SocketAddr, request: &Request, status: u16, w
     assert_eq!(closes(&mut stream, who).await, b"", "{who}");
 }
 
-/// "An answer that is given before the body has been read must reach the sender and must not harm the connection of a proxy".
+/// "An answer that is given before the body has been read must reach the sender and must not harm
+/// the connection of a proxy".
 #[tokio::test]
 async fn the_rest_of_the_body_is_drained() {
     for reference in &REFERENCES {
@@ -72,7 +73,8 @@ async fn a_refused_connection_is_closed_though_its_body_never_ends() {
     }
 }
 
-/// A server may take `Upgrade` for the end of HTTP, and read for ever; the length is what was announced.
+/// A server may take `Upgrade` for the end of HTTP, and read for ever; the length is what was
+/// announced.
 #[tokio::test]
 async fn an_offer_to_upgrade_leaves_the_length_alone() {
     for reference in &REFERENCES {

@@ -1,4 +1,5 @@
-//! How the adapters' servers treat connections, proxies, signals and logs: the reference receivers as processes.
+//! How the adapters' servers treat connections, proxies, signals and logs: the reference receivers
+//! as processes.
 
 mod early_answers;
 mod logs;

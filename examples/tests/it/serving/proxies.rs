@@ -1,4 +1,5 @@
-//! Deliveries of all kinds through proxies, and a rolling restart behind them, as the sender sees it.
+//! Deliveries of all kinds through proxies, and a rolling restart behind them, as the sender sees
+//! it.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -114,12 +115,13 @@ async fn on_port(reference: &Reference, port: u16) -> Process {
 enum TakenOut {
     /// The proxy finds out, and that it is back too.
     ByChecks,
-    /// By the deployment, in the grace: without checks nginx leaves a receiver out for 10 s once it was gone, and has none
-    /// left where the other one stops within that time.
+    /// By the deployment, in the grace: without checks nginx leaves a receiver out for 10 s once it
+    /// was gone, and has none left where the other one stops within that time.
     ByReload,
 }
 
-/// Two receivers are restarted one after the other while 10 events a second come: the sender sees nothing but 2xx.
+/// Two receivers are restarted one after the other while 10 events a second come: the sender sees
+/// nothing but 2xx.
 async fn a_rolling_restart_shows_only_2xx(start: fn(&[u16]) -> Proxy, taken_out: TakenOut) {
     let _turn = turn::unhurried().await;
     for reference in &REFERENCES {

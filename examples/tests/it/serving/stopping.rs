@@ -7,10 +7,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command, time::timeout};
 use super::PATIENCE;
 use crate::support::{CIRCA_SECRET, REFERENCES, Request, circa, event, pulled_line, read_answer_to, turn};
 
-/// The drain deadline (20 s), a hard end of the drain (3 s) and of connections (2 s), and half a second before them.
+/// The drain deadline (20 s), a hard end of the drain (3 s) and of connections (2 s), and half a
+/// second before them.
 const ENDS_WITHIN: Duration = Duration::from_millis(25_500);
 
-/// Half-sent heads, idle connections and a stuck client do not delay the end beyond the drain deadline and the hard end.
+/// Half-sent heads, idle connections and a stuck client do not delay the end beyond the drain
+/// deadline and the hard end.
 #[tokio::test]
 async fn whoever_holds_on_does_not_delay_the_stop() {
     let _turn = turn::unhurried().await;
@@ -36,7 +38,8 @@ async fn whoever_holds_on_does_not_delay_the_stop() {
     }
 }
 
-/// In the grace the receiver is not ready, lives, and takes deliveries; a second signal ends it at once.
+/// In the grace the receiver is not ready, lives, and takes deliveries; a second signal ends it at
+/// once.
 #[tokio::test]
 async fn readiness_falls_at_once_and_a_second_signal_ends_the_grace() {
     for reference in &REFERENCES {

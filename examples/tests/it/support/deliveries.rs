@@ -1,8 +1,9 @@
 //! Random deliveries: documented events, signed, and then spoilt in a few ways at once. Always
 //! well-formed HTTP/1.1.
 //!
-//! All follows from a seed but the time of signing, which is the real one. Framing errors, oversized
-//! heads and control characters in header values are not made: they are the HTTP server's own affair.
+//! All follows from a seed but the time of signing, which is the real one. Framing errors,
+//! oversized heads and control characters in header values are not made: they are the HTTP server's
+//! own affair.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -173,8 +174,8 @@ impl Deliveries {
         }
         let signer = CircaSigner::new(if wrong { "whsec_of_somebody_else" } else { CIRCA_SECRET });
         let signer = if self.random.one_in(10) { signer.and("whsec_of_somebody_else") } else { signer };
-        // Some seconds from the tolerance of 300 s, so that both receivers judge alike though one is asked a
-        // little later.
+        // Some seconds from the tolerance of 300 s, so that both receivers judge alike though one
+        // is asked a little later.
         let skews = [-1, 1, -285, 285, -315, 315, -3_600, 86_400, -1_700_000_000];
         let skew = if self.random.one_in(8) { *self.random.pick(&skews) } else { 0 };
         let now: i64 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap();

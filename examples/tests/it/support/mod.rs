@@ -1,4 +1,5 @@
-//! What the black-box tests share: reference receivers as processes, and requests over real sockets.
+//! What the black-box tests share: reference receivers as processes, and requests over real
+//! sockets.
 
 pub(crate) mod deliveries;
 mod drip;

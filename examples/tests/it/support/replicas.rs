@@ -1,5 +1,5 @@
-//! Two reference receivers, one of each framework, on one dedup store; killed, and started again, as an
-//! orchestrator does.
+//! Two reference receivers, one of each framework, on one dedup store; killed, and started again,
+//! as an orchestrator does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,8 +30,8 @@ pub(crate) struct Replicas {
 /// What all runs said and met.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// Whose handler ran for which event, in the order in which the lines came. A line is printed before
-    /// the claim is completed.
+    /// Whose handler ran for which event, in the order in which the lines came. A line is printed
+    /// before the claim is completed.
     pub(crate) lines: Vec<(Run, String)>,
     /// Which run could not mark which event done, by its log.
     pub(crate) unmarked: BTreeSet<(Run, String)>,

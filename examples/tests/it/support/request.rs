@@ -1,5 +1,5 @@
-//! Requests, byte by byte: HTTP/1.1 written by hand, so that framing is under control, and HTTP/2 with
-//! prior knowledge.
+//! Requests, byte by byte: HTTP/1.1 written by hand, so that framing is under control, and HTTP/2
+//! with prior knowledge.
 
 use std::{future::pending, net::SocketAddr, time::Duration};
 
@@ -39,8 +39,8 @@ enum Framing {
     Nothing,
 }
 
-/// What came back. `Date` is left out: it is the server's, and the only header that may differ between
-/// two equal answers.
+/// What came back. `Date` is left out: it is the server's, and the only header that may differ
+/// between two equal answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -153,7 +153,8 @@ impl Request {
     async fn send_on(&self, mut stream: TcpStream) -> Option<Answer> {
         let (mut reader, mut writer) = stream.split();
         let bytes = [self.head(), self.framed_body()].concat();
-        // A server that has refused may close before it has read everything: the answer counts, not the write.
+        // A server that has refused may close before it has read everything: the answer counts, not
+        // the write.
         let write = async {
             let _ = writer.write_all(&bytes).await;
             pending::<()>().await;

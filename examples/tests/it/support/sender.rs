@@ -1,5 +1,5 @@
-//! A sender with many events: each is delivered several times, in random order, to replicas at random,
-//! and sent again as Circa does, in a shorter time.
+//! A sender with many events: each is delivered several times, in random order, to replicas at
+//! random, and sent again as Circa does, in a shorter time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,17 +20,18 @@ use super::{
     replicas::{Heard, Replicas, Run},
 };
 
-/// First attempts under way at a time; as many later ones come on top, as with Circa. Without a bound a
-/// schedule that is so much shorter would send more retries after an outage than a busy machine can
-/// ever answer.
+/// First attempts under way at a time; as many later ones come on top, as with Circa. Without a
+/// bound a schedule that is so much shorter would send more retries after an outage than a busy
+/// machine can ever answer.
 const AT_ONCE: usize = 32;
 
-/// Of Circa's 31 hours 22 s remain: two leases of 11 s, and six attempts in the first 5 s. How long a
-/// server takes to come back cannot be divided: on a busy machine it may be longer, and so the last
-/// wait is repeated.
+/// Of Circa's 31 hours 22 s remain: two leases of 11 s, and six attempts in the first 5 s. How long
+/// a server takes to come back cannot be divided: on a busy machine it may be longer, and so the
+/// last wait is repeated.
 const DIVISOR: u32 = 5_000;
 
-/// Longer than a server or a receiver takes to come back: a hang fails the test instead of blocking it.
+/// Longer than a server or a receiver takes to come back: a hang fails the test instead of blocking
+/// it.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct Sender {

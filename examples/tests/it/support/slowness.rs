@@ -1,5 +1,5 @@
-//! How slow the machine is while a time is judged: a deadline is kept by the receiver, but seen through
-//! a scheduler that other processes keep busy.
+//! How slow the machine is while a time is judged: a deadline is kept by the receiver, but seen
+//! through a scheduler that other processes keep busy.
 
 use std::{
     cell::Cell,

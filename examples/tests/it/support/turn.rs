@@ -1,5 +1,5 @@
-//! Whose turn it is on the machine: what loads it runs alone, and what judges a time runs while nothing
-//! loads it.
+//! Whose turn it is on the machine: what loads it runs alone, and what judges a time runs while
+//! nothing loads it.
 //!
 //! All tests are threads of one program. A turn is taken before anything is started whose deadlines
 //! must hold, and kept to the end.

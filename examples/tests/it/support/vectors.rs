@@ -1,14 +1,15 @@
 //! The cases of the core's vectors, as they can be sent to the reference receivers.
 //!
-//! The receivers run by the real clock and remember events, so a case is rewritten before it is sent;
-//! what is odd about it stays:
+//! The receivers run by the real clock and remember events, so a case is rewritten before it is
+//! sent; what is odd about it stays:
 //! 1. times: each element `t=` that is a plain integer is moved by the distance between the case's
 //!    clock and the real one, so that the skew stays;
-//! 2. ids: where a handler is to run, the last character of the body's `id` (`documentId`) is replaced
-//!    by one not used before, and with it a `Circa-Event-Id` that was equal; the length stays;
-//! 3. signatures: each value that was made from the correct MAC of the original, under any secret of
-//!    the vectors, is made from the new MAC in the same way (case of the letters, truncation, encoding,
-//!    a byte more); others stay.
+//! 2. ids: where a handler is to run, the last character of the body's `id` (`documentId`) is
+//!    replaced by one not used before, and with it a `Circa-Event-Id` that was equal; the length
+//!    stays;
+//! 3. signatures: each value that was made from the correct MAC of the original, under any secret
+//!    of the vectors, is made from the new MAC in the same way (case of the letters, truncation,
+//!    encoding, a byte more); others stay.
 
 use std::{
     collections::BTreeMap,
@@ -57,8 +58,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.iter().map(Case::read).collect()
 }
 
-/// The deliveries that the protocol can carry, grouped by the receiver they are for: one process for
-/// each group.
+/// The deliveries that the protocol can carry, grouped by the receiver they are for: one process
+/// for each group.
 pub(crate) fn carried(cases: &[Case], protocol: Protocol) -> Vec<Vec<&Case>> {
     let own = if protocol == Protocol::Http1 { &[][..] } else { &NOT_OVER_HTTP2[..] };
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -177,8 +178,8 @@ fn body(case: &Value) -> Vec<u8> {
 
 pub(crate) struct Rewriter {
     now: i64,
-    /// Every secret of the deliveries: a sender that rotates signs with some that the receiver does not
-    /// have.
+    /// Every secret of the deliveries: a sender that rotates signs with some that the receiver does
+    /// not have.
     secrets: Vec<Vec<u8>>,
 }
 
@@ -253,8 +254,8 @@ fn remake(element: &[u8], old: &str, new: &str) -> Option<Vec<u8>> {
         return Some(replace(element, &base64(old), &base64(new)));
     }
     let flipped = |hex: &str| format!("{:x}{}", u8::from_str_radix(&hex[..1], 16).unwrap() ^ 1, &hex[1..]);
-    // The whole MAC, also with something before or behind it; with its first nibble flipped; its first
-    // half.
+    // The whole MAC, also with something before or behind it; with its first nibble flipped; its
+    // first half.
     let forms = [(old.to_owned(), new.to_owned()), (flipped(old), flipped(new)), (old[..32].into(), new[..32].into())];
     let lower = element.to_ascii_lowercase();
     let (old, new) = forms.into_iter().find(|(old, _)| contains(&lower, old.as_bytes()))?;

@@ -1,8 +1,8 @@
 //! The candidate `answer`: what no receiver can leave out, written simply, with the same libraries.
 //!
-//! It verifies the one signature header, reads the body in one pass into the handler's type, puts the
-//! id into a set, runs the handler in a task, and says in a header and a body what was done. It is no
-//! receiver to be used: it loses the event of a handler that fails, and keeps ids for ever.
+//! It verifies the one signature header, reads the body in one pass into the handler's type, puts
+//! the id into a set, runs the handler in a task, and says in a header and a body what was done. It
+//! is no receiver to be used: it loses the event of a handler that fails, and keeps ids for ever.
 
 use std::{
     collections::HashSet,

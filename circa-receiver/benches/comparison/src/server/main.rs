@@ -1,8 +1,8 @@
 //! A server to be driven with `wrk`: `server <axum|actix> <candidate> <port>`, on one thread.
 //!
 //! Candidates: `bare` reads the body, `answer` does what no receiver can leave out, `naive` and
-//! `careful` are receivers written by hand, `circa-receiver` is this crate's. `POST /webhooks/circa`
-//! takes deliveries; `GET /count` says how many events were handled.
+//! `careful` are receivers written by hand, `circa-receiver` is this crate's.
+//! `POST /webhooks/circa` takes deliveries; `GET /count` says how many events were handled.
 
 mod actix;
 mod axum;

@@ -45,7 +45,8 @@ pub async fn what_was_accepted_comes_back_as_it_was(subject: Subject) {
     }
 }
 
-/// The nonce makes an accept whose answer was lost repeatable by the same delivery, and by no other.
+/// The nonce makes an accept whose answer was lost repeatable by the same delivery, and by no
+/// other.
 pub async fn an_accept_may_be_repeated_by_its_nonce(subject: Subject) {
     let endpoint = endpoint();
     let (entry, nonce) = (entry(&endpoint, "evt_1"), Nonce::fresh());

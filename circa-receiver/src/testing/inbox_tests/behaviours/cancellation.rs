@@ -1,6 +1,7 @@
 //! Cancellation: a call may be dropped at every await without harm.
 //!
-//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends by itself.
+//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends
+//! by itself.
 
 use crate::dedup::Nonce;
 use crate::inbox::{AcceptRequest, Accepted, Interest, LeaseRequest};
@@ -8,7 +9,8 @@ use crate::testing::store_tests::polled::polled;
 
 use super::super::subject::{COMPLETE, LEASE, Subject, endpoint, entry};
 
-/// Contract, section 8a: an accept that is dropped at any await means "unknown", never "acknowledged and lost".
+/// Contract, section 8a: an accept that is dropped at any await means "unknown", never
+/// "acknowledged and lost".
 pub async fn an_accept_dropped_at_any_await_can_be_repeated(subject: Subject) {
     for times in 0.. {
         let endpoint = endpoint();

@@ -85,7 +85,8 @@ pub async fn every_failed_attempt_is_kept(subject: Subject) {
     assert!(failures[2].error.contains("lapsed"), "{:?}", failures[2]);
 }
 
-/// Contract, section 8a: a replay works on the set as it was when it was asked for, and gives back all attempts.
+/// Contract, section 8a: a replay works on the set as it was when it was asked for, and gives back
+/// all attempts.
 pub async fn a_replay_runs_the_dead_letters_that_there_were(subject: Subject) {
     let endpoint = one_of_each(&subject).await;
     let inbox = &*subject.inbox;

@@ -17,7 +17,8 @@ pub async fn a_leased_event_is_not_leased_again(subject: Subject) {
     assert!(subject.lease(&endpoint).await.is_empty(), "before the lease lapses");
 }
 
-/// Endpoints that a worker does not serve, and types that it has no handler for, are left to others.
+/// Endpoints that a worker does not serve, and types that it has no handler for, are left to
+/// others.
 pub async fn only_what_a_worker_can_run_is_leased(subject: Subject) {
     let (here, there) = (endpoint(), endpoint());
     for (endpoint, id, event_type) in [(&here, "a", "one"), (&here, "b", "two"), (&there, "c", "one")] {

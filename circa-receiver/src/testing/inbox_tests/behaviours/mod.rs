@@ -1,6 +1,7 @@
 //! The rows: what every inbox must do, seen through [`Inbox`](crate::Inbox) alone.
 //!
-//! Each takes an inbox that no other row changes the endpoints of, and panics with what the inbox did wrong.
+//! Each takes an inbox that no other row changes the endpoints of, and panics with what the inbox
+//! did wrong.
 #![allow(clippy::missing_panics_doc, reason = "all of them do, and it is said above")]
 
 mod accepting;

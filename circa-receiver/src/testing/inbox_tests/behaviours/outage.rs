@@ -10,7 +10,8 @@ use super::super::subject::{COMPLETE, LEASE, Subject, endpoint, entry};
 /// The pause between two looks whether the server is back.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Every call fails in time; what was accepted before is there afterwards, and a lease from before still holds.
+/// Every call fails in time; what was accepted before is there afterwards, and a lease from before
+/// still holds.
 pub async fn calls_fail_in_time_while_the_inbox_is_away_and_work_when_it_is_back(subject: Subject) {
     let endpoint = endpoint();
     assert_eq!(subject.accept(&entry(&endpoint, "evt_1")).await, Accepted::New);

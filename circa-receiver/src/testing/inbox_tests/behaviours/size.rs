@@ -26,7 +26,8 @@ const LENIENCE: Duration = Duration::from_millis(500);
 /// How often an inbox that was slow is measured, because another process may have disturbed it.
 const ROUNDS: usize = 3;
 
-/// An inbox that is full of done events runs new ones about as fast as an empty one, and remembers the old ones.
+/// An inbox that is full of done events runs new ones about as fast as an empty one, and remembers
+/// the old ones.
 pub async fn done_events_do_not_slow_the_inbox(subject: Subject) {
     // The first round opens connections.
     time_of_runs(&subject).await;

@@ -15,13 +15,15 @@ use crate::testing::{FakeClock, MemoryInbox};
 
 use super::super::subject::{COMPLETE, LEASE, RETENTION, Subject, endpoint, entry_with, retry};
 
-/// How many traces there are, unless the environment variable `INBOX_TRACES` is set. They are the same in every run.
+/// How many traces there are, unless the environment variable `INBOX_TRACES` is set. They are the
+/// same in every run.
 const TRACES: u32 = 64;
 
 const LONGEST: usize = 40;
 const EVENTS: usize = 3;
 
-/// One call, or what happens between two. A call about what was never accepted or leased is left out.
+/// One call, or what happens between two. A call about what was never accepted or leased is left
+/// out.
 #[derive(Clone, Debug)]
 enum Step {
     /// A new delivery of an event.
@@ -71,7 +73,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Contract, section 8a, as a whole: accepts, leases, renewals and settlements in any order, by workers that are late.
+/// Contract, section 8a, as a whole: accepts, leases, renewals and settlements in any order, by
+/// workers that are late.
 pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     let cases = env::var("INBOX_TRACES").map_or(TRACES, |traces| traces.parse().expect("INBOX_TRACES is a number"));
     let config = Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };

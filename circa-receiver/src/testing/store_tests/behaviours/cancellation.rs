@@ -1,7 +1,7 @@
 //! Cancellation: a call may be dropped at every await without harm to the store.
 //!
-//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends by
-//! itself.
+//! Each row repeats its call, polls it once more often each time, and drops it, until the call ends
+//! by itself.
 
 use crate::dedup::ClaimAnswer;
 

@@ -77,8 +77,8 @@ pub async fn a_take_over_brings_its_own_body(subject: Subject) {
     assert_eq!(subject.claim_as(&key, 1, nonce()).await, ClaimAnswer::Done { same_body: false });
 }
 
-/// Contract, section 7: `forget(id)` lets an operator replay on purpose: of what is done, never of what
-/// is in progress.
+/// Contract, section 7: `forget(id)` lets an operator replay on purpose: of what is done, never of
+/// what is in progress.
 pub async fn forget_removes_only_what_is_done(subject: Subject) {
     let key = key();
     assert!(!subject.forget(&key).await, "absent");

@@ -2,8 +2,8 @@
 
 use super::super::subject::{DONE, Subject, in_progress, key};
 
-/// Contract, section 7: `complete` and `release` do nothing if the claim has since passed to another
-/// holder (fencing).
+/// Contract, section 7: `complete` and `release` do nothing if the claim has since passed to
+/// another holder (fencing).
 pub async fn a_stale_token_does_nothing(subject: Subject) {
     let key = key();
     let stale = subject.win_briefly(&key).await;

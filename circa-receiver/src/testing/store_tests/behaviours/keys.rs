@@ -4,8 +4,8 @@ use crate::dedup::{ClaimAnswer, Key};
 
 use super::super::subject::{DONE, Subject, unique, won};
 
-/// Contract, section 7: the key is (endpoint name, event id), structured so that no two pairs collide,
-/// whatever stands in them.
+/// Contract, section 7: the key is (endpoint name, event id), structured so that no two pairs
+/// collide, whatever stands in them.
 pub async fn no_two_keys_collide(subject: Subject) {
     let long = "x".repeat(255);
     let shorter = "x".repeat(254);

@@ -1,6 +1,7 @@
 //! The rows: what every dedup store must do, seen through [`DedupStore`](crate::DedupStore) alone.
 //!
-//! Each takes a store that no other row changes the keys of, and panics with what the store did wrong.
+//! Each takes a store that no other row changes the keys of, and panics with what the store did
+//! wrong.
 #![allow(clippy::missing_panics_doc, reason = "all of them do, and it is said above")]
 
 mod cancellation;

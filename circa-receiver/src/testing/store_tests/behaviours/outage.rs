@@ -1,5 +1,5 @@
-//! An outage: the store's server goes away and comes back, and the store with it, without being made
-//! again.
+//! An outage: the store's server goes away and comes back, and the store with it, without being
+//! made again.
 
 use std::{
     future::Future,
@@ -35,8 +35,8 @@ async fn until_it_is_back(subject: &Subject) {
     }
 }
 
-/// Contract, section 7: a store that fails is a 503 in time, not a delivery that hangs; and when the
-/// server is back, the same store works.
+/// Contract, section 7: a store that fails is a 503 in time, not a delivery that hangs; and when
+/// the server is back, the same store works.
 pub async fn calls_fail_in_time_while_the_store_is_away_and_work_when_it_is_back(subject: Subject) {
     let before = key();
     let token = subject.win(&before).await;

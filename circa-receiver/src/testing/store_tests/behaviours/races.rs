@@ -65,8 +65,8 @@ pub async fn of_many_threads_exactly_one_takes_over(subject: Subject) {
     one_wins_each(&subject, keys).await;
 }
 
-/// Contract, section 7: exactly one run to the end, while every thread claims, releases and completes
-/// as it can.
+/// Contract, section 7: exactly one run to the end, while every thread claims, releases and
+/// completes as it can.
 pub async fn of_many_threads_exactly_one_completes_each_key(subject: Subject) {
     let keys = keys(KEYS);
     let (held, completed) = (Counted::new(keys.clone()), Counted::new(keys));

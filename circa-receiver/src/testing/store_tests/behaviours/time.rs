@@ -51,8 +51,8 @@ pub async fn a_renewed_lease_counts_from_the_renewal(subject: Subject) {
     .await;
 }
 
-/// Contract, section 7: done (retention). The retention counts from `complete`, and a duplicate does
-/// not prolong it.
+/// Contract, section 7: done (retention). The retention counts from `complete`, and a duplicate
+/// does not prolong it.
 pub async fn a_done_event_is_remembered_for_the_retention(subject: Subject) {
     in_time(async || {
         let key = key();
@@ -71,8 +71,8 @@ pub async fn a_done_event_is_remembered_for_the_retention(subject: Subject) {
     .await;
 }
 
-/// Contract, section 7: an entry in progress never blocks longer than the lease that is asked for now,
-/// whatever clocks did.
+/// Contract, section 7: an entry in progress never blocks longer than the lease that is asked for
+/// now, whatever clocks did.
 pub async fn no_entry_in_progress_outlasts_the_lease_that_is_asked_for(subject: Subject) {
     const HOUR: Duration = Duration::from_secs(3_600);
     in_time(async || {

@@ -1,4 +1,5 @@
-//! Random traces: in whatever order calls come, the store answers as the [model](super::super::model).
+//! Random traces: in whatever order calls come, the store answers as the
+//! [model](super::super::model).
 
 use std::{
     collections::HashMap,
@@ -20,16 +21,16 @@ use super::super::{
     subject::{HELD, REMEMBERED, Subject, keys, nonce},
 };
 
-/// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the same
-/// in every run.
+/// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the
+/// same in every run.
 const TRACES: u32 = 64;
 
 const LONGEST: usize = 40;
 const KEYS: usize = 2;
 const HOLDERS: usize = 3;
 
-/// A trace that takes longer is not judged: its leases may have lapsed in real time. Every step that
-/// moves time moves it by twice as much at least.
+/// A trace that takes longer is not judged: its leases may have lapsed in real time. Every step
+/// that moves time moves it by twice as much at least.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose claim of which key.
@@ -39,8 +40,8 @@ struct Whose {
     holder: usize,
 }
 
-/// One call, or what happens between two. A call about a claim that was never made, or is not known any
-/// more, is left out.
+/// One call, or what happens between two. A call about a claim that was never made, or is not known
+/// any more, is left out.
 #[derive(Clone, Debug)]
 enum Step {
     /// A new delivery.
@@ -98,8 +99,8 @@ pub async fn random_traces_are_answered_as_by_the_model(subject: Subject) {
     }
 }
 
-/// Leaves out each step that is not needed: `proptest` does not try again to remove steps once it has
-/// simplified others.
+/// Leaves out each step that is not needed: `proptest` does not try again to remove steps once it
+/// has simplified others.
 fn shortest(mut trace: Vec<Step>, replay: impl Fn(&[Step]) -> Result<(), TestCaseError>) -> Vec<Step> {
     for at in (0..trace.len()).rev() {
         let mut shorter = trace.clone();

@@ -1,4 +1,5 @@
-//! A claim that another process holds: waited for, taken over when its lease has lapsed, never before.
+//! A claim that another process holds: waited for, taken over when its lease has lapsed, never
+//! before.
 
 use std::{
     sync::{Arc, Mutex},
@@ -37,7 +38,8 @@ async fn a_claim_held_by_another_process_is_waited_for() {
     assert_eq!((gate.started(), other_gate.started()), (1, 0));
 }
 
-/// As above, when it does not end: 503 with `Retry-After: 30` by the ack deadline, and the store is not asked without pause.
+/// As above, when it does not end: 503 with `Retry-After: 30` by the ack deadline, and the store is
+/// not asked without pause.
 #[tokio::test(start_paused = true)]
 async fn a_claim_held_by_another_process_is_not_waited_for_beyond_the_ack_deadline() {
     let (gate, other_gate) = (Gate::closed(), Gate::open());
@@ -53,7 +55,8 @@ async fn a_claim_held_by_another_process_is_not_waited_for_beyond_the_ack_deadli
     assert!(store.calls("claim") < 30, "{} calls", store.calls("claim"));
 }
 
-/// Contract, section 7: in progress -> absent on lease expiry. A process that died holds nobody up for longer.
+/// Contract, section 7: in progress -> absent on lease expiry. A process that died holds nobody up
+/// for longer.
 #[tokio::test(start_paused = true)]
 async fn a_claim_of_a_process_that_died_is_taken_over_when_its_lease_lapses() {
     let store = ScriptedStore::memory();
@@ -136,7 +139,8 @@ impl DedupStore for Asked {
     }
 }
 
-/// The nonce names a delivery: the same while it asks again, another for each delivery. Defaults: lease 60 s, retention 72 h.
+/// The nonce names a delivery: the same while it asks again, another for each delivery. Defaults:
+/// lease 60 s, retention 72 h.
 #[tokio::test(start_paused = true)]
 async fn a_delivery_asks_with_one_nonce_and_the_defaults() {
     let asked = Asked::default();

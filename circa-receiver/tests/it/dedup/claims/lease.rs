@@ -1,4 +1,5 @@
-//! The lease of a claim: renewed while the handler runs; a claim that was lost is neither completed nor released.
+//! The lease of a claim: renewed while the handler runs; a claim that was lost is neither completed
+//! nor released.
 
 use std::{
     sync::{
@@ -17,7 +18,8 @@ use crate::support::receiving::{
     seconds, settle,
 };
 
-/// Contract, section 7: the lease (default 60 s) is renewed while the handler runs; design: at a third.
+/// Contract, section 7: the lease (default 60 s) is renewed while the handler runs; design: at a
+/// third.
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_renewed_at_a_third_while_the_handler_runs() {
     let gate = Gate::closed();
@@ -76,7 +78,8 @@ async fn a_renewal_that_hangs_does_not_hold_the_handler_up() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// Contract, section 7: `complete` takes the claim's token and does nothing if the claim has since passed to another holder.
+/// Contract, section 7: `complete` takes the claim's token and does nothing if the claim has since
+/// passed to another holder.
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_was_lost_is_told_and_not_completed() {
     let (gate, other_gate) = (Gate::closed(), Gate::closed());
@@ -142,7 +145,8 @@ async fn a_renewal_that_finds_the_claim_lost_tells_it_once() {
     let store = ScriptedStore::memory();
     let start = Instant::now();
     let [here, there] = two_processes(&store, &gate, &other_gate);
-    // From 20 s on renewals fail, once a second; at 66 s the first gets through, and it is too late.
+    // From 20 s on renewals fail, once a second; at 66 s the first gets through, and it is too
+    // late.
     store.script("renew", Fault::Fail, 46);
     let _first = here.spawn(&Request::circa("evt_1"));
     gate.arrival().await;

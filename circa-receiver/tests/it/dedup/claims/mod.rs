@@ -1,4 +1,5 @@
-//! Dedup: one run per event, whatever comes at once, again, elsewhere or while the store fails: contract, section 7.
+//! Dedup: one run per event, whatever comes at once, again, elsewhere or while the store fails:
+//! contract, section 7.
 
 mod at_once;
 mod elsewhere;

@@ -40,9 +40,9 @@ fn of_a_process() -> Vec<String> {
     nonces.split(',').map(str::to_owned).collect()
 }
 
-/// Each process counts its deliveries from 0: only the random upper half keeps two of them apart. With
-/// the nonce of another delivery, a store would take its claim for a repetition, and the event would
-/// run twice at once.
+/// Each process counts its deliveries from 0: only the random upper half keeps two of them apart.
+/// With the nonce of another delivery, a store would take its claim for a repetition, and the event
+/// would run twice at once.
 #[test]
 fn no_two_processes_share_a_nonce() {
     let (first, second) = (of_a_process(), of_a_process());

@@ -39,7 +39,8 @@ async fn a_retry_with_another_signature_is_the_same_event() {
     assert_eq!(answer(&endpoint.deliver(&retry).await), DUPLICATE);
 }
 
-/// Contract, section 5: Circularo's event id is the SHA-256 of the body: the same bytes are one event, any other byte is another.
+/// Contract, section 5: Circularo's event id is the SHA-256 of the body: the same bytes are one
+/// event, any other byte is another.
 #[tokio::test]
 async fn circularos_events_are_told_apart_by_their_bytes() {
     let gate = Gate::open();
@@ -64,7 +65,8 @@ async fn the_same_id_with_another_body_is_a_duplicate_and_is_told() {
     assert_eq!(gate.started(), 1);
 }
 
-/// Contract, section 7: key = (endpoint name, event id), structured so that no two pairs collide; the endpoint name defaults to the sender's.
+/// Contract, section 7: key = (endpoint name, event id), structured so that no two pairs collide;
+/// the endpoint name defaults to the sender's.
 #[tokio::test]
 async fn endpoints_on_one_store_do_not_share_events() {
     let store: Arc<dyn DedupStore> = Arc::new(MemoryStore::default());
@@ -90,7 +92,8 @@ async fn endpoints_on_one_store_do_not_share_events() {
     }
 }
 
-/// The longest id that an event may have, and the names that an endpoint may have, are kept apart from their neighbours.
+/// The longest id that an event may have, and the names that an endpoint may have, are kept apart
+/// from their neighbours.
 #[tokio::test]
 async fn long_ids_are_compared_to_their_end() {
     let endpoint = Endpoint::new(circa().endpoint("Übersicht \u{1f41f}"), Gate::open().routes());

@@ -79,8 +79,8 @@ async fn who_waits_is_answered_after_the_mark_is_made() {
     assert_eq!(store.calls("complete"), 2);
 }
 
-/// Deliveries that all found the store away, and none of which ran yet when it asked: one runs, and the
-/// others wait for it.
+/// Deliveries that all found the store away, and none of which ran yet when it asked: one runs, and
+/// the others wait for it.
 #[tokio::test(start_paused = true)]
 async fn of_deliveries_that_run_without_dedup_one_runs_at_a_time() {
     let gate = Gate::closed();

@@ -24,7 +24,8 @@ async fn forgetting_tells_of_a_store_that_fails() {
     assert!(start.elapsed() < seconds(3), "{:?}", start.elapsed());
 }
 
-/// Contract, section 7: a claim that fails or is not answered is repeated: a blink of the store is not the sender's business.
+/// Contract, section 7: a claim that fails or is not answered is repeated: a blink of the store is
+/// not the sender's business.
 #[tokio::test(start_paused = true)]
 async fn a_stores_blink_is_bridged() {
     for (fault, times) in [(Fault::Fail, 20), (Fault::DoneButFails, 20), (Fault::Hang, 3), (Fault::DoneButHangs, 3)] {
@@ -38,7 +39,8 @@ async fn a_stores_blink_is_bridged() {
     }
 }
 
-/// Contract, section 7: until 2 s before the ack deadline (default 10 s); only then 503 `store_unavailable`.
+/// Contract, section 7: until 2 s before the ack deadline (default 10 s); only then 503
+/// `store_unavailable`.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_cannot_claim_is_answered_503_before_the_ack_deadline() {
     for fault in [Fault::Fail, Fault::Hang, Fault::DoneButFails, Fault::DoneButHangs] {

@@ -1,5 +1,5 @@
-//! A server that dies, freezes or restarts: every call ends in time, no claim is made after its caller
-//! has given up, and the store reconnects by itself.
+//! A server that dies, freezes or restarts: every call ends in time, no claim is made after its
+//! caller has given up, and the store reconnects by itself.
 
 use circa_receiver_test_support::{READY_WITHIN, postgres::PostgresServer};
 use std::{
@@ -32,8 +32,8 @@ async fn store_of(server: &PostgresServer) -> Arc<PostgresStore> {
     Arc::new(store)
 }
 
-/// As above, for rows that are not about time: the default timeout leaves 500 ms to make a connection, which a busy machine
-/// may not keep.
+/// As above, for rows that are not about time: the default timeout leaves 500 ms to make a
+/// connection, which a busy machine may not keep.
 async fn patient_store_of(server: &PostgresServer) -> Arc<PostgresStore> {
     let store = PostgresStore::connect_lazy(&server.url()).unwrap().timeout(PATIENCE);
     store.migrate().await.unwrap();
@@ -72,8 +72,8 @@ async fn all_fail_in_time(store: &PostgresStore, key: &Key, token: Token) {
     failed("check", in_time("check", store.check()).await);
 }
 
-/// Whichever connections a frozen server holds, in use or idle, each call ends, and after the thaw each
-/// works at once.
+/// Whichever connections a frozen server holds, in use or idle, each call ends, and after the thaw
+/// each works at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_frozen_server_is_an_error_in_time_and_works_again_when_it_thaws() {
     let server = PostgresServer::start();
@@ -109,8 +109,8 @@ async fn a_frozen_server_is_an_error_in_time_and_works_again_when_it_thaws() {
     }
 }
 
-/// A claim that the server reads after its caller has given up is not made: it would block its event
-/// for a lease.
+/// A claim that the server reads after its caller has given up is not made: it would block its
+/// event for a lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_claim_that_nobody_waits_for_is_not_made() {
     let server = PostgresServer::start();
@@ -127,7 +127,8 @@ async fn a_claim_that_nobody_waits_for_is_not_made() {
         assert!(claim.await.unwrap());
     }
     server.thaw();
-    // Until all the connections of before have come to their end, having read what was sent to them.
+    // Until all the connections of before have come to their end, having read what was sent to
+    // them.
     store.check().await.unwrap();
     circa_receiver_test_support::wait_until("the old connections end", || {
         server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()") == "0"
@@ -135,9 +136,9 @@ async fn a_claim_that_nobody_waits_for_is_not_made() {
     assert_eq!(server.sql("SELECT count(*) FROM circa_receiver_claims WHERE position('late'::bytea IN key) > 0"), "0");
 }
 
-/// A server that vanished never answers: neither the calls that wait for it nor the connections that
-/// were being given back may keep a place in the pool, or the pool would be exhausted when the server
-/// is back.
+/// A server that vanished never answers: neither the calls that wait for it nor the connections
+/// that were being given back may keep a place in the pool, or the pool would be exhausted when the
+/// server is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_says_nothing_keeps_no_place_in_the_pool() {
     let server = PostgresServer::start();
@@ -166,7 +167,8 @@ async fn a_server_that_says_nothing_keeps_no_place_in_the_pool() {
         claim.await.unwrap();
     }
     let started = Instant::now();
-    // Idle ones are free to be lent. They are broken, which the call that they are lent to finds out.
+    // Idle ones are free to be lent. They are broken, which the call that they are lent to finds
+    // out.
     while pool.size() as usize > pool.num_idle() {
         assert!(started.elapsed() < READY_WITHIN, "{} connections, {} idle", pool.size(), pool.num_idle());
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -175,8 +177,8 @@ async fn a_server_that_says_nothing_keeps_no_place_in_the_pool() {
     all_operations_work(&store, "found again").await;
 }
 
-/// Contract, section 7: a store that does not answer until 2 s before the ack deadline is 503; and the
-/// sender's next attempt, when the store is back, is handled.
+/// Contract, section 7: a store that does not answer until 2 s before the ack deadline is 503; and
+/// the sender's next attempt, when the store is back, is handled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_delivery_to_a_frozen_store_is_503_in_time_and_the_next_is_handled() {
     let server = PostgresServer::start();
@@ -243,8 +245,9 @@ async fn connections_that_were_ended_are_replaced() {
     }
 }
 
-/// The first answer after a restart. A claim, a renewal and a `forget` that fail with "no connection"
-/// were not sent, and can be repeated, however long the machine takes to make a connection.
+/// The first answer after a restart. A claim, a renewal and a `forget` that fail with "no
+/// connection" were not sent, and can be repeated, however long the machine takes to make a
+/// connection.
 async fn patiently<T>(call: impl AsyncFn() -> Result<T, StoreError>) -> T {
     let started = Instant::now();
     loop {
@@ -283,8 +286,8 @@ async fn what_was_answered_survives_a_crash() {
     }
 }
 
-/// A call that is dropped in the middle leaves no connection behind that answers the wrong question,
-/// and takes no place in the pool.
+/// A call that is dropped in the middle leaves no connection behind that answers the wrong
+/// question, and takes no place in the pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn calls_that_are_dropped_leave_the_pool_whole() {
     let server = PostgresServer::start();

@@ -143,8 +143,8 @@ async fn measures_bytes_per_entry() {
     );
 }
 
-/// As many deliveries at once as a receiver has in flight by default, on the default pool of 8: claim,
-/// then complete.
+/// As many deliveries at once as a receiver has in flight by default, on the default pool of 8:
+/// claim, then complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "a measurement: cargo test --release --features postgres --test it postgres::cost::measures -- --ignored --nocapture"]
 async fn measures_handled_events_a_second() {

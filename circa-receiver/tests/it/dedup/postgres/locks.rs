@@ -58,8 +58,8 @@ async fn claims_leave_two_connections_free() {
             tokio::spawn(async move { store.claim(request(&key("locked"), nonce)).await })
         })
         .collect();
-    // All have been polled, and so stand before what comes after them, once three of them wait for the
-    // row.
+    // All have been polled, and so stand before what comes after them, once three of them wait for
+    // the row.
     until_waiting(&others, schema, 3).await;
     let held = async {
         assert!(store.renew(&keys[0], tokens[0], LEASE).await.unwrap());

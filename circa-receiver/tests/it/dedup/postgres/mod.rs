@@ -1,4 +1,5 @@
-//! The PostgreSQL store against a real server: what every store must do, and what only this one must.
+//! The PostgreSQL store against a real server: what every store must do, and what only this one
+//! must.
 
 mod away;
 mod cost;
@@ -36,8 +37,8 @@ fn server() -> &'static PostgresServer {
     SERVER.get_or_init(|| PostgresServer::start_with(&["max_connections=300"]))
 }
 
-/// A store with a longer timeout than the default one, for a busy machine, and with enough connections
-/// for all threads, including the connections that are being given back.
+/// A store with a longer timeout than the default one, for a busy machine, and with enough
+/// connections for all threads, including the connections that are being given back.
 fn patient(server: &PostgresServer) -> PostgresStore {
     PostgresStore::connect_lazy(&server.url()).unwrap().max_connections(16).timeout(PATIENCE)
 }
@@ -196,8 +197,8 @@ async fn an_exhausted_pool_is_an_error_in_time() {
     all_operations_work(&store, "exhausted").await;
 }
 
-/// A wrong URL is an error at once, an unreachable server at the first call; neither message has the
-/// password.
+/// A wrong URL is an error at once, an unreachable server at the first call; neither message has
+/// the password.
 #[tokio::test]
 async fn errors_say_what_is_wrong_and_never_the_password() {
     let port = server().port();

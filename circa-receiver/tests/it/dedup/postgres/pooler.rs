@@ -1,5 +1,5 @@
-//! PgBouncer: the store works through it in session mode; transaction mode without prepared statements
-//! is refused at start.
+//! PgBouncer: the store works through it in session mode; transaction mode without prepared
+//! statements is refused at start.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ fn through(pooler: &PgBouncer) -> PostgresStore {
     PostgresStore::connect_lazy(&pooler.url()).unwrap().timeout(PATIENCE).schema("pooled")
 }
 
-/// PgBouncer before 1.21, or with `max_prepared_statements = 0`: with one connection at a time every
-/// call succeeds.
+/// PgBouncer before 1.21, or with `max_prepared_statements = 0`: with one connection at a time
+/// every call succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_pooler_that_loses_prepared_statements_is_refused_at_start() {
     let server = server().await;

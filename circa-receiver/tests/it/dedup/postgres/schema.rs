@@ -144,8 +144,8 @@ async fn a_role_needs_no_more_than_grants_sql_says_and_no_less() {
     }
 }
 
-/// A migration by hand while the store runs, and what a pooler may do between two calls: the next call
-/// copes.
+/// A migration by hand while the store runs, and what a pooler may do between two calls: the next
+/// call copes.
 #[tokio::test]
 async fn prepared_statements_that_are_gone_are_prepared_again() {
     let store = store("prepared").await;
@@ -158,8 +158,8 @@ async fn prepared_statements_that_are_gone_are_prepared_again() {
         server().sql(change);
         all_operations_work(&store, &format!("after {index}")).await;
     }
-    // Statements that were prepared while the column had another type are invalid once it has its type
-    // again.
+    // Statements that were prepared while the column had another type are invalid once it has its
+    // type again.
     server().sql(&format!("ALTER TABLE {table} ALTER COLUMN token TYPE numeric"));
     for _ in 0..10 {
         assert!(store.claim(request(&key("numeric"), 1)).await.is_err());

@@ -74,8 +74,8 @@ async fn the_sweep_waits_for_nobody() {
     assert_eq!(store.sweep().await.unwrap(), 1);
 }
 
-/// Claims of other events, and of the very events that are being swept, go on meanwhile: each within
-/// the store's timeout, or it would fail.
+/// Claims of other events, and of the very events that are being swept, go on meanwhile: each
+/// within the store's timeout, or it would fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_claim_does_not_wait_for_the_sweep() {
     // As long as a receiver waits.

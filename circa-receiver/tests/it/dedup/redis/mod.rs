@@ -1,5 +1,5 @@
-//! The Redis store: what every store must do, on one server and on a cluster, and what only a server
-//! that can fail must.
+//! The Redis store: what every store must do, on one server and on a cluster, and what only a
+//! server that can fail must.
 
 mod entries;
 mod outages;
@@ -89,8 +89,8 @@ mod cluster {
 
     circa_receiver::store_tests!(subject, outage = own_cluster);
 
-    /// One node that does not answer takes its own events with it, and for a moment, while the others are
-    /// looked for, theirs.
+    /// One node that does not answer takes its own events with it, and for a moment, while the
+    /// others are looked for, theirs.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_frozen_node_does_not_stop_the_others() {
         let mut cluster = RedisCluster::start();

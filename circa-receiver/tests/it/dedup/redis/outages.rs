@@ -19,7 +19,8 @@ use crate::support::receiving::{Endpoint, Gate, HANDLED, Request, UNAVAILABLE, a
 
 use super::{DONE, LEASE, PATIENCE, RETENTION, ask, claim, connected, event, every_call, store_of, win};
 
-/// A server knows the scripts by their hashes, until it is restarted or a `SCRIPT FLUSH` removes them.
+/// A server knows the scripts by their hashes, until it is restarted or a `SCRIPT FLUSH` removes
+/// them.
 #[tokio::test]
 async fn a_server_that_has_forgotten_the_scripts_learns_them_again() {
     let mut server = RedisServer::start_durable();
@@ -38,10 +39,11 @@ async fn a_server_that_has_forgotten_the_scripts_learns_them_again() {
     }
 }
 
-/// Every call ends in time on a server that does not answer, and the first call after that is answered.
+/// Every call ends in time on a server that does not answer, and the first call after that is
+/// answered.
 ///
-/// While the server is frozen, time is paused: it passes when nothing but time is waited for, and is
-/// counted exactly.
+/// While the server is frozen, time is paused: it passes when nothing but time is waited for, and
+/// is counted exactly.
 #[tokio::test]
 async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_thaw_works() {
     let server = RedisServer::start();
@@ -52,8 +54,8 @@ async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_th
         let token = win(&store, &held, 1).await;
         server.freeze();
         tokio::time::pause();
-        // To answer may take 150 ms by default, to connect 250 ms more; timers have a resolution of a
-        // millisecond.
+        // To answer may take 150 ms by default, to connect 250 ms more; timers have a resolution of
+        // a millisecond.
         for (store, bound) in [(&by_default, 150 + 250 + 2), (&store, 1_000 + 250 + 2)] {
             for (name, error, took) in every_call(store, &held, token).await {
                 assert!(matches!(error, Some(StoreError::Timeout)), "{name}, round {round}: {error:?}");
@@ -68,8 +70,8 @@ async fn a_frozen_server_fails_every_call_in_time_and_the_next_call_after_the_th
     }
 }
 
-/// A claim that a thawed server reads long after its delivery was answered holds nothing: the sender's
-/// next attempt would wait for its lease.
+/// A claim that a thawed server reads long after its delivery was answered holds nothing: the
+/// sender's next attempt would wait for its lease.
 #[tokio::test]
 async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
     let server = RedisServer::start();
@@ -86,7 +88,8 @@ async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
     for (number, claim) in (1..).zip(claims) {
         assert!(claim.await.unwrap().is_err(), "event {number}");
     }
-    // Three times 250 ms, until nobody could wait for the others even if they had had to connect first.
+    // Three times 250 ms, until nobody could wait for the others even if they had had to connect
+    // first.
     for number in 11..=13 {
         assert!(claim(&store, &event(number), 1).await.is_err(), "event {number}");
     }
@@ -96,8 +99,8 @@ async fn a_claim_that_nobody_waits_for_any_more_is_not_made() {
     }
 }
 
-/// Contract, section 7: the claim is repeated until 2 s before the ack deadline, each call within the
-/// store timeout; only then 503.
+/// Contract, section 7: the claim is repeated until 2 s before the ack deadline, each call within
+/// the store timeout; only then 503.
 #[tokio::test]
 async fn deliveries_to_a_frozen_server_are_answered_503_in_time() {
     let server = RedisServer::start();
@@ -116,8 +119,8 @@ async fn deliveries_to_a_frozen_server_are_answered_503_in_time() {
     }
 }
 
-/// As above: after thaw the next delivery is 200. The server's time passes too, so it cannot be paused
-/// here.
+/// As above: after thaw the next delivery is 200. The server's time passes too, so it cannot be
+/// paused here.
 #[tokio::test]
 async fn deliveries_after_the_thaw_of_a_frozen_server_are_answered_200() {
     let server = RedisServer::start();

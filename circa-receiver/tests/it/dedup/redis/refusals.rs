@@ -1,5 +1,5 @@
-//! A server that cannot be used, or not in the way it was configured: an error that says so, without
-//! the password.
+//! A server that cannot be used, or not in the way it was configured: an error that says so,
+//! without the password.
 
 use circa_receiver_test_support::redis::RedisServer;
 use std::time::Duration;
@@ -61,8 +61,8 @@ async fn a_start_on_a_frozen_server_ends_in_time() {
     assert!(error.to_string().contains("no answer in time"), "{error}");
 }
 
-/// What the server refuses is a failure of the store, with the server's message; when it takes writes
-/// again, so does the store.
+/// What the server refuses is a failure of the store, with the server's message; when it takes
+/// writes again, so does the store.
 #[tokio::test]
 async fn what_the_server_refuses_is_an_error_until_it_does_not() {
     let server = RedisServer::start();

@@ -15,7 +15,8 @@ use super::{DONE, Folder, claim, complete, key, win};
 const CRASH_FILE: &str = "CIRCA_SQLITE_CRASH_FILE";
 const CRASH_ROUND: &str = "CIRCA_SQLITE_CRASH_ROUND";
 
-/// The process that is killed: claims and completes, and says what was answered, until it is no more.
+/// The process that is killed: claims and completes, and says what was answered, until it is no
+/// more.
 #[test]
 #[ignore = "the crash test runs it, in a process of its own"]
 fn claims_until_it_is_killed() {
@@ -69,8 +70,8 @@ fn killed_in_the_middle(file: &Path, round: usize) -> Vec<(String, Token)> {
     answered
 }
 
-/// Contract, section 7: done events are remembered: an answer holds, whatever happens to the process
-/// after it.
+/// Contract, section 7: done events are remembered: an answer holds, whatever happens to the
+/// process after it.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let folder = Folder::new();

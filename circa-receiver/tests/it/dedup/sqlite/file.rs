@@ -1,5 +1,5 @@
-//! The file: what cannot be a store is refused and left alone, and what is one may be opened by many at
-//! once.
+//! The file: what cannot be a store is refused and left alone, and what is one may be opened by
+//! many at once.
 
 use std::{fs, path::PathBuf};
 
@@ -73,7 +73,8 @@ fn refused() -> [(&'static str, Prepare, &'static str); 8] {
     ]
 }
 
-/// While a new version is rolled out, the old one goes on with the file that the new one has changed, and changes nothing.
+/// While a new version is rolled out, the old one goes on with the file that the new one has
+/// changed, and changes nothing.
 #[tokio::test]
 async fn a_newer_version_that_this_one_can_use_is_used() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! The SQLite store: what every store must do, and what only one in a file must: shared by processes,
-//! it outlives them.
+//! The SQLite store: what every store must do, and what only one in a file must: shared by
+//! processes, it outlives them.
 
 mod crash;
 mod file;
@@ -123,8 +123,8 @@ async fn what_is_claimed_and_done_outlives_the_store() {
     assert_eq!(claim(&store, &key("done"), 3).await, DONE);
 }
 
-/// Contract, section 7: a token rises with every take-over of a key, also when nothing of the key is
-/// left in the file.
+/// Contract, section 7: a token rises with every take-over of a key, also when nothing of the key
+/// is left in the file.
 #[tokio::test]
 async fn tokens_rise_when_their_rows_and_the_store_are_gone() {
     let folder = Folder::new();
@@ -188,7 +188,8 @@ async fn a_token_is_fenced_across_stores() {
     assert!(complete(&second, &key("1"), token).await);
 }
 
-/// Durations that reach beyond the end of time do not overflow, and tokens that cannot be are nobody's.
+/// Durations that reach beyond the end of time do not overflow, and tokens that cannot be are
+/// nobody's.
 #[tokio::test]
 async fn extremes_hold() {
     let folder = Folder::new();

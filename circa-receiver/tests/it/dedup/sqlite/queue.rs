@@ -1,5 +1,5 @@
-//! The queue of the writing thread: it is bounded, its calls end in time, and calls that were dropped
-//! are not done.
+//! The queue of the writing thread: it is bounded, its calls end in time, and calls that were
+//! dropped are not done.
 
 use std::{
     future::Future,
@@ -30,8 +30,8 @@ fn queued(store: &SqliteStore, number: usize) -> Result<Call<'_>, String> {
     }
 }
 
-/// A program that holds the file's lock makes calls fail, all in time, and not more of them wait than
-/// there is room for.
+/// A program that holds the file's lock makes calls fail, all in time, and not more of them wait
+/// than there is room for.
 #[tokio::test]
 async fn a_locked_file_fails_calls_in_time_and_recovers() {
     let folder = Folder::new();
@@ -55,8 +55,8 @@ async fn a_locked_file_fails_calls_in_time_and_recovers() {
     drop(calls);
     let error = first.await.unwrap_err().to_string();
     assert!(error.contains("locked"), "{error}");
-    // After 1.5 s on a machine that has nothing else to do; what must not be is that it waits for the lock
-    // for ever.
+    // After 1.5 s on a machine that has nothing else to do; what must not be is that it waits for
+    // the lock for ever.
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     // The queue is empty once the thread has passed over what was dropped.
     let check = async || loop {
@@ -79,8 +79,8 @@ async fn calls_dropped_while_they_queue_are_not_done() {
     let store = folder.store();
     let other = folder.connection();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // They fill a group: however many of them the thread has taken into the group that waits for the lock,
-    // none of the later calls is in it.
+    // They fill a group: however many of them the thread has taken into the group that waits for
+    // the lock, none of the later calls is in it.
     let kept: Vec<_> = (0..GROUP).map(|number| queued(&store, number).unwrap()).collect();
     for number in GROUP..GROUP + 50 {
         drop(queued(&store, number).unwrap());

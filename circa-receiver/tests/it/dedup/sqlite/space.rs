@@ -10,8 +10,8 @@ use circa_receiver::{DedupStore, dedup::Key};
 
 use super::{DONE, Folder, claim, complete, count, key, win};
 
-/// Contract, section 7: bounded. Each group removes a bounded number of rows that ended long ago; rows
-/// of late holders stay for a while.
+/// Contract, section 7: bounded. Each group removes a bounded number of rows that ended long ago;
+/// rows of late holders stay for a while.
 #[tokio::test]
 async fn rows_whose_time_is_over_are_swept_in_steps() {
     let folder = Folder::new();

@@ -4,7 +4,8 @@ use circa_receiver::Rejection;
 
 use super::{CIRCA, Headers, assert_rows, body, circa, circa_beside};
 
-/// Contract, section 5: each known field of Circa, its type and its bounds. What neither identifies nor routes costs no event.
+/// Contract, section 5: each known field of Circa, its type and its bounds. What neither identifies
+/// nor routes costs no event.
 #[test]
 fn circa_fields() {
     let quoted = |content: &str| format!("\"{content}\"");
@@ -115,7 +116,8 @@ fn created_is_read_from_integral_floats() {
     }
 }
 
-/// Contract, section 5: `data` any JSON, kept raw and byte-exact; inside `data` duplicate keys pass.
+/// Contract, section 5: `data` any JSON, kept raw and byte-exact; inside `data` duplicate keys
+/// pass.
 #[test]
 fn data_is_kept_byte_for_byte() {
     let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
@@ -182,7 +184,8 @@ fn data_must_be_json() {
     assert_rows(circa, rows);
 }
 
-/// Contract, section 6: where present, the unsigned headers equal the signed id and type, byte for byte, one field line each.
+/// Contract, section 6: where present, the unsigned headers equal the signed id and type, byte for
+/// byte, one field line each.
 #[test]
 fn unsigned_headers_agree_with_the_body() {
     let good = body(&CIRCA, "id", Some(r#""evt_\u0031""#));

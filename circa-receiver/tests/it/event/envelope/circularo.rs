@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::{CIRCA, CIRCULARO, assert_rows, body, circularo, with};
 
-/// Contract, section 5: Circularo's `event` and `documentId`; `actor` and `timestamp` may be missing, null, string or number.
+/// Contract, section 5: Circularo's `event` and `documentId`; `actor` and `timestamp` may be
+/// missing, null, string or number.
 #[test]
 fn circularo_fields() {
     let long = |len| format!("\"{}\"", "t".repeat(len));
@@ -61,7 +62,8 @@ fn circularo_fields() {
     assert_rows(circularo, rows.chain(more.map(|(name, body, valid)| (name, body.into(), valid))));
 }
 
-/// Contract, section 5: kept as they came, with typed accessors; the event id is the SHA-256 of the body, in hex.
+/// Contract, section 5: kept as they came, with typed accessors; the event id is the SHA-256 of the
+/// body, in hex.
 #[test]
 fn what_is_kept_of_circularo() {
     let text = |value: Option<&str>| {

@@ -1,4 +1,5 @@
-//! The envelope, rule by rule: what a signed body must hold to be an event, what is kept of it, and what unsigned headers may say beside it.
+//! The envelope, rule by rule: what a signed body must hold to be an event, what is kept of it, and
+//! what unsigned headers may say beside it.
 
 mod circa;
 mod circularo;
@@ -92,7 +93,8 @@ fn assert_rows<'a>(
     assert!(count > 0 && wrong.is_empty(), "{} of {count} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Contract, section 5: the body is one JSON object, UTF-8 throughout, no BOM, nothing after it; duplicate keys at the top level are refused.
+/// Contract, section 5: the body is one JSON object, UTF-8 throughout, no BOM, nothing after it;
+/// duplicate keys at the top level are refused.
 #[test]
 fn the_body_is_one_object() {
     let good = body(&CIRCA, "data", Some("{}"));

@@ -7,7 +7,8 @@ use circa_receiver::{
 
 use super::{CIRCA, NOW, SECRET, body};
 
-/// Contract, section 5: a missing `livemode` is accepted in mode `Any` and refused in `Live` and `Test`; section 1: the other mode's events are ignored.
+/// Contract, section 5: a missing `livemode` is accepted in mode `Any` and refused in `Live` and
+/// `Test`; section 1: the other mode's events are ignored.
 #[tokio::test]
 async fn livemode() {
     let handled = (200, "handled");

@@ -1,4 +1,5 @@
-//! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one must.
+//! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one
+//! must.
 
 use std::{
     sync::{Arc, Mutex, OnceLock},

@@ -1,4 +1,5 @@
-//! A process that is killed while it accepts and works: every event that it answered is in the file, and comes to its end.
+//! A process that is killed while it accepts and works: every event that it answered is in the
+//! file, and comes to its end.
 
 use std::{
     collections::HashSet,
@@ -25,7 +26,8 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// The process that is killed: accepts and completes, and says what was answered, until it is no more.
+/// The process that is killed: accepts and completes, and says what was answered, until it is no
+/// more.
 #[test]
 #[ignore = "the crash test runs it, in a process of its own"]
 fn works_until_it_is_killed() {

@@ -13,7 +13,8 @@ use crate::support::receiving::{SECRET, circa_body};
 
 const EVENTS: usize = 200;
 
-/// Contract, section 8a, and design: an idle worker of the same process is woken, and one of another process looks every 200 ms.
+/// Contract, section 8a, and design: an idle worker of the same process is woken, and one of
+/// another process looks every 200 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_accepted_event_starts_soon() {
     for (name, is_shared, most) in [("one process", true, 150), ("two processes", false, 1_000)] {

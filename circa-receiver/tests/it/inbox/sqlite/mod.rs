@@ -1,5 +1,5 @@
-//! The SQLite inbox: what every inbox must do, and what only one in a file must: shared by processes and with a dedup store,
-//! it outlives them.
+//! The SQLite inbox: what every inbox must do, and what only one in a file must: shared by
+//! processes and with a dedup store, it outlives them.
 
 mod crash;
 mod latency;

@@ -15,7 +15,8 @@ fn dead(bench: &Bench) -> Vec<(String, Cause)> {
     bench.inbox.memory().dead()
 }
 
-/// Contract, section 8a: failure n waits a random time up to min(5 s x 2^n, 1 h), and a panic is a failure.
+/// Contract, section 8a: failure n waits a random time up to min(5 s x 2^n, 1 h), and a panic is a
+/// failure.
 #[tokio::test(start_paused = true)]
 async fn a_failed_event_is_tried_again_after_its_backoff() {
     let runs = Runs::default();
@@ -108,7 +109,8 @@ async fn a_handler_that_hangs_is_cancelled() {
     assert_eq!(gate.ended(), 0, "the handler was not dropped");
 }
 
-/// Contract, section 8a: an attempt over the limit is buried before it runs, so that an event that kills its process ends.
+/// Contract, section 8a: an attempt over the limit is buried before it runs, so that an event that
+/// kills its process ends.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_kills_its_process_is_buried_before_it_runs() {
     let runs = Runs::default();

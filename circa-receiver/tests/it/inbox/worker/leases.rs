@@ -19,7 +19,8 @@ async fn the_lease_is_renewed_at_a_third_while_the_handler_runs() {
     assert_eq!(bench.inbox.calls("renew"), 15, "no renewal of what is done");
 }
 
-/// Contract, section 8a: a lost lease cancels its handler's task and is counted; the other run goes on.
+/// Contract, section 8a: a lost lease cancels its handler's task and is counted; the other run goes
+/// on.
 #[tokio::test(start_paused = true)]
 async fn a_lost_lease_stops_its_run_and_leaves_the_other_alone() {
     let (gate, other_gate) = (Gate::closed(), Gate::closed());

@@ -76,7 +76,8 @@ async fn the_sender_is_answered_at_once_and_the_handler_runs_once() {
     worker.await.unwrap();
 }
 
-/// An idle worker starts what this process accepts at once, and what another one accepts within 300 ms.
+/// An idle worker starts what this process accepts at once, and what another one accepts within 300
+/// ms.
 #[tokio::test(start_paused = true)]
 async fn an_idle_worker_is_woken_and_looks_by_itself() {
     let gate = Gate::closed();
@@ -92,7 +93,8 @@ async fn an_idle_worker_is_woken_and_looks_by_itself() {
     }
 }
 
-/// Contract, section 8a: with `answer_when_handled` a delivery waits for its run, at most until the ack deadline.
+/// Contract, section 8a: with `answer_when_handled` a delivery waits for its run, at most until the
+/// ack deadline.
 #[tokio::test(start_paused = true)]
 async fn a_delivery_may_wait_for_its_run() {
     for (name, takes, fails, answer, after) in [

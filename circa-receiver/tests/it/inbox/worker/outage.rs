@@ -3,7 +3,8 @@
 use super::{Bench, Runs, running, seconds, settle};
 use crate::support::receiving::{ACCEPTED, Fault, Gate};
 
-/// Contract, section 8a: it waits and asks again for ever, says so once, and is not healthy meanwhile.
+/// Contract, section 8a: it waits and asks again for ever, says so once, and is not healthy
+/// meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_worker_rides_out_an_engine_that_is_away() {
     for fault in [Fault::Fail, Fault::Hang] {

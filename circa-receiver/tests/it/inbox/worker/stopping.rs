@@ -29,7 +29,8 @@ async fn a_run_that_ends_before_the_drain_deadline_is_done() {
     assert_eq!(bench.endpoint.notes.count("handled"), 2);
 }
 
-/// Contract, section 8a: what still runs at the drain deadline is cancelled and given back, and no attempt is burned.
+/// Contract, section 8a: what still runs at the drain deadline is cancelled and given back, and no
+/// attempt is burned.
 #[tokio::test(start_paused = true)]
 async fn what_still_runs_at_the_drain_deadline_is_given_back() {
     let gate = Gate::closed();

@@ -1,4 +1,5 @@
-//! What is refused or warned of when a receiver is built, and secrets that rotate: contract, sections 3 and 4.
+//! What is refused or warned of when a receiver is built, and secrets that rotate: contract,
+//! sections 3 and 4.
 
 mod secrets;
 
@@ -25,7 +26,8 @@ fn nonsense_is_refused_at_build() {
         ("the defaults, Circa", circa(), Ok(())),
         ("the defaults, Circularo", circularo(), Ok(())),
         ("the defaults, unsigned", Receiver::dangerous_circularo_unsigned(), Ok(())),
-        // Section 3: 0 means the same second; above 3,600 s, and "off", only through a method with `dangerous` in its name.
+        // Section 3: 0 means the same second; above 3,600 s, and "off", only through a method with
+        // `dangerous` in its name.
         ("tolerance 0", circa().tolerance(Duration::ZERO), Ok(())),
         ("tolerance 3,600 s", circa().tolerance(seconds(3_600)), Ok(())),
         ("tolerance 3,600 s and a bit", circa().tolerance(seconds(3_600) + MILLI), Err(tolerance())),
@@ -147,7 +149,8 @@ fn each_error_says_what_to_do() {
     }
 }
 
-/// Contract, section 4: dedup retention shorter than the sender's retry span (112,350 s for Circa): warn.
+/// Contract, section 4: dedup retention shorter than the sender's retry span (112,350 s for Circa):
+/// warn.
 #[test]
 fn a_retention_below_the_retry_span_is_warned_of() {
     let warning = [ConfigWarning::RetentionBelowRetrySpan];
@@ -174,7 +177,8 @@ fn a_retention_below_the_retry_span_is_warned_of() {
     assert!(ConfigWarning::RetentionBelowRetrySpan.to_string().contains("retention"));
 }
 
-/// Secrets that are odd are taken as they are, and every observer is told: at build, and when they are replaced.
+/// Secrets that are odd are taken as they are, and every observer is told: at build, and when they
+/// are replaced.
 #[test]
 fn odd_secrets_are_warned_of() {
     let cases = [

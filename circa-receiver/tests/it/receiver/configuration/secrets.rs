@@ -1,4 +1,5 @@
-//! Secrets that rotate: any may match, they are swapped as one set, and who matched is told without showing it.
+//! Secrets that rotate: any may match, they are swapped as one set, and who matched is told without
+//! showing it.
 
 use circa_receiver::{
     Receiver, Secret, SecretError, Secrets,
@@ -15,7 +16,8 @@ fn secret(n: usize) -> String {
     format!("whsec_rotated_0123456789abcdef_{n}")
 }
 
-/// Contract, section 4: several secrets rotate: any may match; the outcome says which one, by label or position, never by content.
+/// Contract, section 4: several secrets rotate: any may match; the outcome says which one, by label
+/// or position, never by content.
 #[tokio::test]
 async fn any_secret_may_match_and_the_observer_is_told_which() {
     let labeled = |n: usize| Secret::new(secret(n)).unwrap().labeled(&format!("key {n}"));
@@ -51,7 +53,8 @@ async fn any_secret_may_match_and_the_observer_is_told_which() {
     }
 }
 
-/// Contract, section 2: the delivery is authentic if ANY well-formed `v1` matches under ANY configured secret.
+/// Contract, section 2: the delivery is authentic if ANY well-formed `v1` matches under ANY
+/// configured secret.
 #[tokio::test]
 async fn any_signature_may_match_any_secret() {
     let configured = [Secret::new(secret(1)).unwrap(), Secret::new(secret(2)).unwrap()];
@@ -74,7 +77,8 @@ async fn any_signature_may_match_any_secret() {
     }
 }
 
-/// Contract, section 4: they can be swapped while requests are in flight; every request uses one consistent set.
+/// Contract, section 4: they can be swapped while requests are in flight; every request uses one
+/// consistent set.
 #[tokio::test(start_paused = true)]
 async fn secrets_swapped_while_a_body_is_read_are_used_as_one_set() {
     let old = Secrets::new([secret(0), SECRET.to_owned()].map(|secret| Secret::new(secret).unwrap())).unwrap();
@@ -105,7 +109,8 @@ async fn secrets_swapped_while_a_body_is_read_are_used_as_one_set() {
     assert_ne!(accepted[0], accepted[1], "old and new at once, or neither");
     assert_eq!(by_both.await.unwrap(), HANDLED);
     assert_eq!(by_kept.await.unwrap(), HANDLED, "a secret that is in both sets always counts");
-    // Positions are those of the set that was used: of the old one #0 and #1, of the new one #1 and #0.
+    // Positions are those of the set that was used: of the old one #0 and #1, of the new one #1 and
+    // #0.
     let (both, kept) = if accepted[0] { ("#0", "#1") } else { ("#1", "#0") };
     assert_eq!(endpoint.notes.count(&format!("authenticated evt_both by {both}")), 1);
     assert_eq!(endpoint.notes.count(&format!("authenticated evt_kept by {kept}")), 1);
@@ -124,7 +129,8 @@ async fn replaced_secrets_bring_their_own_labels() {
     assert_eq!(endpoint.notes.count("authenticated evt_2 by new"), 1);
 }
 
-/// Swapping under load: every delivery is signed by a secret that is in every set, so none may be refused.
+/// Swapping under load: every delivery is signed by a secret that is in every set, so none may be
+/// refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swapping_secrets_under_load_refuses_no_good_delivery() {
     let endpoint = Endpoint::new(circa(), Gate::open().routes());
@@ -145,7 +151,8 @@ async fn swapping_secrets_under_load_refuses_no_good_delivery() {
     swapping.await.unwrap();
 }
 
-/// A receiver that was built unsigned stays unsigned, whatever secrets it is given: it was dangerous by name.
+/// A receiver that was built unsigned stays unsigned, whatever secrets it is given: it was
+/// dangerous by name.
 #[tokio::test]
 async fn an_unsigned_receiver_stays_unsigned() {
     let endpoint = Endpoint::new(unsigned(), Gate::open().routes());
@@ -154,7 +161,8 @@ async fn an_unsigned_receiver_stays_unsigned() {
     assert_eq!(answer(&endpoint.deliver(&request).await), HANDLED);
 }
 
-/// Contract, section 4: the same secret for both senders in one process is refused where both are built from one configuration.
+/// Contract, section 4: the same secret for both senders in one process is refused where both are
+/// built from one configuration.
 #[test]
 fn one_secret_for_both_senders_is_refused() {
     let set = |numbers: &[usize]| Secrets::new(numbers.iter().map(|n| Secret::new(secret(*n)).unwrap())).unwrap();
@@ -173,7 +181,8 @@ fn one_secret_for_both_senders_is_refused() {
     }
 }
 
-/// Contract, section 2: the key is the whole secret string as bytes, `whsec_` included; no variants tried.
+/// Contract, section 2: the key is the whole secret string as bytes, `whsec_` included; no variants
+/// tried.
 #[tokio::test]
 async fn the_whole_secret_is_the_key() {
     let stripped = SECRET.strip_prefix("whsec_").unwrap();

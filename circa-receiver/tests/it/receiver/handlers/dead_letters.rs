@@ -1,4 +1,5 @@
-//! Permanent errors: the dead-letter sink comes before the answer, and may itself be slow, fail or panic.
+//! Permanent errors: the dead-letter sink comes before the answer, and may itself be slow, fail or
+//! panic.
 
 use std::sync::{
     Arc, Mutex,
@@ -69,7 +70,8 @@ async fn only_permanent_errors_go_to_the_sink() {
     }
 }
 
-/// A sink that fails keeps nothing: 500 and released, so that the sender's retries keep the event alive.
+/// A sink that fails keeps nothing: 500 and released, so that the sender's retries keep the event
+/// alive.
 #[tokio::test]
 async fn a_sink_that_fails_leaves_the_event_to_the_senders_retries() {
     let sink = Sink::failing(1);
@@ -81,7 +83,8 @@ async fn a_sink_that_fails_leaves_the_event_to_the_senders_retries() {
     assert_eq!(sink.letters.lock().unwrap().len(), 1);
 }
 
-/// Contract, section 8: the sink comes before the 200: a claim that cannot be completed does not lose the letter.
+/// Contract, section 8: the sink comes before the 200: a claim that cannot be completed does not
+/// lose the letter.
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_is_kept_though_the_claim_cannot_be_completed() {
     let (sink, store) = (Sink::default(), ScriptedStore::memory());
@@ -143,7 +146,8 @@ fn with_stuck_sink(builder: ReceiverBuilder) -> (Endpoint, Arc<Semaphore>, Arc<A
     (Endpoint::new(builder.dead_letters(Stuck(Arc::clone(&passes))), routes), passes, runs)
 }
 
-/// Contract, section 8: ack deadline passed: 503 with `Retry-After: 30`, also where it is the sink that takes long.
+/// Contract, section 8: ack deadline passed: 503 with `Retry-After: 30`, also where it is the sink
+/// that takes long.
 #[tokio::test(start_paused = true)]
 async fn a_slow_sink_is_bounded_by_the_ack_deadline() {
     let (endpoint, passes, _) = with_stuck_sink(circa());
@@ -154,7 +158,8 @@ async fn a_slow_sink_is_bounded_by_the_ack_deadline() {
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), DUPLICATE);
 }
 
-/// Contract, section 8: the task runs on with its lease renewed, also while the sink takes long: nobody else runs the handler meanwhile.
+/// Contract, section 8: the task runs on with its lease renewed, also while the sink takes long:
+/// nobody else runs the handler meanwhile.
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_renewed_while_the_sink_takes_long() {
     let store = ScriptedStore::memory();
@@ -170,7 +175,8 @@ async fn the_lease_is_renewed_while_the_sink_takes_long() {
     assert_eq!(endpoint.notes.count("claim lost"), 0);
 }
 
-/// Contract, section 8: shutdown releases what has not ended by the drain deadline, also where it is the sink that does not end.
+/// Contract, section 8: shutdown releases what has not ended by the drain deadline, also where it
+/// is the sink that does not end.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_hangs_does_not_hold_the_shutdown_up() {
     let (endpoint, _, _) = with_stuck_sink(circa());

@@ -17,8 +17,9 @@ use crate::support::receiving::{
     circa_body, header, routes, seconds, settle,
 };
 
-/// Contract, section 8: ack deadline (default 10 s) passed: 503 with `Retry-After: 30`; the task runs on with its lease renewed; when it
-/// succeeds the claim is completed, and the sender's next attempt is answered `duplicate`.
+/// Contract, section 8: ack deadline (default 10 s) passed: 503 with `Retry-After: 30`; the task
+/// runs on with its lease renewed; when it succeeds the claim is completed, and the sender's next
+/// attempt is answered `duplicate`.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_outlasts_the_ack_deadline_runs_on_and_is_done() {
     let (gate, store) = (Gate::closed(), ScriptedStore::memory());
@@ -107,7 +108,8 @@ async fn a_handler_that_ends_in_time_is_answered_as_it_ended() {
     }
 }
 
-/// Contract, section 8: a handler runs in its own task: neither a sender that hangs up nor a dropped request future stops it half-way.
+/// Contract, section 8: a handler runs in its own task: neither a sender that hangs up nor a
+/// dropped request future stops it half-way.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_request_does_not_stop_the_handler() {
     let gate = Gate::closed();

@@ -12,7 +12,8 @@ use crate::support::receiving::{
     Body, DUPLICATE, Endpoint, FAILED, Gate, HANDLED, Request, answer, circa, header, routes,
 };
 
-/// Contract, section 8: success: 200 `handled`. Retryable error and panic: 500, released: the next delivery runs again, then duplicate.
+/// Contract, section 8: success: 200 `handled`. Retryable error and panic: 500, released: the next
+/// delivery runs again, then duplicate.
 #[tokio::test]
 async fn each_end_of_a_handler_has_its_answer_and_a_failed_run_is_run_again() {
     let cases: [(&str, &[End], &[Answer]); 7] = [
@@ -55,7 +56,8 @@ async fn the_observer_is_told_how_a_handler_failed() {
     }
 }
 
-/// Contract, section 8: panic: the server lives; nothing of the receiver is poisoned by a hundred of them at once.
+/// Contract, section 8: panic: the server lives; nothing of the receiver is poisoned by a hundred
+/// of them at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_panics_at_once_leave_the_receiver_alive() {
     let (routes, _) = ending(&[End::Panic; 100]);
@@ -69,7 +71,8 @@ async fn a_hundred_panics_at_once_leave_the_receiver_alive() {
     }
 }
 
-/// What a status of an HTTP-flavoured handler means: 2xx done, 4xx permanent except for those that say "later", everything else retryable.
+/// What a status of an HTTP-flavoured handler means: 2xx done, 4xx permanent except for those that
+/// say "later", everything else retryable.
 #[test]
 fn the_status_of_a_handler_decides() {
     let permanent = |status| handler_result(status, None, None).err().map(|error| error.is_permanent());

@@ -32,7 +32,8 @@ enum End {
     PanicWithoutMessage,
 }
 
-/// Routes whose handler ends its runs like this, one after the other, and with success from then on.
+/// Routes whose handler ends its runs like this, one after the other, and with success from then
+/// on.
 fn ending(ends: &[End]) -> (Routes<PortableHandler<()>>, Arc<AtomicUsize>) {
     let ends = Arc::new(Mutex::new(ends.iter().copied().collect::<VecDeque<_>>()));
     let runs = Arc::new(AtomicUsize::new(0));

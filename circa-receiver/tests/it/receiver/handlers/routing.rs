@@ -23,7 +23,8 @@ fn naming(name: &'static str, ran: &Arc<Mutex<Vec<&'static str>>>) -> impl Fn(An
 
 type Ready = std::future::Ready<Result<(), HandlerError>>;
 
-/// Contract, section 8: no handler for the type: the fallback if there is one, else 200 `ignored`, counted. Exact match only, no prefixes.
+/// Contract, section 8: no handler for the type: the fallback if there is one, else 200 `ignored`,
+/// counted. Exact match only, no prefixes.
 #[tokio::test]
 async fn types_match_exactly_or_go_to_the_fallback() {
     let cases = [
@@ -63,7 +64,8 @@ async fn an_escaped_type_is_the_same_type() {
     assert_eq!(*ran.lock().unwrap(), ["exact"]);
 }
 
-/// The event type of a handler comes from its argument's type; the handler gets the typed data and the envelope.
+/// The event type of a handler comes from its argument's type; the handler gets the typed data and
+/// the envelope.
 #[tokio::test]
 async fn a_typed_handler_gets_the_events_of_its_type() {
     let message = Arc::new(Mutex::new(String::new()));
@@ -165,7 +167,8 @@ fn taking<T: EventData>() -> Routes<PortableHandler<()>> {
     Routes::new().on(take::<T>)
 }
 
-/// Contract, sections 5 and 8: whatever type a handler takes, the same bodies are JSON; data that does not decode, or panics, is its handler's failure.
+/// Contract, sections 5 and 8: whatever type a handler takes, the same bodies are JSON; data that
+/// does not decode, or panics, is its handler's failure.
 #[tokio::test]
 async fn what_a_handler_takes_does_not_change_what_is_json() {
     use careless::{AnyBytes, FromNothing, Panicking, Swallowing};
@@ -236,7 +239,8 @@ fn with_livemode(livemode: &str) -> Request {
     Request::signed(circa_body("evt_1").replace(r#""livemode":false,"#, livemode))
 }
 
-/// Contract, sections 1 and 5: the mode; a missing `livemode` is accepted in mode `Any` and refused in `Live` and `Test`.
+/// Contract, sections 1 and 5: the mode; a missing `livemode` is accepted in mode `Any` and refused
+/// in `Live` and `Test`.
 #[tokio::test]
 async fn the_mode_decides_by_livemode() {
     let malformed = (400, "bad request");

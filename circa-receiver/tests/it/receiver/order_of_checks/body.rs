@@ -16,7 +16,8 @@ use crate::support::receiving::{
     Body, Endpoint, Gate, HANDLED, Request, Step, UNAUTHORIZED, answer, circa, circa_body, routes, seconds,
 };
 
-/// Contract, section 1: the grammar is checked "before one byte of the body is polled"; and no check before the body's own polls it.
+/// Contract, section 1: the grammar is checked "before one byte of the body is polled"; and no
+/// check before the body's own polls it.
 #[tokio::test(start_paused = true)]
 async fn the_body_is_not_polled_before_its_own_checks() {
     for flaw in [Method, Encoding, NoSignature, BlankSignature, TwoSignatures, Grammar, AnnouncedTooLarge] {
@@ -136,7 +137,8 @@ async fn a_dripping_body_is_left_at_the_deadline() {
     assert!(start.elapsed() < seconds(11), "{:?}", start.elapsed());
 }
 
-/// Contract, section 1: no input makes the receiver hang. A stream that is always ready never lets a timer speak.
+/// Contract, section 1: no input makes the receiver hang. A stream that is always ready never lets
+/// a timer speak.
 #[tokio::test]
 async fn a_body_of_empty_chunks_for_ever_is_left_at_the_deadline() {
     // Time cannot be paused here: nothing ever waits for it.
@@ -155,7 +157,8 @@ async fn empty_chunks_and_pauses_do_not_change_a_body() {
     assert_eq!(answer(&endpoint.deliver_with(&Request::circa("evt_1"), Body::new(steps)).await), HANDLED);
 }
 
-/// Contract, section 1: body arrived complete. What has arrived is not judged, though it is a whole event.
+/// Contract, section 1: body arrived complete. What has arrived is not judged, though it is a whole
+/// event.
 #[tokio::test]
 async fn an_incomplete_body_is_refused_though_what_arrived_is_a_whole_event() {
     let endpoint = endpoint(circa(), &[]);
@@ -164,7 +167,8 @@ async fn an_incomplete_body_is_refused_though_what_arrived_is_a_whole_event() {
     assert_eq!(endpoint.notes.reason().as_deref(), Some("body_incomplete"));
 }
 
-/// Contract, section 2: the body is not copied to compute the MAC. A body of one chunk reaches the handler as the chunk that arrived.
+/// Contract, section 2: the body is not copied to compute the MAC. A body of one chunk reaches the
+/// handler as the chunk that arrived.
 #[tokio::test]
 async fn a_body_of_one_chunk_is_not_copied() {
     let seen = Arc::new(std::sync::Mutex::new(None));
@@ -182,7 +186,8 @@ async fn a_body_of_one_chunk_is_not_copied() {
     assert_eq!(seen.as_ptr(), request.body.as_ptr());
 }
 
-/// Contract, section 2: the MAC is over the raw bytes as received; in however many chunks they came, the handler gets those bytes.
+/// Contract, section 2: the MAC is over the raw bytes as received; in however many chunks they
+/// came, the handler gets those bytes.
 #[tokio::test]
 async fn the_handler_gets_the_exact_bytes_of_any_chunking() {
     let body = format!("\n\t {} \r\n", circa_body("evt_1"));
@@ -202,7 +207,8 @@ async fn the_handler_gets_the_exact_bytes_of_any_chunking() {
     }
 }
 
-/// Contract, section 8: the ack deadline counts from the arrival of the head, "body reading included".
+/// Contract, section 8: the ack deadline counts from the arrival of the head, "body reading
+/// included".
 #[tokio::test(start_paused = true)]
 async fn a_body_is_read_no_longer_than_the_ack_deadline() {
     let builder = circa().ack_deadline(seconds(3)).read_deadline(seconds(60));

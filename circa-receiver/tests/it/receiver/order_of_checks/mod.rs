@@ -167,7 +167,8 @@ async fn deliver(endpoint: &Endpoint, flaws: &[Flaw], request: Request, body: Bo
     response
 }
 
-/// Contract, section 1: each failure with its reason and status, alone, with any one later failure, and with all later failures at once.
+/// Contract, section 1: each failure with its reason and status, alone, with any one later failure,
+/// and with all later failures at once.
 async fn each_check_comes_before_all_later_ones(
     applicable: impl Fn(Flaw) -> bool,
     builder: fn() -> ReceiverBuilder,
@@ -181,7 +182,8 @@ async fn each_check_comes_before_all_later_ones(
         let in_pairs = later.iter().map(|flaw| vec![*flaw]);
         for others in alone.chain(in_pairs).chain([later.clone()]) {
             let mut flaws: Vec<Flaw> = std::iter::once(*first).chain(others).collect();
-            // While the slow body is waited for, a store that is away would refuse the delivery that holds the place.
+            // While the slow body is waited for, a store that is away would refuse the delivery
+            // that holds the place.
             flaws.retain(|flaw| *first != Slow || *flaw != Store);
             let endpoint = endpoint(builder(), &flaws);
             let (request, body) = request(&flaws);
@@ -213,7 +215,8 @@ async fn each_check_comes_before_all_later_ones_for_circularo() {
     each_check_comes_before_all_later_ones(applicable, circularo, circularo_request).await;
 }
 
-/// Contract, section 1: 200/202 answers say what happened in one header, `circa-receiver-outcome`; each answer is exactly this.
+/// Contract, section 1: 200/202 answers say what happened in one header, `circa-receiver-outcome`;
+/// each answer is exactly this.
 #[tokio::test(start_paused = true)]
 async fn the_answers_are_exactly_these() {
     let text = ("content-type", "text/plain; charset=utf-8");
@@ -246,7 +249,8 @@ async fn all_401_answers_are_byte_identical() {
     assert_eq!(answers[0], (401, vec![("content-type", "text/plain; charset=utf-8")], "unauthorized"));
 }
 
-/// Contract, section 1: no answer ever repeats parser text, an internal error or anything of the request.
+/// Contract, section 1: no answer ever repeats parser text, an internal error or anything of the
+/// request.
 #[tokio::test(start_paused = true)]
 async fn no_answer_repeats_anything_of_the_request() {
     for (flaw, ..) in TABLE {
@@ -263,7 +267,8 @@ async fn no_answer_repeats_anything_of_the_request() {
     }
 }
 
-/// Contract, section 1: nothing is recorded from an unauthenticated delivery except counters by reason.
+/// Contract, section 1: nothing is recorded from an unauthenticated delivery except counters by
+/// reason.
 #[tokio::test(start_paused = true)]
 async fn of_an_unauthenticated_delivery_only_the_reason_is_told() {
     for (flaw, reason, ..) in TABLE.into_iter().take_while(|(flaw, ..)| *flaw <= Stale) {
@@ -294,7 +299,8 @@ async fn handle(_: AnyEvent, (): ()) -> Result<(), HandlerError> {
     Ok(())
 }
 
-/// Contract, section 2: an unsigned receiver exists only behind a constructor with `dangerous` in its name. It does all other checks.
+/// Contract, section 2: an unsigned receiver exists only behind a constructor with `dangerous` in
+/// its name. It does all other checks.
 #[tokio::test(start_paused = true)]
 async fn an_unsigned_receiver_does_all_other_checks() {
     for (flaw, reason, status, _) in TABLE {
@@ -311,7 +317,8 @@ async fn an_unsigned_receiver_does_all_other_checks() {
     }
 }
 
-/// The same receiver without a builder's conveniences: with [`Receiver::handle`] the order is the same.
+/// The same receiver without a builder's conveniences: with [`Receiver::handle`] the order is the
+/// same.
 #[tokio::test]
 async fn handle_is_the_same_pipeline() {
     let receiver =

@@ -1,4 +1,5 @@
-//! The places among the authentic deliveries in flight: taken after the signed time was judged, and always given back.
+//! The places among the authentic deliveries in flight: taken after the signed time was judged, and
+//! always given back.
 
 use super::{TABLE, circa_request, deliver, endpoint};
 use crate::support::receiving::{Body, Endpoint, Gate, HANDLED, Request, Step, UNAVAILABLE, answer, circa, settle};
@@ -37,7 +38,8 @@ async fn a_place_is_given_back_however_the_request_ends() {
     }
 }
 
-/// Contract, section 1a: a body that is waited for holds no place; a sender that hangs up gives its place back.
+/// Contract, section 1a: a body that is waited for holds no place; a sender that hangs up gives its
+/// place back.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_request_gives_its_place_back() {
     let gate = Gate::closed();
@@ -67,7 +69,8 @@ async fn a_dropped_request_gives_its_place_back() {
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_5")).await), HANDLED);
 }
 
-/// Contract, section 1, check 5: hanging up makes no room as long as the claim is not decided, so replays of one delivery cannot pile up behind a handler.
+/// Contract, section 1, check 5: hanging up makes no room as long as the claim is not decided, so
+/// replays of one delivery cannot pile up behind a handler.
 #[tokio::test(start_paused = true)]
 async fn a_place_is_kept_until_the_claim_is_decided_though_the_sender_has_hung_up() {
     let gate = Gate::closed();

@@ -7,7 +7,8 @@ use crate::support::receiving::{
     circa_body, circularo, circularo_body, seconds,
 };
 
-/// Contract, section 1: a clock before 1970: `clock_error`, 503. Section 3: the MAC is checked first.
+/// Contract, section 1: a clock before 1970: `clock_error`, 503. Section 3: the MAC is checked
+/// first.
 #[tokio::test]
 async fn a_clock_before_1970_is_503_for_the_authentic_and_401_for_the_rest() {
     let endpoint = |now| Endpoint::new(circa().clock(FakeClock::at(now)), Gate::open().routes());
@@ -33,7 +34,8 @@ async fn a_clock_before_1970_does_not_matter_where_no_time_is_signed() {
     assert_eq!(answer(&endpoint.deliver(&Request::circularo(circularo_body("doc"))).await), HANDLED);
 }
 
-/// Contract, section 3: both sides inclusive, future and past alike; the reason tells the signed skew in seconds.
+/// Contract, section 3: both sides inclusive, future and past alike; the reason tells the signed
+/// skew in seconds.
 #[tokio::test]
 async fn the_tolerance_is_inclusive_and_the_skew_is_signed() {
     let cases = [

@@ -1,4 +1,5 @@
-//! What the tests of the receiver share: a receiver with its routes and an observer, and what they are given.
+//! What the tests of the receiver share: a receiver with its routes and an observer, and what they
+//! are given.
 
 mod body;
 mod gate;

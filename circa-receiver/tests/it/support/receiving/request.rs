@@ -15,7 +15,8 @@ pub(crate) fn circularo_body(document: &str) -> String {
     format!(r#"{{"documentId":"{document}","event":"documentSigned","actor":"mary","timestamp":{NOW}}}"#)
 }
 
-/// A request: its head, and a body that is sent whole unless a [`Body`](super::Body) is given with it.
+/// A request: its head, and a body that is sent whole unless a [`Body`](super::Body) is given with
+/// it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,

@@ -18,7 +18,8 @@ use super::{
     script::{Fault, Script},
 };
 
-/// An inbox in memory, whose time is tokio's, and which fails on demand and counts its calls. Clones are the same.
+/// An inbox in memory, whose time is tokio's, and which fails on demand and counts its calls.
+/// Clones are the same.
 #[derive(Clone)]
 pub(crate) struct ScriptedInbox {
     inner: Arc<MemoryInbox>,
@@ -33,7 +34,8 @@ impl ScriptedInbox {
         Self { inner, script: Script::default(), own_wake: None }
     }
 
-    /// The same inbox, as another process sees it: not woken by this one, and with faults of its own.
+    /// The same inbox, as another process sees it: not woken by this one, and with faults of its
+    /// own.
     pub(crate) fn of_another_process(&self) -> Self {
         Self { own_wake: Some(Wake::default()), script: Script::default(), ..self.clone() }
     }
@@ -42,7 +44,8 @@ impl ScriptedInbox {
         &self.inner
     }
 
-    /// The next so many calls of an operation (`"accept"`, `"lease"`, `"renew"`, `"settle"`, `"forget"`, `"check"`) go wrong.
+    /// The next so many calls of an operation (`"accept"`, `"lease"`, `"renew"`, `"settle"`,
+    /// `"forget"`, `"check"`) go wrong.
     pub(crate) fn script(&self, operation: &'static str, fault: Fault, times: usize) {
         self.script.fault(operation, fault, times);
     }

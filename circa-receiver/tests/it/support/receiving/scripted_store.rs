@@ -35,7 +35,8 @@ impl ScriptedStore {
         Self::new(MemoryStore::default().clock(TokioClock::starting_at(NOW)))
     }
 
-    /// The next so many calls of an operation (`"claim"`, `"renew"`, `"complete"`, `"release"`, `"withdraw"`, `"forget"`) go wrong.
+    /// The next so many calls of an operation (`"claim"`, `"renew"`, `"complete"`, `"release"`,
+    /// `"withdraw"`, `"forget"`) go wrong.
     pub(crate) fn script(&self, operation: &'static str, fault: Fault, times: usize) {
         self.script.fault(operation, fault, times);
     }

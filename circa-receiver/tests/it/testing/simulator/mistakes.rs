@@ -156,7 +156,8 @@ fn simulate(mistake: Mistake, faults: Faults, seed: u64) -> Ledger {
     })
 }
 
-/// Every mistake is caught by its assertion, within a few seeds, and the failure tells the story and the seed that repeats it.
+/// Every mistake is caught by its assertion, within a few seeds, and the failure tells the story
+/// and the seed that repeats it.
 #[test]
 fn mistakes_are_caught_by_the_right_assertion() {
     let cases = [
@@ -184,7 +185,8 @@ fn mistakes_are_caught_by_the_right_assertion() {
     }
 }
 
-/// Without a mistake the simplest receiver passes: the assertions catch the mistakes, not the way it is written.
+/// Without a mistake the simplest receiver passes: the assertions catch the mistakes, not the way
+/// it is written.
 #[test]
 fn the_simplest_receiver_without_a_mistake_passes() {
     for seed in 0..40 {

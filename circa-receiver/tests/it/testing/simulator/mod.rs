@@ -1,4 +1,5 @@
-//! The simulated senders: they keep the documented schedule to the second, catch what broken receivers do, and find nothing wrong with ours.
+//! The simulated senders: they keep the documented schedule to the second, catch what broken
+//! receivers do, and find nothing wrong with ours.
 
 mod mistakes;
 mod ours;
@@ -33,7 +34,8 @@ impl<F: Fn() -> Fut, Fut: Future<Output = Option<Answer>>> Target for Always<F> 
     }
 }
 
-/// How a handler behaves on its `n`th run of an event: how long it works, and whether it succeeds. By chance, but the same for a seed.
+/// How a handler behaves on its `n`th run of an event: how long it works, and whether it succeeds.
+/// By chance, but the same for a seed.
 fn behaviour(seed: u64, event_id: &str, run: usize) -> (Duration, bool) {
     let mut mixed = seed ^ 0x5851_f42d_4c95_7f2d;
     for byte in event_id.bytes().chain([run as u8]) {

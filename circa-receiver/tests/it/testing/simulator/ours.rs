@@ -70,12 +70,14 @@ fn ours(seed: u64, clock: TokioClock, runs: &HandlerRuns) -> Ours {
     Ours { receivers, routes: Routes::new().fallback(handler), runs: runs.clone() }
 }
 
-/// No fault that a sender or the network makes has an event lost, handled twice, cut off half-way, or the endpoint disabled.
+/// No fault that a sender or the network makes has an event lost, handled twice, cut off half-way,
+/// or the endpoint disabled.
 #[test]
 fn ours_loses_nothing_and_handles_once_whatever_happens() {
     let seeds = std::env::var("SEEDS").map_or(200, |seeds| seeds.parse().expect("SEEDS is a number"));
     for seed in 0..seeds {
-        // A runtime of its own each: virtual time starts anew, and a seed means the same wherever it is repeated.
+        // A runtime of its own each: virtual time starts anew, and a seed means the same wherever
+        // it is repeated.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));

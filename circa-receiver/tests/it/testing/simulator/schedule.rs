@@ -11,7 +11,8 @@ fn seconds(seconds: &[u64]) -> Vec<Duration> {
     seconds.iter().copied().map(Duration::from_secs).collect()
 }
 
-/// Circa documentation, Webhooks: retries after 30 s, 2 m, 10 m, 1 h, 6 h, 24 h, then dropped: 7 attempts over 112,350 s.
+/// Circa documentation, Webhooks: retries after 30 s, 2 m, 10 m, 1 h, 6 h, 24 h, then dropped: 7
+/// attempts over 112,350 s.
 #[tokio::test(start_paused = true)]
 async fn failures_are_retried_on_the_documented_schedule() {
     let runs = HandlerRuns::default();
