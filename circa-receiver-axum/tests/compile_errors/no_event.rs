@@ -1,7 +1,6 @@
-use axum::extract::State;
 use circa_receiver_axum::{Receiver, webhook};
 
-async fn handler(State(_): State<u8>) {}
+async fn handler(_: String) {}
 
 fn route(receiver: Receiver) -> axum::routing::MethodRouter<u8> {
     webhook(receiver).on(handler).into_route()
