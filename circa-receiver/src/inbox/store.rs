@@ -32,9 +32,10 @@ use crate::error::StoreError;
 /// };
 /// # use std::time::Duration;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let inbox = SqliteInbox::open("/var/lib/app/inbox.sqlite")?; // What a worker does: let
-/// interests = [Interest::all("circa")]; for leased in inbox.lease(LeaseRequest::new("worker-1",
-/// &interests, 10, Duration::from_secs(60))).await? {
+/// let inbox = SqliteInbox::open("/var/lib/app/inbox.sqlite")?;
+/// // What a worker does:
+/// let interests = [Interest::all("circa")];
+/// for leased in inbox.lease(LeaseRequest::new("worker-1", &interests, 10, Duration::from_secs(60))).await? {
 ///     println!("{}, attempt {}", leased.entry().event_id(), leased.attempt());
 ///     let retention = Duration::from_secs(72 * 3_600);
 ///     inbox.settle(leased.lease(), Settlement::Complete { retention }).await?;

@@ -31,8 +31,7 @@ const BATCH: usize = 64;
 ///
 #[cfg_attr(feature = "testing", doc = "```")]
 #[cfg_attr(not(feature = "testing"), doc = "```ignore")]
-/// use circa_receiver::{AnyEvent, BoxError, HandlerError, Routes, Sender, Worker,
-/// testing::MemoryInbox};
+/// use circa_receiver::{AnyEvent, BoxError, HandlerError, Routes, Sender, Worker, testing::MemoryInbox};
 ///
 /// async fn pulled(event: AnyEvent, _state: ()) -> Result<(), HandlerError> {
 ///     println!("{}", event.id());
@@ -41,10 +40,13 @@ const BATCH: usize = 64;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
-/// // In production SqliteInbox or PostgresInbox, which receivers of other processes share. let
-/// inbox = MemoryInbox::default(); let routes = Routes::new().fallback(pulled); let worker =
-/// Worker::builder(inbox).endpoint("circa", Sender::CIRCA, routes, ()).concurrency(4).build()?; let
-/// running = tokio::spawn(worker.clone().run()); // At SIGTERM: worker.shutdown().await;
+/// // In production SqliteInbox or PostgresInbox, which receivers of other processes share.
+/// let inbox = MemoryInbox::default();
+/// let routes = Routes::new().fallback(pulled);
+/// let worker = Worker::builder(inbox).endpoint("circa", Sender::CIRCA, routes, ()).concurrency(4).build()?;
+/// let running = tokio::spawn(worker.clone().run());
+/// // At SIGTERM:
+/// worker.shutdown().await;
 /// running.await?;
 /// # Ok(())
 /// # }
