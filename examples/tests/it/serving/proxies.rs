@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// Deliveries of a mixed run: so many, or `DELIVERIES`.
-const DELIVERIES: usize = 100;
+const DELIVERIES: usize = 1_000;
 
 /// So many at a time.
 const AT_ONCE: usize = 4;
