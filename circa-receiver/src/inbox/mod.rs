@@ -7,10 +7,13 @@
 //!    `replay`: what operators see and do;
 //! 3. `calls`: an inbox as receivers and workers use it, each call bounded in time; `work`: the
 //!    worker;
-//! 4. `sqlite`, `postgres`: the inboxes in a file and in a table.
+//! 4. `sqlite`, `postgres`: the inboxes in a file and in a table; `codes`: how both write states
+//!    and causes.
 
 mod accept;
 mod calls;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod codes;
 mod control;
 mod entry;
 mod head;

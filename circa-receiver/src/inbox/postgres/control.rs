@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::{Row, postgres::PgRow};
 
-use super::rows::code;
 use super::store::PostgresInbox;
 use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
@@ -24,7 +23,7 @@ impl PostgresInbox {
         let after = after.map_or(-1, |after| i64::try_from(after).unwrap_or(i64::MAX));
         let rows = self.claims.ask_all(Purpose::Holder, &self.control.list, |query, _| {
             let query = query.bind(after).bind(endpoint.map(ToOwned::to_owned)).bind(event_type.map(ToOwned::to_owned));
-            let query = query.bind(state.map(state_code)).bind(cause.map(code));
+            let query = query.bind(state.map(State::code)).bind(cause.map(Cause::code));
             let query = query.bind(since.map(unix_micros)).bind(until.map(unix_micros));
             query.bind(i64::try_from(limit).unwrap_or(i64::MAX))
         });
@@ -58,7 +57,7 @@ impl PostgresInbox {
 
     pub(super) async fn set_pause(&self, pause: &Pause, is_paused: bool) -> Result<bool, StoreError> {
         let statement = if is_paused { &self.control.pause } else { &self.control.resume };
-        let (endpoint, event_type) = (pause.endpoint(), pause.event_type().unwrap_or_default());
+        let (endpoint, event_type) = (pause.endpoint(), pause.stored_type());
         let bind = |query: crate::dedup::Asked, _| query.bind(endpoint.to_owned()).bind(event_type.to_owned());
         self.claims.change(statement, bind).await
     }
@@ -67,7 +66,7 @@ impl PostgresInbox {
         let rows = self.claims.ask_all(Purpose::Holder, &self.control.pauses, |query, _| query);
         let pause = |row: &PgRow| {
             let (endpoint, event_type): (String, String) = (row.try_get("endpoint")?, row.try_get("type")?);
-            Ok(Pause::new(&endpoint, Some(&*event_type).filter(|event_type| !event_type.is_empty())))
+            Ok(Pause::stored(&endpoint, &event_type))
         };
         let rows = self.claims.bounded(rows).await?;
         rows.iter().map(pause).collect::<Result<_, _>>().map_err(|error| self.claims.explain(error))
@@ -80,29 +79,12 @@ fn record(row: &PgRow) -> Result<Record, sqlx::Error> {
     let (id, arrived): (i64, i64) = (row.try_get("id")?, row.try_get("arrived")?);
     let arrived = UNIX_EPOCH + Duration::from_micros(u64::try_from(arrived).unwrap_or(0));
     let mut record = Record::new(id.unsigned_abs(), &endpoint, &event, &event_type, arrived);
-    record.state = match row.try_get::<i16, _>("state")? {
-        0 => State::Ready,
-        1 => State::Running,
-        2 => State::Done,
-        3 => State::Dead,
-        _ => State::Discarded,
-    };
+    record.state = State::of_code(row.try_get("state")?);
     let count = |column| row.try_get::<i32, _>(column).map(i32::unsigned_abs);
     (record.attempts, record.postponed) = (count("attempts")?, count("postponed")?);
     (record.worker, record.error) = (row.try_get("worker")?, row.try_get("error")?);
-    let cause: Option<i16> = row.try_get("cause")?;
-    record.cause = cause.and_then(|cause| Cause::ALL.into_iter().find(|other| code(*other) == cause));
+    record.cause = row.try_get::<Option<_>, _>("cause")?.and_then(Cause::of_code);
     Ok(record)
-}
-
-fn state_code(state: State) -> i16 {
-    match state {
-        State::Ready => 0,
-        State::Running => 1,
-        State::Done => 2,
-        State::Dead => 3,
-        State::Discarded => 4,
-    }
 }
 
 fn unix_micros(time: SystemTime) -> i64 {

@@ -8,7 +8,6 @@ use crate::dedup::Token;
 use crate::inbox::accept::Accepted;
 use crate::inbox::entry::Entry;
 use crate::inbox::lease::{Lease, Leased};
-use crate::inbox::settlement::Cause;
 use crate::inbox::stats::Stats;
 
 type Read<T> = Result<T, sqlx::Error>;
@@ -42,15 +41,6 @@ pub(super) fn stats(row: &PgRow) -> Read<Stats> {
     let (ready, waiting, running, dead) = (count("ready")?, count("waiting")?, count("running")?, count("dead")?);
     let lag = row.try_get::<Option<i64>, _>("lag")?.map(micros);
     Ok(Stats { ready, waiting, running, dead, lag })
-}
-
-/// A cause, as the table has it.
-pub(super) fn code(cause: Cause) -> i16 {
-    match cause {
-        Cause::Permanent => 0,
-        Cause::Attempts => 1,
-        Cause::Unreadable => 2,
-    }
 }
 
 fn micros(micros: i64) -> Duration {

@@ -17,7 +17,7 @@ use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
 use crate::error::StoreError;
 use crate::inbox::accept::{AcceptRequest, Accepted};
-use crate::inbox::control::{Change, Failure, Filter, Pause, Record};
+use crate::inbox::control::{Change, Failure, Filter, Pause, Record, State};
 use crate::inbox::lease::{Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::Settlement;
 use crate::inbox::stats::Stats;
@@ -304,17 +304,23 @@ struct End {
 
 impl End {
     fn of(settlement: Settlement) -> Self {
-        const READY: i16 = 0;
-        let end = Self { state: READY, after: Duration::ZERO, set_back: 0, postponed: 0, cause: None, error: None };
+        let end = Self {
+            state: State::Ready.code(),
+            after: Duration::ZERO,
+            set_back: 0,
+            postponed: 0,
+            cause: None,
+            error: None,
+        };
         match settlement {
-            Settlement::Complete { retention } => Self { state: 2, after: retention, ..end },
+            Settlement::Complete { retention } => Self { state: State::Done.code(), after: retention, ..end },
             Settlement::Retry { after, error } => Self { after, error: Some(text(&error)), ..end },
             Settlement::Postpone { after, error } => {
                 Self { after, set_back: 1, postponed: 1, error: Some(text(&error)), ..end }
             }
             Settlement::GiveBack => Self { set_back: 1, ..end },
             Settlement::Bury { cause, error } => {
-                Self { state: 3, cause: Some(rows::code(cause)), error: Some(text(&error)), ..end }
+                Self { state: State::Dead.code(), cause: Some(cause.code()), error: Some(text(&error)), ..end }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Result, Row, named_params};
 
-use super::rows::{InboxRows, READY, code, number};
+use super::rows::{InboxRows, number};
 use crate::inbox::control::{Change, Failure, Filter, Pause, Record, State};
 use crate::inbox::settlement::Cause;
 
@@ -13,7 +13,7 @@ impl InboxRows<'_> {
         let (endpoint, event_type, state, cause) = filter.parts();
         let (since, until) = filter.arrival();
         // Spelled out, so that what is dead is found by its index.
-        let state = state.map_or(String::new(), |state| format!("state = {} AND", state_code(state)));
+        let state = state.map_or(String::new(), |state| format!("state = {} AND", state.code()));
         let mut list = self.connection.prepare_cached(&format!(
             "SELECT * FROM inbox WHERE {state} id > :after AND (:endpoint IS NULL OR endpoint = :endpoint)
              AND (:type IS NULL OR type = :type) AND (:cause IS NULL OR cause = :cause)
@@ -21,7 +21,7 @@ impl InboxRows<'_> {
              ORDER BY id LIMIT :limit"
         ))?;
         let parameters = named_params! {
-            ":after": after.map_or(0, number), ":endpoint": endpoint, ":type": event_type, ":cause": cause.map(code),
+            ":after": after.map_or(0, number), ":endpoint": endpoint, ":type": event_type, ":cause": cause.map(Cause::code),
             ":since": since.map(millis), ":until": until.map(millis), ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         list.query_map(parameters, record)?.collect()
@@ -39,7 +39,7 @@ impl InboxRows<'_> {
             changed += u64::from(match change {
                 Change::Replay => self.write(
                     "UPDATE inbox SET state = :ready, due = :now, attempts = 0, postponed = 0, cause = NULL WHERE id = :id AND state = 3",
-                    named_params! { ":ready": READY, ":now": self.now, ":id": id },
+                    named_params! { ":ready": State::Ready.code(), ":now": self.now, ":id": id },
                 )?,
                 Change::Discard { retention } => {
                     self.write(
@@ -60,7 +60,7 @@ impl InboxRows<'_> {
 
     /// Whether the pause was not there before, or was.
     pub(super) fn set_paused(&self, pause: &Pause, is_paused: bool) -> Result<bool> {
-        let (endpoint, event_type) = (pause.endpoint(), pause.event_type().unwrap_or_default());
+        let (endpoint, event_type) = (pause.endpoint(), pause.stored_type());
         if is_paused {
             self.write(
                 "INSERT OR IGNORE INTO inbox_pauses (endpoint, type, since) VALUES (:endpoint, :type, :now)",
@@ -78,7 +78,7 @@ impl InboxRows<'_> {
         let mut pauses = self.connection.prepare_cached("SELECT endpoint, type FROM inbox_pauses ORDER BY 1, 2")?;
         let pause = |row: &Row<'_>| {
             let (endpoint, event_type): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok(Pause::new(&endpoint, Some(&*event_type).filter(|event_type| !event_type.is_empty())))
+            Ok(Pause::stored(&endpoint, &event_type))
         };
         pauses.query_map([], pause)?.collect()
     }
@@ -91,28 +91,11 @@ fn record(row: &Row<'_>) -> Result<Record> {
     let arrived = UNIX_EPOCH + Duration::from_millis(u64::try_from(arrived).unwrap_or(0));
     let id: i64 = row.get("id")?;
     let mut record = Record::new(id.unsigned_abs(), &endpoint, &event, &event_type, arrived);
-    record.state = match row.get("state")? {
-        0 => State::Ready,
-        1 => State::Running,
-        2 => State::Done,
-        3 => State::Dead,
-        _ => State::Discarded,
-    };
+    record.state = State::of_code(row.get("state")?);
     (record.attempts, record.postponed) = (row.get("attempts")?, row.get("postponed")?);
     (record.worker, record.error) = (row.get("worker")?, row.get("error")?);
-    let cause: Option<i64> = row.get("cause")?;
-    record.cause = cause.and_then(|cause| Cause::ALL.into_iter().find(|other| code(*other) == cause));
+    record.cause = row.get::<_, Option<_>>("cause")?.and_then(Cause::of_code);
     Ok(record)
-}
-
-fn state_code(state: State) -> i64 {
-    match state {
-        State::Ready => 0,
-        State::Running => 1,
-        State::Done => 2,
-        State::Dead => 3,
-        State::Discarded => 4,
-    }
 }
 
 fn millis(time: SystemTime) -> i64 {

@@ -8,16 +8,11 @@ use rusqlite::{Connection, Result, Row, named_params, params};
 use crate::dedup::{ClaimRows, Kept, Token};
 use crate::engine::sqlite::Group;
 use crate::inbox::accept::{AcceptRequest, Accepted};
+use crate::inbox::control::State;
 use crate::inbox::entry::Entry;
 use crate::inbox::lease::{Interest, Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
 use crate::inbox::stats::Stats;
-
-// As `schema.rs` has them. "Ready or running" is `state < 2` in the statements, which is what the
-// index covers.
-pub(super) const READY: i64 = 0;
-const DONE: i64 = 2;
-const DEAD: i64 = 3;
 
 /// What a worker whose process ended leaves behind.
 const LAPSED: &str = "the lease lapsed: the process ended, or stood still";
@@ -60,15 +55,15 @@ impl<'a> InboxRows<'a> {
             Kept::InProgress { retry_after } => return Ok(Accepted::InProgress { retry_after }),
         };
         let (state, cause) = match request.why_unreadable() {
-            None => (READY, None),
-            Some(_) => (DEAD, Some(code(Cause::Unreadable))),
+            None => (State::Ready, None),
+            Some(_) => (State::Dead, Some(Cause::Unreadable.code())),
         };
         self.write(
             "INSERT INTO inbox (id, endpoint, type, event, state, due, token, attempts, postponed, arrived, nonce, cause, error)
              VALUES (:id, :endpoint, :type, :event, :state, :now, 0, 0, 0, :now, :nonce, :cause, :error)",
             named_params! {
                 ":id": id, ":endpoint": entry.endpoint(), ":type": entry.event_type(), ":event": entry.event_id(),
-                ":state": state, ":now": self.now, ":nonce": nonce, ":cause": cause, ":error": request.why_unreadable(),
+                ":state": state.code(), ":now": self.now, ":nonce": nonce, ":cause": cause, ":error": request.why_unreadable(),
             },
         )?;
         self.write(
@@ -134,23 +129,23 @@ impl<'a> InboxRows<'a> {
         let id = number(lease.id());
         match settlement {
             Settlement::Complete { retention } => {
-                Ok(self.set(lease, DONE, Duration::ZERO, None)? && self.claims.end_kept(id, *retention)?)
+                Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, *retention)?)
             }
-            Settlement::Retry { after, error } => self.fail(lease, READY, *after, error),
+            Settlement::Retry { after, error } => self.fail(lease, State::Ready, *after, error),
             Settlement::Postpone { after, error } => {
-                Ok(self.fail(lease, READY, *after, error)? && self.set_back(id, 1)?)
+                Ok(self.fail(lease, State::Ready, *after, error)? && self.set_back(id, 1)?)
             }
-            Settlement::GiveBack => Ok(self.set(lease, READY, Duration::ZERO, None)? && self.set_back(id, 0)?),
+            Settlement::GiveBack => Ok(self.set(lease, State::Ready, Duration::ZERO, None)? && self.set_back(id, 0)?),
             Settlement::Bury { cause, error } => {
                 let note = "UPDATE inbox SET cause = :cause WHERE id = :id";
-                Ok(self.fail(lease, DEAD, Duration::ZERO, error)?
-                    && self.write(note, named_params! { ":id": id, ":cause": code(*cause) })?)
+                Ok(self.fail(lease, State::Dead, Duration::ZERO, error)?
+                    && self.write(note, named_params! { ":id": id, ":cause": cause.code() })?)
             }
         }
     }
 
     /// Ends a run that failed, and keeps its error.
-    fn fail(&self, lease: Lease, state: i64, after: Duration, error: &str) -> Result<bool> {
+    fn fail(&self, lease: Lease, state: State, after: Duration, error: &str) -> Result<bool> {
         let (id, token) = (number(lease.id()), number(lease.token().get()));
         self.write(
             "INSERT INTO inbox_failures (id, attempt, worker, started, ended, error)
@@ -161,12 +156,12 @@ impl<'a> InboxRows<'a> {
     }
 
     /// Ends a run.
-    fn set(&self, lease: Lease, state: i64, after: Duration, error: Option<&str>) -> Result<bool> {
+    fn set(&self, lease: Lease, state: State, after: Duration, error: Option<&str>) -> Result<bool> {
         self.write(
             "UPDATE inbox SET state = :state, due = :due, error = coalesce(:error, error)
              WHERE id = :id AND token = :token AND state = 1",
             named_params! {
-                ":id": number(lease.id()), ":token": number(lease.token().get()), ":state": state,
+                ":id": number(lease.id()), ":token": number(lease.token().get()), ":state": state.code(),
                 ":due": self.after(after), ":error": error,
             },
         )
@@ -234,15 +229,6 @@ impl Found {
 
 fn count(row: &Row<'_>, column: usize) -> Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
-}
-
-/// A cause, as the table has it.
-pub(super) fn code(cause: Cause) -> i64 {
-    match cause {
-        Cause::Permanent => 0,
-        Cause::Attempts => 1,
-        Cause::Unreadable => 2,
-    }
 }
 
 /// Rows count from 1: 0, for a number beyond SQLite's integers, finds none.
