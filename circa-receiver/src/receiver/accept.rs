@@ -53,7 +53,7 @@ impl Shared {
         if let Some(fault) = fault {
             request = request.unreadable(fault.to_string());
         }
-        let mut pause = POLL_PAUSES.0;
+        let mut pauses = POLL_PAUSES;
         loop {
             let call = || inbox.accept(request.clone());
             match self.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
@@ -77,7 +77,7 @@ impl Shared {
                     self.observe(|observer| observer.unfinished(delivery));
                     return Outcome::Unfinished;
                 }
-                () = sleep(pause) => pause = (2 * pause).min(POLL_PAUSES.1),
+                () = sleep(pauses.next()) => {}
             }
         }
     }

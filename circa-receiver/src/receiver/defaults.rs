@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::run::Pauses;
 use crate::sender::{Envelope, Sender};
 
 /// An endpoint's event is near 40 KB at most (Circa documentation: lists hold at most 500 ids); 1
@@ -41,12 +42,10 @@ pub(super) const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// this share: a quarter.
 pub(super) const WAITING_SHARE: usize = 4;
 
-/// The pauses after which a store is asked again about a claim that is held elsewhere: from the
-/// first to the last, doubling.
-pub(super) const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// The pauses after which a call of a store that failed is repeated: from the first to the last,
-/// doubling.
-pub(super) const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// The pauses after which a store is asked again about a claim that is held elsewhere.
+pub(super) const POLL_PAUSES: Pauses = Pauses::new(Duration::from_millis(20), Duration::from_secs(1));
+/// The pauses after which a call of a store that failed is repeated.
+pub(super) const RETRY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_millis(250));
 /// So long before the ack deadline a store that is away is given up: the sender still gets its
 /// answer.
 pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);

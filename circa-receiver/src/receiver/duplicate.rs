@@ -15,7 +15,7 @@ use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Fingerprint, Key};
 use crate::event::Delivery;
 use crate::observe::Stage;
-use crate::run::Ending;
+use crate::run::{Ending, Pauses};
 
 /// A delivery whose event may be running already. It waits until its ack deadline at most, and not
 /// beyond the drain.
@@ -24,12 +24,12 @@ pub(super) struct Duplicate<'a> {
     delivery: &'a Delivery,
     ack_deadline: Instant,
     /// Before the store is asked again.
-    pause: Duration,
+    pauses: Pauses,
 }
 
 impl<'a> Duplicate<'a> {
     pub(super) fn new(shared: &'a Arc<Shared>, delivery: &'a Delivery, ack_deadline: Instant) -> Self {
-        Self { shared, delivery, ack_deadline, pause: POLL_PAUSES.0 }
+        Self { shared, delivery, ack_deadline, pauses: POLL_PAUSES }
     }
 
     /// Waits for a run of the same event in this process, if there is one, and tells how this
@@ -56,11 +56,10 @@ impl<'a> Duplicate<'a> {
 
     /// Waits until the store may be asked again whether another process still holds the claim.
     pub(super) async fn wait_for_store(&mut self, retry_after: Duration) -> Result<(), Outcome> {
-        let pause = self.pause;
-        self.pause = (2 * pause).min(POLL_PAUSES.1);
+        let pause = self.pauses.next();
         let _permit = self.wait_permit()?;
         // A lease that is about to lapse may yet be renewed: the store is not asked again at once.
-        let lapses = if retry_after < POLL_PAUSES.0 { pause } else { retry_after };
+        let lapses = if retry_after < POLL_PAUSES.peek() { pause } else { retry_after };
         let wait = sleep(pause.min(lapses));
         let waited = Box::pin(self.or_end_of_drain(timeout_at(self.ack_deadline, wait))).await?;
         waited.map_err(|_| Outcome::Unfinished)

@@ -22,7 +22,7 @@ impl Shared {
         F: Future<Output = Result<T, StoreError>>,
     {
         let give_up = ack_deadline.checked_sub(GIVE_UP_BEFORE);
-        let mut pause = RETRY_PAUSES.0;
+        let mut pauses = RETRY_PAUSES;
         let mut told = false;
         loop {
             let error = match self.measured(operation, call()).await {
@@ -32,6 +32,7 @@ impl Shared {
             if !std::mem::replace(&mut told, true) {
                 self.observe(|observer| observer.store_error(delivery, operation, &error));
             }
+            let pause = pauses.next();
             if give_up.is_none_or(|give_up| Instant::now() + pause >= give_up) {
                 return Err(error);
             }
@@ -40,7 +41,6 @@ impl Shared {
                 () = sleep(pause) => {}
                 () = self.running.drain_ended() => return Err(error),
             }
-            pause = (2 * pause).min(RETRY_PAUSES.1);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::run::Pauses;
+
 /// Enough to keep a few slow interfaces busy, and few enough for a small pool of database
 /// connections.
 pub(super) const CONCURRENCY: usize = 16;
@@ -28,7 +30,7 @@ pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 /// How often an idle worker looks for what other processes have accepted: half of 300 ms is left
 /// for the way.
 pub(super) const POLL: Duration = Duration::from_millis(200);
-/// The pauses of a worker while the engine is away: from the first to the last, doubling.
-pub(super) const AWAY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// The pauses of a worker while the engine is away.
+pub(super) const AWAY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_secs(5));
 /// What longer durations are cut to, so that no deadline overflows.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -154,7 +154,7 @@ impl Job {
     /// have the event once the inbox is back, and then this run is the first to be settled.
     async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) {
         let Self { shared, leased, .. } = self;
-        let mut pause = defaults::AWAY_PAUSES.0;
+        let mut pauses = defaults::AWAY_PAUSES;
         let mut failed = false;
         loop {
             let error = match shared.calls.settle(leased.lease(), settlement.clone()).await {
@@ -172,8 +172,7 @@ impl Job {
                 shared.observers.tell(|observer| observer.store_error(delivery, operation, &error));
             }
             failed = true;
-            sleep(pause).await;
-            pause = (2 * pause).min(defaults::AWAY_PAUSES.1);
+            sleep(pauses.next()).await;
         }
     }
 }

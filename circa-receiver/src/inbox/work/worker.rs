@@ -60,7 +60,7 @@ impl Worker {
     pub async fn run(self) {
         let Self(shared) = self;
         let mut wakes = shared.calls.inbox().wake().subscribe();
-        let mut pause = defaults::AWAY_PAUSES.0;
+        let mut pauses = defaults::AWAY_PAUSES;
         loop {
             let permits = tokio::select! {
                 biased;
@@ -71,12 +71,11 @@ impl Worker {
             let jobs = match lease(&shared, permits).await {
                 Ok(jobs) => jobs,
                 Err(_) => {
-                    sleep_unless_stopped(&shared, pause).await;
-                    pause = (2 * pause).min(defaults::AWAY_PAUSES.1);
+                    sleep_unless_stopped(&shared, pauses.next()).await;
                     continue;
                 }
             };
-            pause = defaults::AWAY_PAUSES.0;
+            pauses = defaults::AWAY_PAUSES;
             if jobs.is_empty() {
                 tokio::select! {
                     _ = wakes.changed() => {}
