@@ -19,6 +19,8 @@ mod simulator;
 #[cfg(feature = "receiver")]
 pub mod store_tests;
 #[cfg(feature = "receiver")]
+mod surroundings;
+#[cfg(feature = "receiver")]
 mod tokio_clock;
 
 pub use clock::{FakeClock, unix_time};

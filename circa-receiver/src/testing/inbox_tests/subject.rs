@@ -1,11 +1,12 @@
 //! An inbox under test: how its time is moved, and how its server can be taken away.
 
-use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use crate::dedup::Nonce;
 use crate::inbox::{AcceptRequest, Accepted, Entry, Inbox, Interest, Lease, LeaseRequest, Leased, Settlement};
+use crate::testing::surroundings::Surroundings;
 
 /// The lease that rows ask for.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -18,21 +19,16 @@ pub(super) const COMPLETE: Settlement = Settlement::Complete { retention: RETENT
 /// Rows ask so long before a deadline: their calls take real time.
 pub(super) const MARGIN: Duration = Duration::from_secs(20);
 
-type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
-
 /// An inbox under test, for [`inbox_tests!`](crate::inbox_tests). Clones are the same inbox.
 #[derive(Clone)]
 pub struct Subject {
     pub(super) inbox: Arc<dyn Inbox>,
-    passing: Arc<dyn Fn(Duration) -> Boxed + Send + Sync>,
     pub(super) entries: usize,
     pub(super) in_flight: usize,
     pub(super) bound: Duration,
     pub(super) recovery: Duration,
-    outage: Option<(Hook, Hook)>,
     /// Dropped after the inbox.
-    kept: Vec<Arc<dyn Any + Send + Sync>>,
+    surroundings: Surroundings,
 }
 
 impl Subject {
@@ -44,13 +40,11 @@ impl Subject {
     ) -> Self {
         Self {
             inbox: Arc::new(inbox),
-            passing: Arc::new(move |time| Box::pin(pass(time))),
             entries: 200_000,
             in_flight: 256,
             bound: Duration::from_secs(2),
             recovery: Duration::from_secs(15),
-            outage: None,
-            kept: Vec::new(),
+            surroundings: Surroundings::new(pass),
         }
     }
 
@@ -95,8 +89,7 @@ impl Subject {
         F: Future<Output = ()> + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
-        let stop: Hook = Arc::new(move || Box::pin(stop()));
-        self.outage = Some((stop, Arc::new(move || Box::pin(start()))));
+        self.surroundings.set_outage(stop, start);
         self
     }
 
@@ -104,24 +97,20 @@ impl Subject {
     /// it is dropped.
     #[must_use]
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.kept.push(Arc::new(value));
+        self.surroundings.keep(value);
         self
     }
 
     pub(super) async fn pass(&self, time: Duration) {
-        (self.passing)(time).await;
+        self.surroundings.pass(time).await;
     }
 
     pub(super) async fn stop(&self) {
-        self.hooks().0().await;
+        self.surroundings.stop().await;
     }
 
     pub(super) async fn start(&self) {
-        self.hooks().1().await;
-    }
-
-    fn hooks(&self) -> &(Hook, Hook) {
-        self.outage.as_ref().expect("this row takes the server away: say how with `Subject::outage`")
+        self.surroundings.start().await;
     }
 
     /// By a delivery that is like no other.

@@ -1,9 +1,10 @@
 //! A store under test: how its time passes, how long things last in it, and how its server can be
 //! taken away.
 
-use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::dedup::{ClaimAnswer, ClaimRequest, DedupStore, Fingerprint, Key, Nonce, StoreError, Token};
+use crate::testing::surroundings::Surroundings;
 
 /// The lease where a row is not about the lease, so that a slow server does not make it one.
 pub(super) const HELD: Duration = Duration::from_secs(60);
@@ -14,9 +15,6 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
 /// A server's clock may be slewed against the test's, and may count in milliseconds.
 const SLACK: Duration = Duration::from_millis(5);
 
-type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
-
 /// A store under test, for [`store_tests!`](crate::store_tests). Clones are the same store.
 ///
 /// The defaults suit a store that lives in real time: leases of 1 s, retentions of 2 s, looked at
@@ -24,7 +22,6 @@ type Hook = Arc<dyn Fn() -> Boxed + Send + Sync>;
 #[derive(Clone)]
 pub struct Subject {
     pub(super) store: Arc<dyn DedupStore>,
-    passing: Arc<dyn Fn(Duration) -> Boxed + Send + Sync>,
     /// It does not really sleep.
     pub(super) moves_time: bool,
     pub(super) lease: Duration,
@@ -34,9 +31,8 @@ pub struct Subject {
     pub(super) in_flight: usize,
     pub(super) bound: Duration,
     pub(super) recovery: Duration,
-    outage: Option<(Hook, Hook)>,
     /// Dropped after the store.
-    kept: Vec<Arc<dyn Any + Send + Sync>>,
+    surroundings: Surroundings,
 }
 
 impl Subject {
@@ -44,7 +40,6 @@ impl Subject {
     pub fn new(store: impl DedupStore) -> Self {
         Self {
             store: Arc::new(store),
-            passing: Arc::new(|time| Box::pin(tokio::time::sleep(time + SLACK))),
             moves_time: false,
             lease: Duration::from_secs(1),
             retention: Duration::from_secs(2),
@@ -53,8 +48,7 @@ impl Subject {
             in_flight: 64,
             bound: Duration::from_secs(2),
             recovery: Duration::from_secs(15),
-            outage: None,
-            kept: Vec::new(),
+            surroundings: Surroundings::new(|time| tokio::time::sleep(time + SLACK)),
         }
     }
 
@@ -66,7 +60,7 @@ impl Subject {
         mut self,
         pass: impl Fn(Duration) -> F + Send + Sync + 'static,
     ) -> Self {
-        self.passing = Arc::new(move |time| Box::pin(pass(time)));
+        self.surroundings.set_passing(pass);
         self.moves_time = true;
         self
     }
@@ -137,8 +131,7 @@ impl Subject {
         F: Future<Output = ()> + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
-        let stop: Hook = Arc::new(move || Box::pin(stop()));
-        self.outage = Some((stop, Arc::new(move || Box::pin(start()))));
+        self.surroundings.set_outage(stop, start);
         self
     }
 
@@ -146,24 +139,20 @@ impl Subject {
     /// it is dropped.
     #[must_use]
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.kept.push(Arc::new(value));
+        self.surroundings.keep(value);
         self
     }
 
     pub(super) async fn pass(&self, time: Duration) {
-        (self.passing)(time).await;
+        self.surroundings.pass(time).await;
     }
 
     pub(super) async fn stop(&self) {
-        self.hooks().0().await;
+        self.surroundings.stop().await;
     }
 
     pub(super) async fn start(&self) {
-        self.hooks().1().await;
-    }
-
-    fn hooks(&self) -> &(Hook, Hook) {
-        self.outage.as_ref().expect("this row takes the server away: say how with `Subject::outage`")
+        self.surroundings.start().await;
     }
 
     /// A claim of the given event by a delivery that is like no other, held for long.
