@@ -3,7 +3,10 @@
 //! PgBouncer refuses to run as root: there it runs as the user `postgres`.
 #![allow(missing_docs)]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Folder, Process, free_port,
@@ -36,7 +39,7 @@ impl PgBouncer {
         wait_until("PgBouncer finds a port", || {
             let port = free_port();
             let mut process = launch(&folder, server.port(), port, mode);
-            let ready = becomes_ready(&mut process, port);
+            let ready = becomes_ready(&mut process, &folder, port);
             started = ready.then_some((process, port));
             ready
         });
@@ -54,27 +57,34 @@ fn launch(folder: &Folder, server: u16, port: u16, mode: &str) -> Process {
     let settings = folder.path().join("pgbouncer.ini");
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-         unix_socket_dir =\nauth_type = any\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits, options\n"
+         unix_socket_dir =\nauth_type = any\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits, options\n\
+         server_login_retry = 1\n"
     );
     // With `auth_type = any` the user stands in the database line.
     let text = text.replace(&format!("port={server}"), &format!("port={server} user=postgres"));
     fs::write(&settings, text).unwrap();
     let mut pgbouncer = as_postgres(program());
-    Process::start(pgbouncer.arg(&settings), &folder.path().join("log"), INSTALL)
+    Process::start(pgbouncer.arg(&settings), &log(folder), INSTALL)
 }
 
 /// Debian keeps it outside of a user's `PATH`.
-fn program() -> std::path::PathBuf {
+fn program() -> PathBuf {
     let debian = Path::new("/usr/sbin/pgbouncer");
     if debian.is_file() { debian.to_owned() } else { "pgbouncer".into() }
 }
 
-/// `false` if the process ended instead, as when another process has the port.
-fn becomes_ready(process: &mut Process, port: u16) -> bool {
+/// `false` if the process ended instead, as when another process has the port: a connection alone
+/// would not tell which process took it.
+fn becomes_ready(process: &mut Process, folder: &Folder, port: u16) -> bool {
+    let listens = format!("listening on 127.0.0.1:{port}");
     let mut alive = true;
     wait_until("PgBouncer accepts connections", || {
         alive = process.is_alive();
-        !alive || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        !alive || fs::read_to_string(log(folder)).is_ok_and(|log| log.contains(&listens))
     });
     alive
+}
+
+fn log(folder: &Folder) -> PathBuf {
+    folder.path().join("log")
 }
