@@ -5,8 +5,14 @@
 //! connection in use that is the same process each time, so that a start succeeds, and calls fail
 //! only under load. Here a second connection holds the server process in a transaction while the
 //! first one uses a statement that it has prepared.
+//!
+//! Drivers name statements by counting. Another process may have a statement of the same name, left
+//! by an earlier connection: the one prepared here returns a number of its own, by which it is told
+//! from others.
 
-use sqlx::{Connection, Error, PgConnection, postgres::PgConnectOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use sqlx::{AssertSqlSafe, Connection, Error, PgConnection, Row, postgres::PgConnectOptions};
 
 use super::lending::{Connections, Purpose};
 use super::table::Table;
@@ -20,31 +26,48 @@ use crate::error::StoreError;
 /// Where they are lost, or the server failed.
 pub(crate) async fn keeps_statements(connections: &Connections, table: &Table) -> Result<bool, StoreError> {
     let mut lent = connections.lend(Purpose::Holder, table).await?;
-    let kept = in_two_processes(lent.connection(), &connections.pool().connect_options()).await;
-    match kept {
-        Ok(kept) => {
+    let seen = in_two_processes(lent.connection(), &connections.pool().connect_options()).await;
+    match seen {
+        Ok(Statements::Lost) => Err(lost()),
+        Err(error) if is_lost(&error) => Err(lost()),
+        Ok(seen) => {
             lent.give_back();
-            Ok(kept)
+            Ok(seen == Statements::Kept)
         }
-        Err(error) if is_lost(&error) => Err(StoreError::Failed(
-            "PostgreSQL: a pooler loses prepared statements between transactions: with PgBouncer set `pool_mode = session`, or use \
-             version 1.21 or later with `max_prepared_statements = 200`; or connect to the server itself"
-                .into(),
-        )),
         Err(error) => Err(table.explain(error)),
     }
 }
 
-async fn in_two_processes(first: &mut PgConnection, options: &PgConnectOptions) -> Result<bool, Error> {
-    const STATEMENT: &str = "SELECT pg_backend_pid()";
-    sqlx::query(STATEMENT).execute(&mut *first).await?;
-    let Ok(mut second) = PgConnection::connect_with(options).await else { return Ok(false) };
+/// What was seen of prepared statements.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Statements {
+    Kept,
+    Lost,
+    /// No second connection could be made.
+    Unknown,
+}
+
+async fn in_two_processes(first: &mut PgConnection, options: &PgConnectOptions) -> Result<Statements, Error> {
+    let number = RandomState::new().build_hasher().finish().to_string();
+    let statement = format!("SELECT '{number}'::text");
+    let ask = || sqlx::query(AssertSqlSafe(statement.clone()));
+    ask().fetch_one(&mut *first).await?;
+    let Ok(mut second) = PgConnection::connect_with(options).await else { return Ok(Statements::Unknown) };
     let mut transaction = second.begin().await?;
     sqlx::raw_sql("SELECT 1").execute(&mut *transaction).await?;
-    let again = sqlx::query(STATEMENT).execute(&mut *first).await;
+    let again = ask().fetch_one(&mut *first).await;
     transaction.rollback().await?;
     second.close().await?;
-    again.map(|_| true)
+    let is_its_own = again?.try_get::<String, _>(0).is_ok_and(|again| again == number);
+    Ok(if is_its_own { Statements::Kept } else { Statements::Lost })
+}
+
+fn lost() -> StoreError {
+    StoreError::Failed(
+        "PostgreSQL: a pooler loses prepared statements between transactions: with PgBouncer set `pool_mode = session`, or use \
+         version 1.21 or later with `max_prepared_statements = 200`; or connect to the server itself"
+            .into(),
+    )
 }
 
 /// By the SQLSTATE: the statement does not exist, or exists already, prepared by another

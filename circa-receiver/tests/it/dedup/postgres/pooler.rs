@@ -3,12 +3,18 @@
 
 use std::time::Duration;
 
-use circa_receiver::{DedupStore, dedup::PostgresStore};
+use circa_receiver::{
+    DedupStore,
+    dedup::{
+        PostgresStore,
+        sqlx::{self, Connection},
+    },
+};
 use circa_receiver_test_support::{pgbouncer::PgBouncer, postgres::PostgresServer};
 
 use super::all_operations_work;
 
-/// PgBouncer waits 15 s before it connects again to a server that refused it, as a busy one may.
+/// A busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server of its own: the load of other tests does not take its connections.
@@ -39,6 +45,25 @@ async fn a_pooler_that_loses_prepared_statements_is_refused_at_start() {
         let error = through(&pooler).check().await.expect_err("check of another store").to_string();
         assert!(error.contains("pooler loses prepared statements"), "{round}: {error}");
     }
+}
+
+/// Two server processes, of which the one that is used second has a statement of the name that the
+/// driver gives its first one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_statement_that_another_connection_left_is_not_taken_for_its_own() {
+    let server = server().await;
+    let pooler = PgBouncer::start(&server, "transaction");
+    let mut leaves = sqlx::PgConnection::connect(&pooler.url()).await.unwrap();
+    let mut other = sqlx::PgConnection::connect(&pooler.url()).await.unwrap();
+    let mut prepared = leaves.begin().await.unwrap();
+    sqlx::query("SELECT 1::bigint").execute(&mut *prepared).await.unwrap();
+    let mut held = other.begin().await.unwrap();
+    sqlx::raw_sql("SELECT 1").execute(&mut *held).await.unwrap();
+    // The process that is given back last is the first to be given out.
+    prepared.rollback().await.unwrap();
+    held.rollback().await.unwrap();
+    let error = through(&pooler).check().await.expect_err("the statement is lost").to_string();
+    assert!(error.contains("pooler loses prepared statements"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
