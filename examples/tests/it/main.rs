@@ -9,6 +9,7 @@
 mod support;
 
 mod adapters_are_twins;
+mod alerts_fire;
 mod answers_alike;
 mod applications;
 mod behind_proxies;

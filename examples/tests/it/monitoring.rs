@@ -4,8 +4,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -13,25 +12,10 @@ use circa_receiver::{Sender, testing::CircaSigner};
 use circa_receiver_test_support::{free_port, run};
 use serde_json::Value;
 
-use crate::support::{CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event};
-
-const INSTALL: &str = "apt-get install prometheus";
-/// How long Prometheus may take to scrape twice and to evaluate; a loaded machine is slow.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring"))
-}
-
-fn file(name: &str) -> String {
-    fs::read_to_string(folder().join(name)).unwrap()
-}
-
-/// The values of all lines `key: value` of a file in YAML.
-fn values(text: &str, key: &str) -> Vec<String> {
-    let lines = text.lines().map(|line| line.trim_start().trim_start_matches("- "));
-    lines.filter_map(|line| line.strip_prefix(&format!("{key}: ")).map(str::to_owned)).collect()
-}
+use crate::support::{
+    CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event,
+    prometheus::{INSTALL, PATIENCE, Prometheus, file, folder, values},
+};
 
 #[test]
 fn every_alert_fires_when_it_should() {
@@ -53,63 +37,6 @@ fn every_alert_leads_to_a_section() {
     }
 }
 
-/// A Prometheus with the example's configuration, which asks more often. Gone when dropped.
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-    data: PathBuf,
-}
-
-impl Prometheus {
-    fn start(receiver: SocketAddr) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let data = std::env::temp_dir().join(format!("circa-receiver-prometheus-{}", address.port()));
-        fs::create_dir_all(&data).unwrap();
-        let example = file("prometheus.yml");
-        let configuration = example.replace("15s", "1s").replace("receiver:9464", &receiver.to_string());
-        assert_ne!(configuration, example);
-        fs::write(data.join("prometheus.yml"), configuration).unwrap();
-        fs::write(data.join("alerts.yml"), file("alerts.yml")).unwrap();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", data.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", data.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let child = child.unwrap_or_else(|error| panic!("prometheus: {error}: {INSTALL}"));
-        Self { child, address, data }
-    }
-
-    /// The answer of its API; `None` where it does not answer yet.
-    async fn ask(&self, path: &str) -> Option<Value> {
-        let answer = Request::post(path).method("GET").attempt(self.address).await?;
-        serde_json::from_str(&answer.body).ok()
-    }
-
-    /// How many series a query finds.
-    async fn found(&self, query: &str) -> usize {
-        let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.ask(&format!("/api/v1/query?query={escaped}")).await;
-        answer.and_then(|answer| Some(answer["data"]["result"].as_array()?.len())).unwrap_or(0)
-    }
-
-    async fn firing(&self) -> Vec<String> {
-        let answer = self.ask("/api/v1/alerts").await.unwrap_or_default();
-        let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
-        let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
-        firing.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.data);
-    }
-}
-
 fn queries() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(&file("dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().clone();
@@ -125,8 +52,8 @@ fn stale(id: &str) -> Request {
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
 }
 
-/// One receiver of each framework, broken on purpose: nothing for Circularo is signed with its
-/// secret, a delivery of Circa's is stale, and one has another's id.
+/// One receiver of each framework, with a failure of each kind that a panel shows: nothing for
+/// Circularo is signed with its secret, a delivery of Circa's is stale, one has another's id.
 #[tokio::test]
 async fn every_query_finds_data_of_a_real_receiver() {
     for reference in &REFERENCES {
@@ -137,9 +64,7 @@ async fn every_query_finds_data_of_a_real_receiver() {
             ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET.to_owned()),
         ];
         let receiver = reference.start_with(&environment).await;
-        let prometheus = Prometheus::start(metrics);
-        let expected =
-            ["EndpointIsAboutToBeDisabled", "NothingIsAuthentic", "AuthenticDeliveriesAreRefused", "DuplicatesDiffer"];
+        let prometheus = Prometheus::start(&[metrics]);
         let other_body = event("evt_0").replace('}', " }");
         let forged = Request::post("/webhooks/circularo")
             .header(Sender::CIRCULARO.signature_header(), "0".repeat(64))
@@ -149,30 +74,15 @@ async fn every_query_finds_data_of_a_real_receiver() {
                 assert_eq!(circa(event(&format!("evt_{number}"))).send(receiver.address).await.status, 200);
                 assert_eq!(stale("evt_stale").send(receiver.address).await.status, 401);
                 assert_eq!(circa(other_body.clone()).send(receiver.address).await.status, 200);
-                for _ in 0..5 {
-                    assert_eq!(forged.send(receiver.address).await.status, 401);
-                }
-                let mut missing = Vec::new();
-                for query in queries() {
-                    if prometheus.found(&query).await == 0 {
-                        missing.push(query);
-                    }
-                }
-                let firing = prometheus.firing().await;
-                missing.extend(
-                    expected
-                        .iter()
-                        .filter(|alert| !firing.iter().any(|name| name == *alert))
-                        .map(|alert| (*alert).to_owned()),
-                );
-                if missing.is_empty() {
+                assert_eq!(forged.send(receiver.address).await.status, 401);
+                if prometheus.missing(&queries()).await.is_empty() {
                     return;
                 }
                 // Prometheus scrapes once a second.
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, all_found).await.expect("every query finds data, and the alerts fire");
+        tokio::time::timeout(PATIENCE, all_found).await.expect("every query finds data");
         receiver.stop().await;
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod deliveries;
 mod drip;
 pub(crate) mod nobody;
 mod process;
+pub(crate) mod prometheus;
 pub(crate) mod random;
 pub(crate) mod replicas;
 mod request;
