@@ -7,26 +7,22 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
-    pin::Pin,
     process::ExitCode,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use circa_receiver::{
     DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
 };
-use circa_receiver_bench_support::{Figures, Goal, Table, median};
+use circa_receiver_bench_support::{Call, Figures, Goal, Table, call, in_turn, rate};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use sqlx::postgres::PgPoolOptions;
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::JoinSet,
-};
+use tokio::runtime::{Builder, Runtime};
 
 const CALLERS: [u64; 3] = [1, 16, 64];
 const LEASE: Duration = Duration::from_secs(60);
@@ -65,9 +61,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn rates(&mut self, name: &str, callers: &[u64], call: &Call) {
+    fn rates(&mut self, name: &str, callers: &[u64], call: &Call<Key>) {
         let rate = |&callers: &u64| {
-            let rate = |calls| rate(&self.runtime, call, callers, calls);
+            let rate = |calls| rate(&self.runtime, call, fresh, callers, calls);
             let rate = self.figures.median(&format!("{name}, {callers} callers"), rate);
             self.rates.cell(rate, None)
         };
@@ -99,7 +95,7 @@ impl Bench {
         self.rates("RedisStore, claim", &CALLERS, &claim);
         self.rates("RedisStore, claim + complete", &CALLERS, &calls(&store, true));
         self.goal("Redis, time of a claim, to that of PING", Goal::AtMost(1.5), |runtime, turns| {
-            in_turn(runtime, turns, [&ping, &claim], |[ping, claim]| claim / ping)
+            in_turn(runtime, turns, fresh, [&ping, &claim], |[ping, claim]| claim / ping)
         });
     }
 
@@ -121,7 +117,7 @@ impl Bench {
                 sqlx::query("SELECT 1").fetch_one(&pool).await.unwrap();
             }
         });
-        let upsert = call(move |key| {
+        let upsert = call(move |key: Key| {
             let pool = pool.clone();
             async move {
                 let upsert = "INSERT INTO bare VALUES ($1, clock_timestamp()) ON CONFLICT (key) DO UPDATE SET ends = excluded.ends";
@@ -136,7 +132,7 @@ impl Bench {
         let what = "PostgreSQL, time of a claim, to 1.5 SELECT 1 and one upsert";
         self.goal(what, Goal::AtMost(1.0), |runtime, turns| {
             let ratio = |[select, upsert, claim]: [f64; 3]| claim / (1.5 * select + upsert);
-            in_turn(runtime, turns, [&select, &upsert, &claim], ratio)
+            in_turn(runtime, turns, fresh, [&select, &upsert, &claim], ratio)
         });
     }
 
@@ -145,7 +141,7 @@ impl Bench {
         let bare = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE bare (key BLOB PRIMARY KEY, ends INTEGER NOT NULL)";
         connection.execute_batch(bare).unwrap();
         let connection = Mutex::new(connection);
-        let commit = call(move |key| {
+        let commit = call(move |key: Key| {
             let upsert = "INSERT INTO bare VALUES (?1, 7) ON CONFLICT (key) DO UPDATE SET ends = excluded.ends";
             connection.lock().unwrap().prepare_cached(upsert).unwrap().execute([key.as_bytes()]).unwrap();
             std::future::ready(())
@@ -158,20 +154,13 @@ impl Bench {
         self.rates("SqliteStore, claim + complete", &CALLERS, &calls(&store, true));
         let what = "SQLite, claims per second by 64 callers, to those by one";
         self.goal(what, Goal::AtLeast(10.0), |runtime, calls| {
-            rate(runtime, &claim, 64, calls) / rate(runtime, &claim, 1, 8 * calls)
+            rate(runtime, &claim, fresh, 64, calls) / rate(runtime, &claim, fresh, 1, 8 * calls)
         });
     }
 }
 
-/// What a caller does with a fresh key.
-type Call = Arc<dyn Fn(Key) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-fn call<F: Future<Output = ()> + Send + 'static>(call: impl Fn(Key) -> F + Send + Sync + 'static) -> Call {
-    Arc::new(move |key| Box::pin(call(key)))
-}
-
 /// The claim, and what follows when the handler is done.
-fn calls(store: &Store, completed: bool) -> Call {
+fn calls(store: &Store, completed: bool) -> Call<Key> {
     let store = Arc::clone(store);
     call(move |key| {
         let store = Arc::clone(&store);
@@ -190,45 +179,6 @@ async fn claim(store: &dyn DedupStore, key: &Key) -> Token {
         ClaimAnswer::Won(token) => token,
         other => panic!("{key:?} is fresh: {other:?}"),
     }
-}
-
-/// Calls per second by so many callers, each a task of its own that makes so many calls.
-fn rate(runtime: &Runtime, call: &Call, callers: u64, calls: u64) -> f64 {
-    let mut tasks = JoinSet::new();
-    let keys: Vec<Vec<Key>> = (0..callers).map(|_| (0..calls).map(|_| fresh()).collect()).collect();
-    let start = Instant::now();
-    for keys in keys {
-        let call = Arc::clone(call);
-        let calls = async move {
-            for key in keys {
-                call(key).await;
-            }
-        };
-        tasks.spawn_on(calls, runtime.handle());
-    }
-    runtime.block_on(tasks.join_all());
-    (callers * calls) as f64 / start.elapsed().as_secs_f64()
-}
-
-/// The median of a ratio of the times of calls, which one task makes in turn. A round trip takes up
-/// to three times as long after the scheduler has moved a thread to another core.
-fn in_turn<const N: usize>(runtime: &Runtime, turns: u64, calls: [&Call; N], ratio: fn([f64; N]) -> f64) -> f64 {
-    let calls = calls.map(Arc::clone);
-    let ratios = async move {
-        let mut ratios = Vec::new();
-        for _ in 0..turns {
-            let mut times = [0.0; N];
-            for (time, call) in times.iter_mut().zip(&calls) {
-                let (key, start) = (fresh(), Instant::now());
-                call(key).await;
-                *time = start.elapsed().as_secs_f64();
-            }
-            ratios.push(ratio(times));
-        }
-        ratios
-    };
-    let ratios = runtime.block_on(async { tokio::spawn(ratios).await.unwrap() });
-    median(ratios.into_iter())
 }
 
 /// A key as long as those of Circa's events, and in no order, as those are.
