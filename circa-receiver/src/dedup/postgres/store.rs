@@ -134,7 +134,8 @@ impl PostgresStore {
     }
 
     /// How long a call may take, half of it to wait for a connection. Default 1 s; stay below the
-    /// receiver's store timeout of 2 s. To be set before the first call.
+    /// receiver's store timeout of 2 s. To be set before the first call. A connection may take up
+    /// to 10 s to open: it then serves later calls.
     ///
     /// The sessions of the store's own pool have it as `statement_timeout`, and half of it as
     /// `lock_timeout`.

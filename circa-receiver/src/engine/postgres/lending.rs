@@ -1,7 +1,14 @@
 //! Lends a connection for one call, within a time, and takes it back only if the call was answered
 //! to its end.
 
-use std::{ops::DerefMut, sync::Arc, time::Duration};
+use std::{
+    ops::DerefMut,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
@@ -14,6 +21,9 @@ use crate::error::StoreError;
 
 /// How long the pool may take to test a connection that is given back.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to open. No call waits for so long.
+pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many connections of the pool are never taken by [`Purpose::Intake`].
 const RESERVED: u32 = 2;
@@ -34,13 +44,14 @@ pub(crate) struct Connections {
     /// A permit for each connection that [`Purpose::Intake`] may have at once.
     intake: Arc<Semaphore>,
     within: Duration,
+    is_opening: Arc<AtomicBool>,
 }
 
 impl Connections {
     /// Lends from this pool, and waits for so long at most, even where the pool would wait longer.
     pub(super) fn new(pool: PgPool, within: Duration) -> Self {
         let intake = pool.options().get_max_connections().saturating_sub(RESERVED).max(1);
-        Self { pool, intake: Arc::new(Semaphore::new(intake as usize)), within }
+        Self { pool, intake: Arc::new(Semaphore::new(intake as usize)), within, is_opening: Arc::default() }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -58,8 +69,27 @@ impl Connections {
         };
         match timeout(self.within, lend).await {
             Ok(Ok(lent)) => Ok(lent),
-            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.no_connection()),
+            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {
+                self.open_for_later();
+                Err(self.no_connection())
+            }
             Ok(Err(error)) => Err(table.explain(error)),
+        }
+    }
+
+    /// Opens a connection for the calls that follow, where the pool has room for one. A call that
+    /// gives up drops what it was opening: without this, no connection that takes longer to open
+    /// than a call may wait would ever be there.
+    fn open_for_later(&self) {
+        let has_room = self.pool.size() < self.pool.options().get_max_connections();
+        if has_room && !self.is_opening.swap(true, Ordering::Relaxed) {
+            let Self { pool, is_opening, .. } = self.clone();
+            tokio::spawn(async move {
+                if let Ok(Ok(connection)) = timeout(OPEN_WITHIN, pool.acquire()).await {
+                    Lent { connection: Some(connection), permit: None }.give_back();
+                }
+                is_opening.store(false, Ordering::Relaxed);
+            });
         }
     }
 

@@ -8,7 +8,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::lending::Connections;
+use super::lending::{Connections, OPEN_WITHIN};
 use crate::error::StoreError;
 
 /// Enough for some thousand calls a second; a server with the usual limit of 100 has room for a
@@ -75,23 +75,21 @@ impl Source {
             let within = self.timeout / 2;
             let pool = match &self.origin {
                 Origin::Given(pool) => pool.clone(),
-                Origin::Own { options, max_connections } => {
-                    own((**options).clone(), *max_connections, self.timeout, within)
-                }
+                Origin::Own { options, max_connections } => own((**options).clone(), *max_connections, self.timeout),
             };
             Connections::new(pool, within)
         })
     }
 }
 
-fn own(options: PgConnectOptions, max_connections: u32, timeout: Duration, within: Duration) -> PgPool {
+fn own(options: PgConnectOptions, max_connections: u32, timeout: Duration) -> PgPool {
     let (statement, lock) = (timeout.as_millis().max(1), (timeout / 2).as_millis().max(1));
     let options = options.options([("statement_timeout", statement), ("lock_timeout", lock)]);
     let named = options.get_application_name().is_some();
     let options = if named { options } else { options.application_name("circa-receiver") };
     PgPoolOptions::new()
         .max_connections(max_connections)
-        .acquire_timeout(within)
+        .acquire_timeout(OPEN_WITHIN.max(timeout))
         // Saves a round trip a call: the store tries again on another connection instead.
         .test_before_acquire(false)
         .connect_lazy_with(options)

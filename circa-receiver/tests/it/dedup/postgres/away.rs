@@ -310,3 +310,20 @@ async fn calls_that_are_dropped_leave_the_pool_whole() {
         server.sql(open).parse::<u32>().unwrap() <= 2
     });
 }
+
+/// Each connection takes a second to open, and a call waits 400 ms for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_that_opens_slowly_serves_later_calls() {
+    let server = PostgresServer::start_with(&["post_auth_delay=1"]);
+    patient_store_of(&server).await;
+    let store = PostgresStore::connect_lazy(&server.url()).unwrap().timeout(Duration::from_millis(800));
+    let key = key("evt_slow");
+    let deadline = Instant::now() + READY_WITHIN;
+    let answer = loop {
+        match store.claim(request(&key, 7)).await {
+            Ok(answer) => break answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
+    assert!(matches!(answer, ClaimAnswer::Won(_)), "{answer:?}");
+}
