@@ -50,8 +50,8 @@ fn main() -> ExitCode {
     // Before the server, so that no connection misses it.
     drop(engines);
     bench.runtime.shutdown_timeout(Duration::from_secs(5));
-    let scale = processes::measure(&server);
-    let codes = [bench.table.print(), scale.print()];
+    let (cost, scale) = (processes::cost(&server), processes::measure(&server));
+    let codes = [bench.table.print(), cost.print(), scale.print()];
     if codes.contains(&ExitCode::FAILURE) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

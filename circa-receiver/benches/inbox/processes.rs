@@ -84,6 +84,23 @@ pub(crate) fn measure(server: &PostgresServer) -> Table {
     table
 }
 
+/// What one event costs the server: bytes of its log, bytes on its disk, and transactions that
+/// write.
+pub(crate) fn cost(server: &PostgresServer) -> Table {
+    let asked = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint || ' ' ||
+        coalesce((SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'circa\\_receiver%'
+            AND relnamespace = 'public'::regnamespace), 0) || ' ' || pg_snapshot_xmax(pg_current_snapshot())";
+    let now = || -> Vec<f64> { server.sql(asked).split(' ').map(|value| value.parse().unwrap()).collect() };
+    let before = now();
+    round(server, 1);
+    let mut table = Table::new(&["one event of 300 B", "PostgreSQL"]);
+    let what = ["bytes of the write-ahead log", "bytes on the disk, with indexes", "transactions that write"];
+    for (what, (before, after)) in what.iter().zip(before.into_iter().zip(now())) {
+        table.row(what, &[rounded((after - before) / EVENTS as f64)]);
+    }
+    table
+}
+
 /// Events per second until all were accepted, and until all were run.
 fn round(server: &PostgresServer, processes: usize) -> (f64, f64) {
     let mut all: Vec<_> = (0..processes).map(|_| start(server, processes)).collect();
