@@ -28,6 +28,12 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, sender, secrets);
     }
 
+    /// Handlers were registered for these event types of an endpoint: its routes were checked, or a
+    /// worker was built. What only a fallback takes is not among them.
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        let _ = (endpoint, event_types);
+    }
+
     /// A delivery arrived at an endpoint.
     fn received(&self, endpoint: &str) {
         let _ = endpoint;
@@ -180,6 +186,10 @@ pub trait Observer: Send + Sync + 'static {
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
         (**self).configured(endpoint, sender, secrets);
+    }
+
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        (**self).routed(endpoint, event_types);
     }
 
     fn received(&self, endpoint: &str) {

@@ -165,6 +165,10 @@ impl WorkerBuilder {
             .shared_with
             .unwrap_or_else(|| (Arc::default(), Arc::new(Observers::new(self.observers, self.name.as_str().into()))));
         let endpoints: Vec<Endpoint> = self.endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
+        for endpoint in &endpoints {
+            let types: Vec<&str> = endpoint.routes.types().collect();
+            observers.tell(|observer| observer.routed(&endpoint.name, &types));
+        }
         let concurrency = u32::try_from(self.concurrency.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         Ok(Worker::from(Shared {
             calls: Calls::new(self.inbox, self.call_timeout),

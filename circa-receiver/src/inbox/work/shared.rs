@@ -46,10 +46,10 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// The events that its handlers take.
     pub(super) fn interest(&self) -> Interest {
-        match self.routes.types() {
-            None => Interest::all(&self.name),
-            Some(types) => Interest::of_types(&self.name, types.map(ToOwned::to_owned).collect()),
+        if self.routes.has_fallback() {
+            return Interest::all(&self.name);
         }
+        Interest::of_types(&self.name, self.routes.types().map(ToOwned::to_owned).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use super::names;
 use crate::answer::Outcome;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{BoxError, StoreError};
-use crate::event::{Delivery, EventKind};
+use crate::event::Delivery;
 use crate::handler::HandlerError;
 use crate::observe::observer::Observer;
 use crate::observe::operation::StoreOperation;
@@ -45,15 +45,15 @@ pub struct MetricsObserver {
 }
 
 impl MetricsObserver {
-    /// An observer that knows the senders' documented event types.
+    /// An observer of receivers and workers that are built afterwards.
     pub fn new() -> Self {
         names::describe();
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Self { clock: Arc::new(SystemClock), event_types: Vec::new(), endpoints: RwLock::default() }
     }
 
-    /// Event types that get a label of their own beside the documented ones; all others share the
-    /// label `other`.
+    /// Event types that get a label of their own beside those that a handler is registered for, such
+    /// as some of those that a fallback takes; all others share the label `other`.
     #[must_use]
     pub fn event_types<'a>(mut self, event_types: impl IntoIterator<Item = &'a str>) -> Self {
         self.event_types.extend(event_types.into_iter().map(Arc::from));
@@ -72,6 +72,16 @@ impl MetricsObserver {
         let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
         // A handful at most. Cloned, so that a slow recorder does not keep the lock.
         endpoints.iter().find(|metrics| *metrics.name == *endpoint).map(Arc::clone)
+    }
+
+    /// The metrics of an endpoint, made where it has none yet.
+    fn of_new(&self, endpoint: &str) -> Arc<EndpointMetrics> {
+        self.of(endpoint).unwrap_or_else(|| {
+            let metrics = Arc::new(EndpointMetrics::new(endpoint));
+            metrics.add_types(self.event_types.iter().map(|event_type| &**event_type));
+            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
+            metrics
+        })
     }
 
     fn with(&self, endpoint: &str, measure: impl FnOnce(&EndpointMetrics)) {
@@ -94,14 +104,12 @@ impl Default for MetricsObserver {
 }
 
 impl Observer for MetricsObserver {
-    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
-        let metrics = self.of(endpoint).unwrap_or_else(|| {
-            let types = EventKind::names(sender).map(Arc::from).chain(self.event_types.iter().cloned());
-            let metrics = Arc::new(EndpointMetrics::new(endpoint, types));
-            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
-            metrics
-        });
-        metrics.configure(secrets);
+    fn configured(&self, endpoint: &str, _: Sender, secrets: &[SecretId]) {
+        self.of_new(endpoint).configure(secrets);
+    }
+
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        self.of_new(endpoint).add_types(event_types.iter().copied());
     }
 
     fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {

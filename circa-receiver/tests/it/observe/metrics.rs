@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use circa_receiver::{DeadLetter, DeadLetterSink, HandlerError, MetricsObserver, Receiver, ReceiverBuilder, Secret};
+use circa_receiver::{
+    AnyEvent, DeadLetter, DeadLetterSink, HandlerError, MetricsObserver, Receiver, ReceiverBuilder, Routes, Secret,
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::support::receiving::{
@@ -72,8 +74,8 @@ fn observed(builder: ReceiverBuilder) -> ReceiverBuilder {
     builder.observer(MetricsObserver::new().clock(TokioClock::starting_at(NOW)).event_types(["team.renamed"]))
 }
 
-fn endpoint(recorder: &Recorder, builder: ReceiverBuilder) -> Endpoint {
-    let routes = routes(async |event| match event.id() {
+async fn handle(event: AnyEvent, (): ()) -> Result<(), HandlerError> {
+    match event.id() {
         "evt_failing" => Err("down".into()),
         "evt_never" | "evt_unburied" => Err(HandlerError::permanent("never")),
         "evt_slow" => {
@@ -81,8 +83,17 @@ fn endpoint(recorder: &Recorder, builder: ReceiverBuilder) -> Endpoint {
             Ok(())
         }
         _ => Ok(()),
-    });
-    recorder.build(|| Endpoint::new(observed(builder), routes))
+    }
+}
+
+/// A receiver with a handler for one type, and one for all others.
+fn endpoint(recorder: &Recorder, builder: ReceiverBuilder, event_type: &str) -> Endpoint {
+    let routes = Routes::new().on_type(event_type, handle).fallback(handle);
+    recorder.build(|| {
+        let endpoint = Endpoint::new(observed(builder), routes);
+        endpoint.receiver.check_routes(&endpoint.routes).unwrap();
+        endpoint
+    })
 }
 
 fn typed(id: &str, event_type: &str) -> Request {
@@ -92,13 +103,14 @@ fn typed(id: &str, event_type: &str) -> Request {
 #[tokio::test(start_paused = true)]
 async fn all_are_there_at_0_from_the_start() {
     let recorder = Recorder::new();
-    let _circa = endpoint(&recorder, circa());
-    let _circularo = endpoint(&recorder, circularo());
+    let _circa = endpoint(&recorder, circa(), "webhook.test");
+    let _circularo = endpoint(&recorder, circularo(), "documentSigned");
     let series = recorder.series();
     series.assert(&[
         ("deliveries_total{endpoint=\"circa\",outcome=\"handled\",reason=\"none\"}", 0.0),
         ("deliveries_total{endpoint=\"circularo\",outcome=\"rejected\",reason=\"signature_mismatch\"}", 0.0),
-        ("handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}", 0.0),
+        ("handler_duration_seconds{endpoint=\"circa\",type=\"webhook.test\"}", 0.0),
+        ("handler_duration_seconds{endpoint=\"circa\",type=\"other\"}", 0.0),
         ("handler_duration_seconds{endpoint=\"circularo\",type=\"documentSigned\"}", 0.0),
         ("handler_duration_seconds{endpoint=\"circa\",type=\"team.renamed\"}", 0.0),
         ("secret_last_match_timestamp_seconds{endpoint=\"circa\",secret=\"#0\"}", 0.0),
@@ -106,6 +118,8 @@ async fn all_are_there_at_0_from_the_start() {
         ("store_errors_total{endpoint=\"circa\",operation=\"claim\"}", 0.0),
         ("leases_lost_total{endpoint=\"circa\"}", 0.0),
     ]);
+    let unrouted = "circa_receiver_handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}";
+    assert!(!series.0.contains_key(unrouted), "no handler is registered for it");
     let version = format!("circa_receiver_build_info{{version={:?}}}", env!("CARGO_PKG_VERSION"));
     assert_eq!(series.0[&version], 1.0);
     assert!(series.0.iter().all(|(name, value)| *name == version || *value == 0.0), "{:#?}", series.0);
@@ -115,7 +129,7 @@ async fn all_are_there_at_0_from_the_start() {
 async fn what_happens_is_counted() {
     let recorder = Recorder::new();
     let store = ScriptedStore::memory();
-    let endpoint = endpoint(&recorder, circa().dedup(store.clone()).dead_letters(Sink));
+    let endpoint = endpoint(&recorder, circa().dedup(store.clone()).dead_letters(Sink), "webhook.test");
     recorder.build(|| {
         let [new, old] = [(OTHER_SECRET, "new"), (SECRET, "old")];
         let secret = |(secret, label): (&str, &str)| Secret::new(secret).unwrap().labeled(label);
@@ -169,7 +183,7 @@ async fn what_happens_is_counted() {
 async fn the_store_is_watched() {
     let recorder = Recorder::new();
     let store = ScriptedStore::memory();
-    let endpoint = endpoint(&recorder, circa().dedup(store.clone()));
+    let endpoint = endpoint(&recorder, circa().dedup(store.clone()), "webhook.test");
     store.script("claim", Fault::Hang, 1);
     store.script("complete", Fault::Fail, usize::MAX);
     assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 200);
