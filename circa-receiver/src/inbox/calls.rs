@@ -9,6 +9,7 @@ use super::store::Inbox;
 use crate::bounded::bounded;
 use crate::dedup::Key;
 use crate::error::StoreError;
+use crate::observe::Stats;
 
 /// An inbox, and how long each call of it may take.
 #[derive(Clone)]
@@ -44,6 +45,10 @@ impl Calls {
 
     pub(super) async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<bool, StoreError> {
         self.bounded(|| self.inbox.settle(lease, settlement)).await
+    }
+
+    pub(super) async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
+        self.bounded(|| self.inbox.stats(endpoint)).await
     }
 
     pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

@@ -37,6 +37,16 @@ pub enum Settlement {
     },
 }
 
+impl Settlement {
+    /// After how long the event is run again because its handler did not succeed.
+    pub(super) fn again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { after, .. } | Self::Postpone { after, .. } => Some(*after),
+            Self::Complete { .. } | Self::GiveBack | Self::Bury { .. } => None,
+        }
+    }
+}
+
 /// Why an event is dead.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

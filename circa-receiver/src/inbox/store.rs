@@ -8,10 +8,10 @@ use super::accept::{AcceptRequest, Accepted};
 use super::control::{Change, Failure, Filter, Pause, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
-use super::stats::Stats;
 use super::wake::Wake;
 use crate::dedup::Key;
 use crate::error::StoreError;
+use crate::observe::Stats;
 
 /// Where events are kept until they are handled. Every operation is one atomic step, and is durable
 /// before it is answered.

@@ -1,7 +1,7 @@
 //! What is told to logs and metrics.
 //!
 //! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
-//!    `warning`: what its methods name;
+//!    `stats`, `warning`: what its methods name;
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
 //!    handler; `metrics`: the observer that counts and measures;
 //! 3. `diagnosis`: the mistake behind a signature that matches no secret.
@@ -14,6 +14,7 @@ mod observers;
 mod operation;
 mod span;
 mod stage;
+mod stats;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod warning;
@@ -26,6 +27,7 @@ pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
 pub(crate) use self::span::{DeliverySpan, in_handler_span};
 pub use self::stage::Stage;
+pub use self::stats::Stats;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 pub use self::warning::ConfigWarning;

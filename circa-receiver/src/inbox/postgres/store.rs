@@ -20,9 +20,9 @@ use crate::inbox::accept::{AcceptRequest, Accepted};
 use crate::inbox::control::{Change, Failure, Filter, Pause, Record, State};
 use crate::inbox::lease::{Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::Settlement;
-use crate::inbox::stats::Stats;
 use crate::inbox::store::Inbox;
 use crate::inbox::wake::Wake;
+use crate::observe::Stats;
 
 /// How often an accept is asked again because another call came between its read and its insert.
 const MAX_RACES: usize = 10;

@@ -12,7 +12,7 @@ use crate::inbox::control::State;
 use crate::inbox::entry::Entry;
 use crate::inbox::lease::{Interest, Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
-use crate::inbox::stats::Stats;
+use crate::observe::Stats;
 
 /// What a worker whose process ended leaves behind.
 const LAPSED: &str = "the lease lapsed: the process ended, or stood still";

@@ -167,7 +167,10 @@ impl WorkerBuilder {
         let endpoints: Vec<Endpoint> = self.endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
         for endpoint in &endpoints {
             let types: Vec<&str> = endpoint.routes.types().collect();
-            observers.tell(|observer| observer.routed(&endpoint.name, &types));
+            observers.tell(|observer| {
+                observer.routed(&endpoint.name, &types);
+                observer.worker_configured(&self.name, &endpoint.name);
+            });
         }
         let concurrency = u32::try_from(self.concurrency.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         Ok(Worker::from(Shared {

@@ -55,8 +55,9 @@ impl Job {
     }
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
-    pub(super) async fn give_back(shared: &Shared, lease: Lease) {
-        let _ = shared.calls.settle(lease, Settlement::GiveBack).await;
+    pub(super) async fn give_back(shared: &Shared, leased: &Leased) {
+        let _ = shared.calls.settle(leased.lease(), Settlement::GiveBack).await;
+        shared.observers.tell(|observer| observer.given_back(leased.entry().endpoint()));
     }
 
     /// Runs the handler and settles the run.
@@ -122,18 +123,35 @@ impl Job {
             Attempt::Ended(result) => result,
             Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
             Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => return,
-            Attempt::Stopped => return self.settle(Some(delivery), Settlement::GiveBack).await,
+            Attempt::Stopped => {
+                self.settle(Some(delivery), Settlement::GiveBack).await;
+                return shared.observers.tell(|observer| observer.given_back(delivery.endpoint()));
+            }
         };
-        let settlement = self.settlement(&result);
-        let is_buried = matches!(settlement, Settlement::Bury { .. });
-        self.settle(Some(delivery), settlement).await;
+        let (settlement, elapsed) = (self.settlement(&result), started.elapsed());
+        self.settle(Some(delivery), settlement.clone()).await;
+        self.tell_end(delivery, &result, &settlement, elapsed);
+    }
+
+    /// Tells whoever waits for the run, and the observers, how it ended.
+    fn tell_end(
+        &self,
+        delivery: &Delivery,
+        result: &Result<(), HandlerError>,
+        settlement: &Settlement,
+        elapsed: Duration,
+    ) {
+        let Self { shared, leased, .. } = self;
         let outcome = if result.is_ok() { Outcome::Handled } else { Outcome::Failed };
         shared.running.tell_end(&leased.entry().key(), outcome);
-        shared.observers.tell(|observer| match &result {
-            Ok(()) => observer.handled(delivery, started.elapsed()),
-            Err(error) if is_buried => observer.dead_lettered(delivery, error),
-            Err(error) => observer.failed(delivery, error, started.elapsed()),
+        shared.observers.tell(|observer| match (result, settlement) {
+            (Ok(()), _) => observer.handled(delivery, elapsed),
+            (Err(error), Settlement::Bury { .. }) => observer.dead_lettered(delivery, error),
+            (Err(error), _) => observer.failed(delivery, error, elapsed),
         });
+        if let Some(after) = settlement.again_after() {
+            shared.observers.tell(|observer| observer.retried(delivery, after));
+        }
     }
 
     /// What becomes of the event after this result.

@@ -4,7 +4,8 @@
 //!    built;
 //! 2. `worker`: leases what is due, and starts a run for each;
 //! 3. `job`: one run, and what becomes of its event; `backoff`: how long a failed event waits;
-//! 4. `handler`: what is run; `shared`: what a worker and its runs share.
+//! 4. `measure`: tells observers what the inbox holds;
+//! 5. `handler`: what is run; `shared`: what a worker and its runs share.
 
 mod backoff;
 mod builder;
@@ -12,6 +13,7 @@ mod defaults;
 mod error;
 mod handler;
 mod job;
+mod measure;
 mod shared;
 mod worker;
 

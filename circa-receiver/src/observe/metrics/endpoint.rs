@@ -3,11 +3,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
+use super::inbox::InboxMetrics;
 use super::names;
 use crate::answer::{Outcome, Rejection};
 use crate::observe::operation::StoreOperation;
@@ -37,6 +38,8 @@ pub(super) struct EndpointMetrics {
     pub(super) changed_duplicates: Counter,
     pub(super) dead_letter_failures: Counter,
     pub(super) observer_panics: Counter,
+    /// Where a worker of this process runs its events.
+    inbox: OnceLock<InboxMetrics>,
 }
 
 impl EndpointMetrics {
@@ -72,6 +75,7 @@ impl EndpointMetrics {
             changed_duplicates: counter!(names::CHANGED_DUPLICATES, "endpoint" => endpoint()),
             dead_letter_failures: counter!(names::DEAD_LETTER_FAILURES, "endpoint" => endpoint()),
             observer_panics: counter!(names::OBSERVER_PANICS, "endpoint" => endpoint()),
+            inbox: OnceLock::new(),
             name,
         }
     }
@@ -99,6 +103,11 @@ impl EndpointMetrics {
                 histogram!(names::HANDLER_DURATION, "endpoint" => endpoint, "type" => label)
             });
         }
+    }
+
+    /// The metrics of the inbox, made where there are none yet.
+    pub(super) fn inbox(&self) -> &InboxMetrics {
+        self.inbox.get_or_init(|| InboxMetrics::new(&self.name))
     }
 
     pub(super) fn delivery(&self, outcome: Outcome) -> Option<&Counter> {

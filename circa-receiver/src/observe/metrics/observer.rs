@@ -18,6 +18,7 @@ use crate::handler::HandlerError;
 use crate::observe::observer::Observer;
 use crate::observe::operation::StoreOperation;
 use crate::observe::stage::Stage;
+use crate::observe::stats::Stats;
 use crate::sender::Sender;
 use crate::verify::SecretId;
 
@@ -42,6 +43,8 @@ pub struct MetricsObserver {
     /// Of the application's own.
     event_types: Vec<Arc<str>>,
     endpoints: RwLock<Vec<Arc<EndpointMetrics>>>,
+    /// By name; workers of one process may have the same.
+    workers: RwLock<Vec<(String, Arc<EndpointMetrics>)>>,
 }
 
 impl MetricsObserver {
@@ -49,7 +52,12 @@ impl MetricsObserver {
     pub fn new() -> Self {
         names::describe();
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Self { clock: Arc::new(SystemClock), event_types: Vec::new(), endpoints: RwLock::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            event_types: Vec::new(),
+            endpoints: RwLock::default(),
+            workers: RwLock::default(),
+        }
     }
 
     /// Event types that get a label of their own beside those that a handler is registered for, such
@@ -87,6 +95,13 @@ impl MetricsObserver {
     fn with(&self, endpoint: &str, measure: impl FnOnce(&EndpointMetrics)) {
         if let Some(metrics) = self.of(endpoint) {
             measure(&metrics);
+        }
+    }
+
+    fn worker_is_healthy(&self, worker: &str, is_healthy: bool) {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, metrics) in workers.iter().filter(|(name, _)| name == worker) {
+            metrics.inbox().worker_healthy.set(if is_healthy { 1.0 } else { 0.0 });
         }
     }
 
@@ -163,6 +178,32 @@ impl Observer for MetricsObserver {
 
     fn failed(&self, delivery: &Delivery, _: &HandlerError, duration: Duration) {
         self.ran(delivery, duration);
+    }
+
+    fn retried(&self, delivery: &Delivery, _: Duration) {
+        self.with(delivery.endpoint(), |metrics| metrics.inbox().retries.increment(1));
+    }
+
+    fn given_back(&self, endpoint: &str) {
+        self.with(endpoint, |metrics| metrics.inbox().given_back.increment(1));
+    }
+
+    fn worker_configured(&self, worker: &str, endpoint: &str) {
+        let metrics = self.of_new(endpoint);
+        metrics.inbox();
+        self.workers.write().unwrap_or_else(PoisonError::into_inner).push((worker.to_owned(), metrics));
+    }
+
+    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {
+        self.with(endpoint, |metrics| metrics.inbox().measured(stats));
+    }
+
+    fn inbox_unavailable(&self, worker: &str, _: &StoreError) {
+        self.worker_is_healthy(worker, false);
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        self.worker_is_healthy(worker, true);
     }
 
     fn dead_letter_failed(&self, delivery: &Delivery, _: &BoxError) {

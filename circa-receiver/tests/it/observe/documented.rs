@@ -122,6 +122,8 @@ fn tell(observer: &dyn Observer) {
     observer.store_error(&delivery, StoreOperation::Claim, &StoreError::Timeout);
     observer.claim_lost(&delivery);
     observer.accepted(&delivery);
+    observer.retried(&delivery, second);
+    observer.given_back("circa");
     observer.inbox_unavailable("worker", &StoreError::Timeout);
     observer.inbox_available("worker");
     observer.observer_panicked("circa");
@@ -163,13 +165,14 @@ async fn every_span() {
 #[cfg(feature = "metrics")]
 #[test]
 fn every_metric() {
-    use circa_receiver::{MetricsObserver, Receiver};
+    use circa_receiver::{MetricsObserver, Receiver, testing::MemoryInbox};
     use metrics_util::{MetricKind, debugging::DebuggingRecorder};
 
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
         let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).observer(MetricsObserver::new());
-        receiver.build().unwrap();
+        let receiver = receiver.inbox(MemoryInbox::default()).build().unwrap();
+        receiver.worker(Gate::open().routes(), ()).unwrap().build().unwrap();
     });
     let found = recorder.snapshotter().snapshot().into_vec().into_iter().map(|(key, _, help, _)| {
         let labels: Vec<String> = key.key().labels().map(|label| format!("`{}`", label.key())).collect();

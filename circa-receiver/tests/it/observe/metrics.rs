@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use circa_receiver::inbox::{Inbox, Pause};
 use circa_receiver::{
     AnyEvent, DeadLetter, DeadLetterSink, HandlerError, MetricsObserver, Receiver, ReceiverBuilder, Routes, Secret,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::support::receiving::{
-    Endpoint, Fault, NOW, OTHER_SECRET, Request, SECRET, ScriptedStore, circa, circa_body, circularo, routes, seconds,
+    Endpoint, Fault, NOW, OTHER_SECRET, Request, SECRET, ScriptedInbox, ScriptedStore, circa, circa_body, circularo,
+    routes, seconds,
 };
 use circa_receiver::testing::{CircaSigner, TokioClock};
 
@@ -82,6 +84,8 @@ async fn handle(event: AnyEvent, (): ()) -> Result<(), HandlerError> {
             tokio::time::sleep(seconds(2)).await;
             Ok(())
         }
+        "evt_later" => Err(HandlerError::retry_after(seconds(600), "busy")),
+        "evt_endless" => std::future::pending().await,
         _ => Ok(()),
     }
 }
@@ -194,6 +198,68 @@ async fn the_store_is_watched() {
         ("store_call_duration_seconds{endpoint=\"circa\",operation=\"claim\"}", 2.0),
     ]);
     assert!(series.0["circa_receiver_store_call_duration_seconds{endpoint=\"circa\",operation=\"complete\"}"] > 0.7);
+}
+
+/// Contract, section 8a: what an inbox holds of all processes, and how the worker of this one fares.
+#[tokio::test(start_paused = true)]
+async fn an_inbox_is_measured() {
+    let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
+    let endpoint = endpoint(&recorder, circa().inbox(inbox.clone()), "webhook.test");
+    let routes = Routes::new().on_type("datapoint.pulled", handle).fallback(handle);
+    let worker = recorder.build(|| endpoint.receiver.worker(routes, ()).unwrap().build().unwrap());
+    let (series, pulled) =
+        (recorder.series(), "handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}");
+    series.assert(&[
+        (pulled, 0.0),
+        ("inbox_ready{endpoint=\"circa\"}", 0.0),
+        ("inbox_dead{endpoint=\"circa\"}", 0.0),
+        ("inbox_oldest_age_seconds{endpoint=\"circa\"}", 0.0),
+        ("inbox_retries_total{endpoint=\"circa\"}", 0.0),
+        ("inbox_worker_healthy{endpoint=\"circa\"}", 1.0),
+    ]);
+    let before = series.names();
+
+    inbox.set_paused(&Pause::new("circa", Some("made.up")), true).await.unwrap();
+    for request in [
+        Request::circa("evt_later"),
+        Request::circa("evt_never"),
+        Request::circa("evt_endless"),
+        typed("evt_paused", "made.up"),
+    ] {
+        assert_eq!(endpoint.deliver(&request).await.status(), 202);
+    }
+    let running = tokio::spawn(worker.run());
+    tokio::time::sleep(seconds(16)).await;
+    let series = recorder.series();
+    series.assert(&[
+        ("inbox_ready{endpoint=\"circa\"}", 1.0),
+        ("inbox_waiting{endpoint=\"circa\"}", 1.0),
+        ("inbox_running{endpoint=\"circa\"}", 1.0),
+        ("inbox_dead{endpoint=\"circa\"}", 1.0),
+        ("inbox_oldest_age_seconds{endpoint=\"circa\"}", 15.0),
+        ("inbox_retries_total{endpoint=\"circa\"}", 1.0),
+        ("inbox_given_back_total{endpoint=\"circa\"}", 0.0),
+    ]);
+    endpoint.receiver.shutdown().await;
+    running.await.unwrap();
+    let series = recorder.series();
+    series.assert(&[("inbox_given_back_total{endpoint=\"circa\"}", 1.0)]);
+    assert_eq!(series.names(), before, "nothing that was sent has become a label");
+}
+
+/// A snapshot sets gauges back, so that each value was set since the last.
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_its_inbox_is_not_healthy() {
+    let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
+    let endpoint = endpoint(&recorder, circa().inbox(inbox.clone()), "webhook.test");
+    let routes = Routes::new().fallback(handle);
+    let worker = recorder.build(|| endpoint.receiver.worker(routes, ()).unwrap().build().unwrap());
+    let _running = tokio::spawn(worker.run());
+    for (failures, healthy) in [(usize::MAX, 0.0), (0, 1.0)] {
+        inbox.script("lease", Fault::Fail, failures);
+        tokio::time::sleep(seconds(6)).await;
+        recorder.series().assert(&[("inbox_worker_healthy{endpoint=\"circa\"}", healthy)]);
+    }
 }
 
 /// Twice the same endpoint: its metrics are shared.

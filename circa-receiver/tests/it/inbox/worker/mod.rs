@@ -2,6 +2,7 @@
 
 mod attempts;
 mod leases;
+mod measuring;
 mod outage;
 mod settings;
 mod stopping;
