@@ -38,6 +38,17 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// How the run ended, and the class of its error, as words for a span.
+    pub(super) fn outcome(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Complete { .. } => ("handled", None),
+            Self::Retry { .. } => ("retried", Some("retryable")),
+            Self::Postpone { .. } => ("postponed", Some("retryable")),
+            Self::GiveBack => ("given-back", None),
+            Self::Bury { cause, .. } => ("dead-lettered", Some(cause.as_str())),
+        }
+    }
+
     /// After how long the event is run again because its handler did not succeed.
     pub(super) fn again_after(&self) -> Option<Duration> {
         match self {

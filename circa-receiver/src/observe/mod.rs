@@ -3,7 +3,8 @@
 //! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
 //!    `stats`, `warning`: what its methods name;
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
-//!    handler; `metrics`: the observer that counts and measures;
+//!    handler; `run_span`: of a run from an inbox; `metrics`: the observer that counts and
+//!    measures;
 //! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
 mod diagnosis;
@@ -12,6 +13,7 @@ mod metrics;
 mod observer;
 mod observers;
 mod operation;
+mod run_span;
 mod span;
 mod stage;
 mod stats;
@@ -25,6 +27,7 @@ pub use self::metrics::MetricsObserver;
 pub use self::observer::Observer;
 pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
+pub(crate) use self::run_span::RunSpan;
 pub(crate) use self::span::{DeliverySpan, in_handler_span};
 pub use self::stage::Stage;
 pub use self::stats::Stats;

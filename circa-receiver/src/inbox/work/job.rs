@@ -1,7 +1,7 @@
 //! One run of a stored event, and what becomes of it (contract, section 8a).
 //!
 //! 1. an event whose attempts are used up, or which cannot be read back, is buried before it runs;
-//! 2. the handler runs, its lease renewed by the keeper, within its time limit and the drain;
+//! 2. the handler runs in a span, its lease renewed by the keeper, within its time limit and the drain;
 //! 3. the run is settled, however long the inbox is away.
 
 use std::{
@@ -28,8 +28,11 @@ use crate::inbox::calls::Calls;
 use crate::inbox::head::StoredHead;
 use crate::inbox::lease::{Lease, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
-use crate::observe::{Observers, StoreOperation};
+use crate::observe::{Observers, RunSpan, StoreOperation};
 use crate::run::{Attempt, Holder, Visit, attempt, call, timed_out};
+
+/// Outcome and class of error of a run whose lease has passed to another worker.
+const LOST: (&str, &str) = ("lost", "lease_lost");
 
 /// One run of a stored event.
 pub(super) struct Job {
@@ -62,7 +65,7 @@ impl Job {
 
     /// Runs the handler and settles the run.
     pub(super) async fn run(self) {
-        let Self { shared, leased, .. } = &self;
+        let leased = &self.leased;
         let (delivery, head) = match leased.entry().restore() {
             Ok(restored) => restored,
             Err(error) => {
@@ -73,16 +76,22 @@ impl Job {
                 return self.settle(None, settlement).await;
             }
         };
+        let span = RunSpan::new(&delivery, leased.attempt(), head.get("traceparent"));
+        span.around(self.run_in(&span, &delivery, head)).await;
+    }
+
+    async fn run_in(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
+        let Self { shared, leased, .. } = self;
         if leased.attempt() > shared.max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
-            self.settle(Some(&delivery), settlement).await;
-            return shared.observers.tell(|observer| observer.dead_lettered(&delivery, &error));
+            self.settle_in(span, delivery, settlement, Duration::ZERO).await;
+            return shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
         }
         if self.is_stale().await {
-            return;
+            return span.ended(LOST.0, Some(LOST.1), Duration::ZERO);
         }
-        self.attempt(&delivery, head).await;
+        self.attempt(span, delivery, head).await;
     }
 
     /// Whether the lease may have passed to another worker before its run began: the process stood
@@ -93,11 +102,11 @@ impl Job {
             && !matches!(shared.calls.renew(leased.lease(), shared.lease).await, Ok(true))
     }
 
-    async fn attempt(&self, delivery: &Delivery, head: StoredHead) {
+    async fn attempt(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
         let Self { shared, leased, .. } = self;
         // A worker leases what its routes take.
         let Some(handler) = shared.handler(leased.entry()) else {
-            return self.settle(Some(delivery), Settlement::GiveBack).await;
+            return self.settle_in(span, delivery, Settlement::GiveBack, Duration::ZERO).await;
         };
         let started = Instant::now();
         let holder = Arc::new(LeaseHolder {
@@ -122,14 +131,16 @@ impl Job {
         let result = match attempt(handled, shared.handler_timeout, stopped).await {
             Attempt::Ended(result) => result,
             Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
-            Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => return,
+            Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => {
+                return span.ended(LOST.0, Some(LOST.1), started.elapsed());
+            }
             Attempt::Stopped => {
-                self.settle(Some(delivery), Settlement::GiveBack).await;
+                self.settle_in(span, delivery, Settlement::GiveBack, started.elapsed()).await;
                 return shared.observers.tell(|observer| observer.given_back(delivery.endpoint()));
             }
         };
         let (settlement, elapsed) = (self.settlement(&result), started.elapsed());
-        self.settle(Some(delivery), settlement.clone()).await;
+        self.settle_in(span, delivery, settlement.clone(), elapsed).await;
         self.tell_end(delivery, &result, &settlement, elapsed);
     }
 
@@ -166,6 +177,13 @@ impl Job {
             Some(after) => Settlement::Retry { after, error },
             None => Settlement::Retry { after: shared.backoff.after(leased.attempt()), error },
         }
+    }
+
+    /// Ends the run in the inbox, and in its span.
+    async fn settle_in(&self, span: &RunSpan, delivery: &Delivery, settlement: Settlement, elapsed: Duration) {
+        let (outcome, error_type) = settlement.outcome();
+        span.ended(outcome, error_type, elapsed);
+        self.settle(Some(delivery), settlement).await;
     }
 
     /// Ends the run in the inbox, and tries for as long as that is away: another worker may only

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::testing::{CircaSigner, unix_time};
+use circa_receiver::testing::{CircaSigner, MemoryInbox, unix_time};
 use circa_receiver::{
     AnyEvent, ConfigWarning, Delivery, Diagnosis, HandlerError, Observer, Outcome, PayloadFault, Rejection, Secret,
     StoreOperation, TracingObserver, Verifier, dedup::StoreError,
@@ -159,13 +159,17 @@ async fn every_span() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let endpoint = Endpoint::new(circa(), Gate::open().routes());
     assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 200);
+    let with_inbox = Endpoint::new(circa().inbox(MemoryInbox::default()), Gate::open().routes());
+    assert_eq!(with_inbox.deliver(&Request::circa("evt_2")).await.status(), 202);
+    let worker = with_inbox.receiver.worker(Gate::open().routes(), ()).unwrap().build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 1);
     assert_same(&table(&page("observing.md"), "Spans"), &rows.0.lock().unwrap());
 }
 
 #[cfg(feature = "metrics")]
 #[test]
 fn every_metric() {
-    use circa_receiver::{MetricsObserver, Receiver, testing::MemoryInbox};
+    use circa_receiver::{MetricsObserver, Receiver};
     use metrics_util::{MetricKind, debugging::DebuggingRecorder};
 
     let recorder = DebuggingRecorder::new();
