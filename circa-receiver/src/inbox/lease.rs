@@ -35,17 +35,31 @@ impl Lease {
 pub struct Interest {
     endpoint: String,
     types: Option<Vec<String>>,
+    except: Vec<String>,
+    limit: usize,
 }
 
 impl Interest {
     /// All events of an endpoint.
     pub fn all(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), types: None }
+        Self { endpoint: endpoint.to_owned(), types: None, except: Vec::new(), limit: usize::MAX }
     }
 
     /// The events of an endpoint that have one of these types.
     pub fn of_types(endpoint: &str, types: Vec<String>) -> Self {
-        Self { endpoint: endpoint.to_owned(), types: Some(types) }
+        Self { types: Some(types), ..Self::all(endpoint) }
+    }
+
+    /// The events of an endpoint that have none of these types.
+    pub fn all_but(endpoint: &str, types: Vec<String>) -> Self {
+        Self { except: types, ..Self::all(endpoint) }
+    }
+
+    /// No more than so many of them, beside the limit of the whole request.
+    #[must_use]
+    pub fn at_most(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The endpoint's name.
@@ -58,10 +72,20 @@ impl Interest {
         self.types.as_deref()
     }
 
+    /// The types that are left out.
+    pub fn except(&self) -> &[String] {
+        &self.except
+    }
+
+    /// How many events at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether it covers an entry.
     pub fn covers(&self, entry: &Entry) -> bool {
         let has_type = |types: &Vec<String>| types.iter().any(|one| one == entry.event_type());
-        self.endpoint == entry.endpoint() && self.types.as_ref().is_none_or(has_type)
+        self.endpoint == entry.endpoint() && self.types.as_ref().is_none_or(has_type) && !has_type(&self.except)
     }
 }
 

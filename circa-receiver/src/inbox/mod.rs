@@ -41,7 +41,7 @@ pub use settlement::{Cause, Settlement};
 pub use sqlite::SqliteInbox;
 pub use store::Inbox;
 pub use wake::Wake;
-pub use work::{StoredHandler, Worker, WorkerBuilder, WorkerError};
+pub use work::{RunPolicy, StoredHandler, Worker, WorkerBuilder, WorkerError};
 
 pub use crate::observe::Stats;
 

@@ -53,8 +53,9 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the event may not be durable; the delivery is then answered 503.
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError>;
 
-    /// Leases events that are due, roughly the oldest first: ready ones whose time has come, and
-    /// running ones whose lease has lapsed, which counts as an attempt that failed.
+    /// Leases events that are due: ready ones whose time has come, and running ones whose lease has
+    /// lapsed, which counts as an attempt that failed. Of each interest, in their order, roughly
+    /// the oldest first.
     ///
     /// # Errors
     ///

@@ -186,17 +186,21 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let mut rows = self.lock();
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_wanted = |row: &Row| {
+        let is_due = |row: &Row| {
             let (endpoint, event_type) = (row.entry.endpoint(), row.entry.event_type());
             let is_paused = [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)));
-            !is_paused
-                && row.state.due().is_some_and(|due| due <= now)
-                && request.interests().iter().any(|interest| interest.covers(&row.entry))
+            !is_paused && row.state.due().is_some_and(|due| due <= now)
         };
-        let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_wanted(&rows[*at])).collect();
+        let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_due(&rows[*at])).collect();
         due.sort_by_key(|at| rows[*at].state.due());
-        due.truncate(request.limit());
-        let leased = due.into_iter().map(|at| {
+        let mut wanted: Vec<usize> = Vec::new();
+        for interest in request.interests() {
+            let covered = due.iter().filter(|at| interest.covers(&rows[**at].entry) && !wanted.contains(at));
+            let covered: Vec<usize> = covered.take(interest.limit()).copied().collect();
+            wanted.extend(covered);
+        }
+        wanted.truncate(request.limit());
+        let leased = wanted.into_iter().map(|at| {
             let row = &mut rows[at];
             if matches!(row.state, State::Running { .. }) {
                 row.fail("the lease lapsed");

@@ -156,6 +156,7 @@ fn lease(inbox: &str, pauses: &str) -> String {
         "WITH {DURABLE}, due AS MATERIALIZED (
     SELECT id FROM {inbox} AS ready
     WHERE state < 2 AND endpoint = $1 AND due <= clock_timestamp() AND ($2::text[] IS NULL OR type = ANY ($2))
+        AND type <> ALL ($6)
         AND NOT EXISTS (SELECT FROM {pauses} AS paused
             WHERE paused.endpoint = ready.endpoint AND paused.type IN ('', ready.type))
     ORDER BY due LIMIT $3 FOR UPDATE OF ready SKIP LOCKED

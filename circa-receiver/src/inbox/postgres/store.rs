@@ -209,10 +209,15 @@ impl Inbox for PostgresInbox {
         let call = async {
             let mut leased = Vec::new();
             for interest in request.interests() {
-                let limit = i64::try_from(request.limit() - leased.len()).unwrap_or(i64::MAX);
+                let limit = interest.limit().min(request.limit() - leased.len());
+                if limit == 0 {
+                    continue;
+                }
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                 let rows = self.claims.ask_all(Purpose::Intake, &self.statements.lease, |query, _| {
                     let query = query.bind(interest.endpoint().to_owned()).bind(interest.types().map(<[_]>::to_vec));
-                    query.bind(limit).bind(micros(request.duration())).bind(request.worker().to_owned())
+                    let query = query.bind(limit).bind(micros(request.duration())).bind(request.worker().to_owned());
+                    query.bind(interest.except().to_vec())
                 });
                 for row in rows.await? {
                     leased.push(rows::leased(&row).map_err(|error| self.claims.explain(error))?);

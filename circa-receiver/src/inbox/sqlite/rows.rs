@@ -76,7 +76,7 @@ impl<'a> InboxRows<'a> {
     pub(super) fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         for interest in request.interests() {
-            for id in self.due(interest, request.limit() - found.len())? {
+            for id in self.due(interest, interest.limit().min(request.limit() - found.len()))? {
                 found.push(self.take(id, &request)?);
             }
         }
@@ -88,14 +88,17 @@ impl<'a> InboxRows<'a> {
         let mut due = self.connection.prepare_cached(
             "SELECT id FROM inbox WHERE state < 2 AND endpoint = :endpoint AND due <= :now
              AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
+             AND type NOT IN (SELECT value FROM json_each(:except))
              AND NOT EXISTS (SELECT 1 FROM inbox_pauses AS paused
                  WHERE paused.endpoint = inbox.endpoint AND paused.type IN ('', inbox.type))
              ORDER BY due LIMIT :limit",
         )?;
         let types = interest.types().map(|types| serde_json::json!(types).to_string());
+        let except = serde_json::json!(interest.except()).to_string();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters =
-            named_params! { ":endpoint": interest.endpoint(), ":now": self.now, ":types": types, ":limit": limit };
+        let parameters = named_params! {
+            ":endpoint": interest.endpoint(), ":now": self.now, ":types": types, ":except": except, ":limit": limit,
+        };
         due.query_map(parameters, |row| row.get(0))?.collect()
     }
 

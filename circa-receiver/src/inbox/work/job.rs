@@ -14,11 +14,12 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit},
+    sync::Notify,
     time::{Instant, sleep},
 };
 
 use super::defaults;
+use super::permit::RunPermit;
 use super::shared::Shared;
 use crate::answer::Outcome;
 use crate::error::StoreError;
@@ -43,17 +44,11 @@ pub(super) struct Job {
     /// Shutdown waits for it.
     _visit: Visit,
     /// Of the handlers that may run at once.
-    _permit: OwnedSemaphorePermit,
+    _permit: RunPermit,
 }
 
 impl Job {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        leased: Leased,
-        asked: Instant,
-        visit: Visit,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, leased: Leased, asked: Instant, visit: Visit, permit: RunPermit) -> Self {
         Self { shared, leased, asked, _visit: visit, _permit: permit }
     }
 
@@ -82,7 +77,7 @@ impl Job {
 
     async fn run_in(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
         let Self { shared, leased, .. } = self;
-        if leased.attempt() > shared.max_attempts {
+        if leased.attempt() > shared.limits(leased.entry()).max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
             self.settle_in(span, delivery, settlement, Duration::ZERO).await;
@@ -128,9 +123,10 @@ impl Job {
             }
         };
         let handled = call(delivery, |delivery| handler.call(delivery, head));
-        let result = match attempt(handled, shared.handler_timeout, stopped).await {
+        let limit = shared.limits(leased.entry()).handler_timeout;
+        let result = match attempt(handled, limit, stopped).await {
             Attempt::Ended(result) => result,
-            Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
+            Attempt::TimedOut => Err(timed_out(limit)),
             Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => {
                 return span.ended(LOST.0, Some(LOST.1), started.elapsed());
             }
@@ -169,13 +165,13 @@ impl Job {
     fn settlement(&self, result: &Result<(), HandlerError>) -> Settlement {
         let Self { shared, leased, .. } = self;
         let Err(failure) = result else { return Settlement::Complete { retention: shared.retention } };
-        let error = cut(&failure.to_string()).to_owned();
+        let (error, limits) = (cut(&failure.to_string()).to_owned(), shared.limits(leased.entry()));
         match failure.delay() {
             _ if failure.is_permanent() => Settlement::Bury { cause: Cause::Permanent, error },
             Some(after) if leased.postponed() < defaults::MAX_POSTPONEMENTS => Settlement::Postpone { after, error },
-            _ if leased.attempt() >= shared.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
+            _ if leased.attempt() >= limits.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
             Some(after) => Settlement::Retry { after, error },
-            None => Settlement::Retry { after: shared.backoff.after(leased.attempt()), error },
+            None => Settlement::Retry { after: limits.backoff.after(leased.attempt()), error },
         }
     }
 

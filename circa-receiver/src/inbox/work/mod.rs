@@ -1,9 +1,9 @@
 //! The worker: runs what an inbox holds.
 //!
-//! 1. `builder`: the settings; `defaults`: each with its reason; `error`: why a worker is not
+//! 1. `builder`: the settings; `policy`: those of one type; `defaults`: each with its reason; `error`: why a worker is not
 //!    built;
 //! 2. `worker`: leases what is due, and starts a run for each;
-//! 3. `job`: one run, and what becomes of its event; `backoff`: how long a failed event waits;
+//! 3. `job`: one run, and what becomes of its event; `permit`: what it takes of the worker; `backoff`: how long a failed event waits;
 //! 4. `measure`: tells observers what the inbox holds;
 //! 5. `handler`: what is run; `shared`: what a worker and its runs share.
 
@@ -14,10 +14,13 @@ mod error;
 mod handler;
 mod job;
 mod measure;
+mod permit;
+mod policy;
 mod shared;
 mod worker;
 
 pub use builder::WorkerBuilder;
 pub use error::WorkerError;
 pub use handler::StoredHandler;
+pub use policy::RunPolicy;
 pub use worker::Worker;

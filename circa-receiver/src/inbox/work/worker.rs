@@ -127,6 +127,7 @@ async fn start_runs(shared: &Arc<Shared>) {
         if jobs.is_empty() {
             tokio::select! {
                 _ = wakes.changed() => {}
+                () = shared.freed.notified() => {}
                 () = sleep_unless_stopped(shared, defaults::POLL) => {}
             }
         }
@@ -153,7 +154,8 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
     let asked = Instant::now();
     // Entered before the lease: shutdown waits until whatever is leased is settled.
     let Some(_visit) = shared.running.enter() else { return Ok(Vec::new()) };
-    let request = LeaseRequest::new(&shared.name, &shared.interests, permits.num_permits(), shared.lease);
+    let interests = shared.interests();
+    let request = LeaseRequest::new(&shared.name, &interests, permits.num_permits(), shared.lease);
     let leased = match shared.calls.lease(request).await {
         Ok(leased) => leased,
         Err(error) => {
@@ -168,7 +170,8 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
     }
     let mut jobs = Vec::new();
     for leased in leased {
-        match (shared.running.enter(), permits.split(1)) {
+        let permit = permits.split(1).and_then(|permit| shared.permit(leased.entry(), permit));
+        match (shared.running.enter(), permit) {
             (Some(visit), Some(permit)) => jobs.push(Job::new(Arc::clone(shared), leased, asked, visit, permit)),
             // The worker was stopped meanwhile.
             _ => Job::give_back(shared, &leased).await,

@@ -170,6 +170,7 @@ fails! {
     a_burnt_return_is_found: GIVING_BACK_BURNS => what_is_given_back_is_ready_and_uses_up_no_attempt;
     a_renewal_without_effect_is_found: RENEWAL_DOES_NOTHING => a_renewed_lease_counts_from_the_renewal;
     types_of_others_are_found: ALL_ENDPOINTS_LEASED => only_what_a_worker_can_run_is_leased;
+    an_ignored_limit_of_an_interest_is_found: ALL_ENDPOINTS_LEASED => a_limited_interest_leaves_the_rest_to_others;
     an_endless_retention_is_found: RETENTION_ENDLESS => a_done_event_is_remembered_for_the_retention;
     a_cut_body_is_found: BODY_CUT => what_was_accepted_comes_back_as_it_was;
     the_living_dead_are_found: DEAD_RUN_AGAIN => a_dead_event_is_never_leased_and_never_forgotten;

@@ -30,7 +30,7 @@ pub use control::{
 };
 pub use leasing::{
     a_lapsed_lease_is_leased_again_with_a_higher_token, a_leased_event_is_not_leased_again,
-    a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,
+    a_limited_interest_leaves_the_rest_to_others, a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,
     no_more_than_the_limit_is_leased_the_oldest_first, only_what_a_worker_can_run_is_leased,
     what_was_never_leased_is_not_held,
 };

@@ -4,6 +4,7 @@ mod attempts;
 mod leases;
 mod measuring;
 mod outage;
+mod policies;
 mod settings;
 mod stopping;
 
