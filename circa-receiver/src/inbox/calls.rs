@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::accept::{AcceptRequest, Accepted};
+use super::control::{Change, Filter, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
 use super::store::Inbox;
@@ -49,6 +50,14 @@ impl Calls {
 
     pub(super) async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         self.bounded(|| self.inbox.stats(endpoint)).await
+    }
+
+    pub(super) async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.bounded(|| self.inbox.list(filter, None, limit)).await
+    }
+
+    pub(super) async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        self.bounded(|| self.inbox.change(ids, change)).await
     }
 
     pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::clock::{Clock, SystemClock};
 use crate::dedup::{Fingerprint, Key, Nonce, Token};
@@ -73,6 +74,11 @@ impl State {
 }
 
 impl Row {
+    fn drop_body(&mut self) {
+        let (entry, body) = (&self.entry, Bytes::new());
+        self.entry = Entry::from_parts(entry.endpoint(), entry.event_id(), entry.event_type(), entry.details(), body);
+    }
+
     fn fail(&mut self, error: &str) {
         self.failures.push(Failure::new(self.attempts, self.worker.clone(), error.to_owned()));
     }
@@ -224,6 +230,10 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let settled = self.held(lease, |row| match settlement {
             Settlement::Complete { retention } => row.state = State::Done { ends: now + retention },
+            Settlement::CompleteWithoutBody { retention } => {
+                row.state = State::Done { ends: now + retention };
+                row.drop_body();
+            }
             Settlement::Retry { after, error } => {
                 row.fail(&error);
                 row.state = State::Ready { due: now + after };
@@ -272,6 +282,7 @@ impl Inbox for MemoryInbox {
     }
 
     async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let filter = filter.clone().at(UNIX_EPOCH + self.clock.monotonic());
         let rows = self.lock();
         let records = (0..).zip(rows.iter()).filter(|(_, row)| row.state != State::Forgotten);
         let records = records.map(|(id, row)| row.record(id)).filter(|record| filter.covers(record));

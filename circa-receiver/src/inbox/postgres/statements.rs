@@ -175,12 +175,13 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
 
 /// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
 /// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
-/// repeated because its connection broke. What is done has its claim end with it.
+/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its claim end with it.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (
     UPDATE {inbox} SET state = $3, due = clock_timestamp() + $4 * interval '1 microsecond', attempts = attempts - $5,
         postponed = postponed + $6, cause = $7, error = coalesce($8, error),
+        body = CASE WHEN $10 THEN ''::bytea ELSE body END,
         failures = CASE WHEN $8::text IS NULL THEN failures ELSE failures || jsonb_build_object('attempt', attempts,
             'worker', worker, 'started', started, 'ended', clock_timestamp(), 'error', $8::text) END
     WHERE id = $1 AND token = $2 AND (state = 1 OR ($9 AND $3 = 2 AND state = 2))

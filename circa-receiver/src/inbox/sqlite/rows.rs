@@ -131,8 +131,10 @@ impl<'a> InboxRows<'a> {
     pub(super) fn settle(&self, lease: Lease, settlement: &Settlement) -> Result<bool> {
         let id = number(lease.id());
         match settlement {
-            Settlement::Complete { retention } => {
-                Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, *retention)?)
+            Settlement::Complete { retention } => self.complete(lease, *retention),
+            Settlement::CompleteWithoutBody { retention } => {
+                let drop_body = "UPDATE inbox_bodies SET body = x'' WHERE id = :id";
+                Ok(self.complete(lease, *retention)? && self.write(drop_body, named_params! { ":id": id })?)
             }
             Settlement::Retry { after, error } => self.fail(lease, State::Ready, *after, error),
             Settlement::Postpone { after, error } => {
@@ -145,6 +147,11 @@ impl<'a> InboxRows<'a> {
                     && self.write(note, named_params! { ":id": id, ":cause": cause.code() })?)
             }
         }
+    }
+
+    fn complete(&self, lease: Lease, retention: Duration) -> Result<bool> {
+        let id = number(lease.id());
+        Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, retention)?)
     }
 
     /// Ends a run that failed, and keeps its error.

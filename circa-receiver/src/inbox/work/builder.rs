@@ -32,6 +32,8 @@ pub struct WorkerBuilder {
     concurrency: usize,
     lease: Duration,
     retention: Duration,
+    dead_letter_retention: Option<Duration>,
+    drops_bodies: bool,
     limits: Limits,
     policies: HashMap<String, RunPolicy>,
     call_timeout: Duration,
@@ -58,6 +60,8 @@ impl WorkerBuilder {
             concurrency: defaults::CONCURRENCY,
             lease: defaults::LEASE,
             retention: defaults::RETENTION,
+            dead_letter_retention: None,
+            drops_bodies: false,
             limits: Limits {
                 handler_timeout: defaults::HANDLER_TIMEOUT,
                 max_attempts: defaults::MAX_ATTEMPTS,
@@ -119,6 +123,20 @@ impl WorkerBuilder {
     /// span: 112,350 s for Circa.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Removes dead letters of the worker's endpoints so long after their arrival, whatever has
+    /// buried them. By default they stay until an operator replays or discards them.
+    pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
+        self.dead_letter_retention = Some(retention);
+        self
+    }
+
+    /// Drops the body of an event once it is handled. By default it is kept for the retention, so
+    /// that an operator can look at it. The event is remembered all the same.
+    pub fn drop_handled_bodies(mut self) -> Self {
+        self.drops_bodies = true;
         self
     }
 
@@ -213,6 +231,8 @@ impl WorkerBuilder {
             turns: AtomicUsize::new(0),
             lease: self.lease.min(defaults::FOREVER),
             retention: self.retention.min(defaults::FOREVER),
+            dead_letter_retention: self.dead_letter_retention,
+            drops_bodies: self.drops_bodies,
             policies: self.policies.into_iter().map(|(name, policy)| (name, policy.over(limits))).collect(),
             limits,
             drain_deadline: self.drain_deadline.min(defaults::FOREVER),
@@ -230,6 +250,7 @@ impl WorkerBuilder {
             ("the time limit of a handler", self.limits.handler_timeout.is_zero()),
             ("the call timeout", self.call_timeout.is_zero()),
             ("the retention", self.retention.is_zero()),
+            ("the retention of dead letters", self.dead_letter_retention.is_some_and(|retention| retention.is_zero())),
         ];
         let zero = zero.into_iter().find(|(_, is_zero)| *is_zero).map(|(what, _)| what);
         if let Some(what) = zero.or_else(|| self.policies.values().find_map(RunPolicy::zero)) {

@@ -164,7 +164,13 @@ impl Job {
     /// What becomes of the event after this result.
     fn settlement(&self, result: &Result<(), HandlerError>) -> Settlement {
         let Self { shared, leased, .. } = self;
-        let Err(failure) = result else { return Settlement::Complete { retention: shared.retention } };
+        let retention = shared.retention;
+        let Err(failure) = result else {
+            return match shared.drops_bodies {
+                false => Settlement::Complete { retention },
+                true => Settlement::CompleteWithoutBody { retention },
+            };
+        };
         let (error, limits) = (cut(&failure.to_string()).to_owned(), shared.limits(leased.entry()));
         match failure.delay() {
             _ if failure.is_permanent() => Settlement::Bury { cause: Cause::Permanent, error },

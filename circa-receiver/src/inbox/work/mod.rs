@@ -4,7 +4,7 @@
 //!    built;
 //! 2. `worker`: leases what is due, and starts a run for each;
 //! 3. `job`: one run, and what becomes of its event; `permit`: what it takes of the worker; `backoff`: how long a failed event waits;
-//! 4. `measure`: tells observers what the inbox holds;
+//! 4. `measure`: tells observers what the inbox holds; `prune`: removes old dead letters;
 //! 5. `handler`: what is run; `shared`: what a worker and its runs share.
 
 mod backoff;
@@ -16,6 +16,7 @@ mod job;
 mod measure;
 mod permit;
 mod policy;
+mod prune;
 mod shared;
 mod worker;
 

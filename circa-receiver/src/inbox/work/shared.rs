@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) turns: AtomicUsize,
     pub(super) lease: Duration,
     pub(super) retention: Duration,
+    pub(super) dead_letter_retention: Option<Duration>,
+    pub(super) drops_bodies: bool,
     /// By type.
     pub(super) policies: HashMap<String, Limits>,
     /// Of all other types.

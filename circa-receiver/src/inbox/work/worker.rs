@@ -16,6 +16,7 @@ use tokio::{
 use super::defaults;
 use super::job::Job;
 use super::measure::measure;
+use super::prune::prune;
 use super::shared::Shared;
 use crate::error::StoreError;
 use crate::inbox::lease::LeaseRequest;
@@ -64,6 +65,7 @@ impl Worker {
             biased;
             () = start_runs(&shared) => {}
             never = measure(&shared) => match never {},
+            never = prune(&shared) => match never {},
         }
         end_of_runs(&shared).await;
     }

@@ -35,6 +35,7 @@ macro_rules! inbox_tests {
             a_dead_event_is_never_leased_and_never_forgotten,
             a_lease_is_spent_by_its_settlement,
             a_done_event_is_remembered_for_the_retention,
+            the_body_of_a_done_event_is_kept_or_dropped,
             forget_removes_only_what_is_done,
             stats_count_what_is_not_done,
             events_are_listed_by_what_they_have_in_common,

@@ -39,7 +39,8 @@ pub use races::{of_many_deliveries_at_once_one_is_accepted, of_many_workers_one_
 pub use settling::{
     a_dead_event_is_never_leased_and_never_forgotten, a_done_event_is_remembered_for_the_retention,
     a_failed_event_waits_for_its_backoff, a_lease_is_spent_by_its_settlement, a_postponed_event_uses_up_no_attempt,
-    forget_removes_only_what_is_done, stats_count_what_is_not_done, what_is_given_back_is_ready_and_uses_up_no_attempt,
+    forget_removes_only_what_is_done, stats_count_what_is_not_done, the_body_of_a_done_event_is_kept_or_dropped,
+    what_is_given_back_is_ready_and_uses_up_no_attempt,
 };
 pub use size::done_events_do_not_slow_the_inbox;
 pub use traces::random_traces_are_answered_as_by_the_model;
