@@ -23,7 +23,7 @@
 //! A variable that is set to nothing is not set. SIGHUP reads the secrets again, from their files.
 //!
 //! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the
-//! same, 503 where the dedup store cannot be used and from SIGTERM on.
+//! same, 503 where the dedup store or the inbox cannot be used and from SIGTERM on.
 
 pub mod application;
 mod environment;
@@ -91,7 +91,7 @@ use std::{
 
 use circa_receiver::{
     AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Receivers, Routes, Sender,
-    TracingObserver,
+    TracingObserver, Worker,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -162,17 +162,16 @@ pub async fn receivers() -> Result<Receivers, BoxError> {
 /// # Errors
 ///
 /// Where a worker cannot be built.
-pub fn start_workers(receivers: &Receivers) -> Result<(), BoxError> {
-    if !store::has_inbox() {
-        return Ok(());
-    }
-    for receiver in receivers.iter() {
+pub fn start_workers(receivers: &Receivers) -> Result<Vec<Worker>, BoxError> {
+    let mut workers = Vec::new();
+    for receiver in receivers.iter().filter(|_| store::has_inbox()) {
         let types = event_types(receiver).iter();
         let routes = types.fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored));
         let worker = receiver.worker(routes, Arc::<str>::from(receiver.endpoint()))?.build()?;
-        tokio::spawn(worker.run());
+        tokio::spawn(worker.clone().run());
+        workers.push(worker);
     }
-    Ok(())
+    Ok(workers)
 }
 
 /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.

@@ -1,6 +1,6 @@
 //! `INBOX`: both references store an event before they answer it, and handle it afterwards.
 
-use crate::support::{CIRCA_SECRET, REFERENCES, circa, event, pulled_line, server::Server, turn};
+use crate::support::{CIRCA_SECRET, REFERENCES, Request, circa, event, pulled_line, server::Server, turn};
 
 fn environment(store_url: &str, inbox: &str) -> [(&'static str, String); 3] {
     let secret = ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned());
@@ -47,5 +47,31 @@ async fn an_inbox_that_would_lose_events_stops_the_start() {
             assert_eq!(ended.code, Some(1), "{} {url}: {ended:?}", reference.name);
             assert!(said.contains("with INBOX it is sqlite: or postgres:"), "{} {url}: {said}", reference.name);
         }
+    }
+}
+
+/// A load balancer goes elsewhere while the inbox does not answer, and comes back.
+#[tokio::test]
+async fn a_receiver_whose_inbox_is_away_is_not_ready() {
+    let _turn = turn::unhurried().await;
+    for reference in &REFERENCES {
+        let server = Server::postgres();
+        let process = reference.start_with(&environment(&server.url(), "1")).await;
+        let ready = async |status: u16| {
+            while Request::post("/readyz").method("GET").send(process.address).await.status != status {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        let within = std::time::Duration::from_secs(60);
+        let in_time = async |status| {
+            tokio::time::timeout(within, ready(status)).await.unwrap_or_else(|_| panic!("{} {status}", reference.name))
+        };
+        in_time(200).await;
+        server.freeze();
+        in_time(503).await;
+        server.thaw();
+        in_time(200).await;
+        assert_eq!(circa(event("evt_1")).send(process.address).await.told(), (202, Some("accepted")));
+        process.stop().await;
     }
 }
