@@ -52,8 +52,13 @@ impl Calls {
         self.bounded(|| self.inbox.stats(endpoint)).await
     }
 
-    pub(super) async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.bounded(|| self.inbox.list(filter, None, limit)).await
+    pub(super) async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.bounded(|| self.inbox.list(filter, after, limit)).await
     }
 
     pub(super) async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {

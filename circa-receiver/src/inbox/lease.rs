@@ -37,12 +37,13 @@ pub struct Interest {
     types: Option<Vec<String>>,
     except: Vec<String>,
     limit: usize,
+    has_tenants: bool,
 }
 
 impl Interest {
     /// All events of an endpoint.
     pub fn all(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), types: None, except: Vec::new(), limit: usize::MAX }
+        Self { endpoint: endpoint.to_owned(), types: None, except: Vec::new(), limit: usize::MAX, has_tenants: false }
     }
 
     /// The events of an endpoint that have one of these types.
@@ -62,9 +63,22 @@ impl Interest {
         self
     }
 
+    /// Those of the endpoint's tenants too, whose endpoints are called `circa/acme` where it is
+    /// called `circa`.
+    #[must_use]
+    pub fn with_tenants(mut self) -> Self {
+        self.has_tenants = true;
+        self
+    }
+
     /// The endpoint's name.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether the events of the endpoint's tenants are meant too.
+    pub fn has_tenants(&self) -> bool {
+        self.has_tenants
     }
 
     /// The types; `None` for all.
@@ -85,7 +99,11 @@ impl Interest {
     /// Whether it covers an entry.
     pub fn covers(&self, entry: &Entry) -> bool {
         let has_type = |types: &Vec<String>| types.iter().any(|one| one == entry.event_type());
-        self.endpoint == entry.endpoint() && self.types.as_ref().is_none_or(has_type) && !has_type(&self.except)
+        let is_here = match entry.endpoint().strip_prefix(&*self.endpoint) {
+            Some(rest) => rest.is_empty() || self.has_tenants && rest.starts_with('/'),
+            None => false,
+        };
+        is_here && self.types.as_ref().is_none_or(has_type) && !has_type(&self.except)
     }
 }
 

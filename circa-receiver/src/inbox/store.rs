@@ -86,7 +86,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the inbox failed.
     async fn forget(&self, key: &Key) -> Result<bool, StoreError>;
 
-    /// What the inbox holds of an endpoint's events.
+    /// What the inbox holds of an endpoint's events, those of its tenants included.
     ///
     /// # Errors
     ///

@@ -120,11 +120,7 @@ impl Receiver {
     ///
     /// [`StoreError`] where the dedup store or the inbox failed.
     pub async fn forget(&self, event_id: &str) -> Result<bool, StoreError> {
-        let key = Key::new(&self.0.endpoint, event_id);
-        match &self.0.inbox {
-            Some(inbox) => inbox.forget(&key).await,
-            None => self.0.claims.forget(&key).await,
-        }
+        self.forget_key(Key::new(&self.0.endpoint, event_id)).await
     }
 
     /// [`Receiver::forget`] of a tenant's event.
@@ -134,7 +130,14 @@ impl Receiver {
     /// [`StoreError`] where the store failed.
     pub async fn forget_of_tenant(&self, tenant: &str, event_id: &str) -> Result<bool, StoreError> {
         let endpoint = format!("{}/{tenant}", self.0.endpoint);
-        self.0.claims.forget(&Key::new(&endpoint, event_id)).await
+        self.forget_key(Key::new(&endpoint, event_id)).await
+    }
+
+    async fn forget_key(&self, key: Key) -> Result<bool, StoreError> {
+        match &self.0.inbox {
+            Some(inbox) => inbox.forget(&key).await,
+            None => self.0.claims.forget(&key).await,
+        }
     }
 
     /// Whether the dedup store or the inbox can be reached and used, within the store timeout

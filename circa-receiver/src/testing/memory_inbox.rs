@@ -14,8 +14,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::dedup::{Fingerprint, Key, Nonce, Token};
 use crate::error::StoreError;
 use crate::inbox::{
-    self, AcceptRequest, Accepted, Cause, Change, Entry, Failure, Filter, Inbox, Lease, LeaseRequest, Leased, Pause,
-    Record, Settlement, Stats, Wake,
+    self, AcceptRequest, Accepted, Cause, Change, Entry, Failure, Filter, Inbox, Interest, Lease, LeaseRequest, Leased,
+    Pause, Record, Settlement, Stats, Wake,
 };
 
 /// An inbox in memory, for tests: what it has accepted is gone with it, so it keeps no promise that
@@ -266,7 +266,8 @@ impl Inbox for MemoryInbox {
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         let now = self.clock.monotonic();
         let mut stats = Stats::default();
-        for row in self.lock().iter().filter(|row| row.entry.endpoint() == endpoint) {
+        let here = Interest::all(endpoint).with_tenants();
+        for row in self.lock().iter().filter(|row| here.covers(&row.entry)) {
             match row.state {
                 state if state.due().is_some_and(|due| due <= now) => {
                     stats.ready += 1;

@@ -215,7 +215,9 @@ impl Inbox for PostgresInbox {
                     continue;
                 }
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let rows = self.claims.ask_all(Purpose::Intake, &self.statements.lease, |query, _| {
+                let Statements { lease, lease_with_tenants, .. } = &self.statements;
+                let lease = if interest.has_tenants() { lease_with_tenants } else { lease };
+                let rows = self.claims.ask_all(Purpose::Intake, lease, |query, _| {
                     let query = query.bind(interest.endpoint().to_owned()).bind(interest.types().map(<[_]>::to_vec));
                     let query = query.bind(limit).bind(micros(request.duration())).bind(request.worker().to_owned());
                     query.bind(interest.except().to_vec())

@@ -29,6 +29,7 @@ pub struct WorkerBuilder {
     inbox: Arc<dyn Inbox>,
     name: String,
     endpoints: Vec<(Endpoint, Sender)>,
+    has_tenants: bool,
     concurrency: usize,
     lease: Duration,
     retention: Duration,
@@ -57,6 +58,7 @@ impl WorkerBuilder {
             inbox,
             name: name_of_process(),
             endpoints: Vec::new(),
+            has_tenants: false,
             concurrency: defaults::CONCURRENCY,
             lease: defaults::LEASE,
             retention: defaults::RETENTION,
@@ -95,7 +97,16 @@ impl WorkerBuilder {
 
     /// As [`WorkerBuilder::endpoint`], with handlers of a framework: for adapters.
     pub fn stored(mut self, name: &str, sender: Sender, routes: Routes<StoredHandler>) -> Self {
-        self.endpoints.push((Endpoint { name: name.into(), routes, limited: Vec::new() }, sender));
+        let endpoint = Endpoint { name: name.into(), routes, has_tenants: self.has_tenants, limited: Vec::new() };
+        self.endpoints.push((endpoint, sender));
+        self
+    }
+
+    /// The endpoints that are added from now on have tenants, whose events are run too: those of
+    /// [`Receiver::circa_for`](crate::Receiver::circa_for). A worker of such a receiver needs it
+    /// not.
+    pub fn with_tenants(mut self) -> Self {
+        self.has_tenants = true;
         self
     }
 

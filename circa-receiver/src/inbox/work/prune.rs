@@ -17,22 +17,22 @@ const PAGE: usize = 500;
 pub(super) async fn prune(shared: &Shared) -> Infallible {
     let Some(retention) = shared.dead_letter_retention else { return pending().await };
     loop {
-        for endpoint in &shared.endpoints {
-            // After an error the next round goes on. That the inbox is away is told by leases.
-            let _ = prune_endpoint(shared, &endpoint.name, retention).await;
-        }
+        // After an error the next round goes on. That the inbox is away is told by leases.
+        let _ = prune_once(shared, retention).await;
         sleep(defaults::PRUNE_EVERY).await;
     }
 }
 
-async fn prune_endpoint(shared: &Shared, endpoint: &str, retention: Duration) -> Result<(), StoreError> {
-    let over = Filter::dead().endpoint(endpoint).older_than(retention);
+async fn prune_once(shared: &Shared, retention: Duration) -> Result<(), StoreError> {
+    let over = Filter::dead().older_than(retention);
+    let mut after = None;
     loop {
-        let dead = shared.calls.list(&over, PAGE).await?;
-        let ids: Vec<u64> = dead.into_iter().map(|record| record.id).collect();
+        let dead = shared.calls.list(&over, after, PAGE).await?;
+        let Some(last) = dead.last() else { return Ok(()) };
+        after = Some(last.id);
+        let own = dead.iter().filter(|record| shared.endpoint(&record.endpoint).is_some());
+        let ids: Vec<u64> = own.map(|record| record.id).collect();
         // Discarded without a retention, they go with what else is over.
-        if ids.is_empty() || shared.calls.change(&ids, Change::Discard { retention: Duration::ZERO }).await? == 0 {
-            return Ok(());
-        }
+        shared.calls.change(&ids, Change::Discard { retention: Duration::ZERO }).await?;
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Shared {
 pub(super) struct Endpoint {
     pub(super) name: Arc<str>,
     pub(super) routes: Routes<StoredHandler>,
+    /// Its tenants' events are run too.
+    pub(super) has_tenants: bool,
     /// The types of which no more than so many run at once.
     pub(super) limited: Vec<(String, Arc<Semaphore>)>,
 }
@@ -65,7 +67,8 @@ impl Endpoint {
             Interest::of_types(&self.name, vec![event_type.clone()]).at_most(permits.available_permits())
         });
         let is_nothing = |interest: &Interest| interest.limit() == 0 || interest.types().is_some_and(<[_]>::is_empty);
-        iter::once(self.unlimited()).chain(limited).filter(move |interest| !is_nothing(interest))
+        let interests = iter::once(self.unlimited()).chain(limited).filter(move |interest| !is_nothing(interest));
+        interests.map(|interest| if self.has_tenants { interest.with_tenants() } else { interest })
     }
 
     fn unlimited(&self) -> Interest {
@@ -74,6 +77,12 @@ impl Endpoint {
         }
         let types = self.routes.types().filter(|event_type| self.limit(event_type).is_none());
         Interest::of_types(&self.name, types.map(ToOwned::to_owned).collect())
+    }
+
+    /// Whether an endpoint is this one, or that of one of its tenants.
+    fn covers(&self, endpoint: &str) -> bool {
+        let rest = endpoint.strip_prefix(&*self.name);
+        rest.is_some_and(|rest| rest.is_empty() || self.has_tenants && rest.starts_with('/'))
     }
 
     fn limit(&self, event_type: &str) -> Option<&Arc<Semaphore>> {
@@ -93,7 +102,7 @@ impl Shared {
     }
 
     pub(super) fn handler(&self, entry: &Entry) -> Option<&StoredHandler> {
-        self.endpoint(entry)?.routes.find(entry.event_type())
+        self.endpoint(entry.endpoint())?.routes.find(entry.event_type())
     }
 
     pub(super) fn limits(&self, entry: &Entry) -> Limits {
@@ -102,14 +111,16 @@ impl Shared {
 
     /// What the run of an event takes of the worker; `None` where its type is at its limit.
     pub(super) fn permit(&self, entry: &Entry, of_worker: OwnedSemaphorePermit) -> Option<RunPermit> {
-        let of_type = match self.endpoint(entry).and_then(|endpoint| endpoint.limit(entry.event_type())) {
+        let of_type = match self.endpoint(entry.endpoint()).and_then(|endpoint| endpoint.limit(entry.event_type())) {
             Some(permits) => Some(Arc::clone(permits).try_acquire_owned().ok()?),
             None => None,
         };
         Some(RunPermit::new(of_worker, of_type, Arc::clone(&self.freed)))
     }
 
-    fn endpoint(&self, entry: &Entry) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|endpoint| *endpoint.name == *entry.endpoint())
+    /// The endpoint with this name, or whose tenant has it.
+    pub(super) fn endpoint(&self, name: &str) -> Option<&Endpoint> {
+        let exact = self.endpoints.iter().find(|endpoint| *endpoint.name == *name);
+        exact.or_else(|| self.endpoints.iter().find(|endpoint| endpoint.covers(name)))
     }
 }

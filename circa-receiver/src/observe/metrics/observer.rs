@@ -79,12 +79,15 @@ impl MetricsObserver {
     fn of(&self, endpoint: &str) -> Option<Arc<EndpointMetrics>> {
         let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
         // A handful at most. Cloned, so that a slow recorder does not keep the lock.
-        endpoints.iter().find(|metrics| *metrics.name == *endpoint).map(Arc::clone)
+        let find = |name: &str| endpoints.iter().find(|metrics| *metrics.name == *name).map(Arc::clone);
+        // Tenants have no metrics of their own: `circa/acme` is counted with `circa`.
+        find(endpoint).or_else(|| find(endpoint.rsplit_once('/')?.0))
     }
 
     /// The metrics of an endpoint, made where it has none yet.
     fn of_new(&self, endpoint: &str) -> Arc<EndpointMetrics> {
-        self.of(endpoint).unwrap_or_else(|| {
+        let known = self.of(endpoint).filter(|metrics| *metrics.name == *endpoint);
+        known.unwrap_or_else(|| {
             let metrics = Arc::new(EndpointMetrics::new(endpoint));
             metrics.add_types(self.event_types.iter().map(|event_type| &**event_type));
             self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));

@@ -24,6 +24,7 @@ macro_rules! inbox_tests {
             a_leased_event_is_not_leased_again,
             only_what_a_worker_can_run_is_leased,
             a_limited_interest_leaves_the_rest_to_others,
+            events_of_tenants_are_found_by_their_endpoint,
             no_more_than_the_limit_is_leased_the_oldest_first,
             a_lapsed_lease_is_leased_again_with_a_higher_token,
             a_renewed_lease_counts_from_the_renewal,

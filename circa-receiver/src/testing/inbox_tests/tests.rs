@@ -173,6 +173,7 @@ fails! {
     a_renewal_without_effect_is_found: RENEWAL_DOES_NOTHING => a_renewed_lease_counts_from_the_renewal;
     types_of_others_are_found: ALL_ENDPOINTS_LEASED => only_what_a_worker_can_run_is_leased;
     an_ignored_limit_of_an_interest_is_found: ALL_ENDPOINTS_LEASED => a_limited_interest_leaves_the_rest_to_others;
+    an_endpoint_without_its_tenants_is_found: ALL_ENDPOINTS_LEASED => events_of_tenants_are_found_by_their_endpoint;
     an_endless_retention_is_found: RETENTION_ENDLESS => a_done_event_is_remembered_for_the_retention;
     a_kept_body_is_found: BODY_KEPT => the_body_of_a_done_event_is_kept_or_dropped;
     a_cut_body_is_found: BODY_CUT => what_was_accepted_comes_back_as_it_was;

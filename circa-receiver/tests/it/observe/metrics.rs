@@ -12,7 +12,11 @@ use crate::support::receiving::{
     Endpoint, Fault, NOW, OTHER_SECRET, Request, SECRET, ScriptedInbox, ScriptedStore, circa, circa_body, circularo,
     routes, seconds,
 };
-use circa_receiver::testing::{CircaSigner, TokioClock};
+use circa_receiver::{
+    Observer,
+    event::WebhookTest,
+    testing::{self, CircaSigner, TokioClock},
+};
 
 /// A recorder of this test alone, for what is built with it.
 struct Recorder(DebuggingRecorder);
@@ -260,6 +264,20 @@ async fn a_worker_without_its_inbox_is_not_healthy() {
         tokio::time::sleep(seconds(6)).await;
         recorder.series().assert(&[("inbox_worker_healthy{endpoint=\"circa\"}", healthy)]);
     }
+}
+
+/// Contract, section 8b: metrics have no label for a tenant.
+#[tokio::test(start_paused = true)]
+async fn tenants_are_counted_with_their_endpoint() {
+    let recorder = Recorder::new();
+    let metrics = recorder.build(|| std::sync::Arc::new(MetricsObserver::new()));
+    recorder.build(|| circa().observer(metrics.clone()).build().unwrap());
+    let before = recorder.series().names();
+    let event = testing::event::<WebhookTest>(circa_body("evt_1"));
+    metrics.handled(&testing::delivery("circa/acme", event), seconds(3));
+    let series = recorder.series();
+    series.assert(&[("handler_duration_seconds{endpoint=\"circa\",type=\"other\"}", 3.0)]);
+    assert_eq!(series.names(), before);
 }
 
 /// Twice the same endpoint: its metrics are shared.

@@ -79,6 +79,28 @@ pub async fn a_limited_interest_leaves_the_rest_to_others(subject: Subject) {
     }
 }
 
+/// Contract, section 8b: a tenant is part of its endpoint's name; its events are run and counted
+/// with those of the endpoint.
+pub async fn events_of_tenants_are_found_by_their_endpoint(subject: Subject) {
+    let endpoint = endpoint();
+    for (at, id) in [("", "a"), ("/acme", "b"), ("/Zoë", "c"), ("0", "d"), ("-acme", "e")] {
+        subject.accept(&entry(&format!("{endpoint}{at}"), id)).await;
+    }
+    let stats = subject.inbox.stats(&endpoint).await.expect("the inbox answers");
+    assert_eq!(stats.ready, 3);
+    for (name, interest, expected) in [
+        ("of one tenant", Interest::all(&format!("{endpoint}/acme")), &["b"][..]),
+        ("of the endpoint alone", Interest::all(&endpoint), &["a"]),
+        ("of all its tenants", Interest::all(&endpoint).with_tenants(), &["c"]),
+    ] {
+        let leased = subject.lease_some(&[interest], 10).await;
+        let ids: Vec<&str> = leased.iter().map(|leased| leased.entry().event_id()).collect();
+        assert_eq!(ids, expected, "{name}");
+    }
+    let stats = subject.inbox.stats(&endpoint).await.expect("the inbox answers");
+    assert_eq!((stats.ready, stats.running), (0, 3));
+}
+
 /// A worker that is gone loses its event to another one, and the attempt counts.
 pub async fn a_lapsed_lease_is_leased_again_with_a_higher_token(subject: Subject) {
     let endpoint = endpoint();

@@ -31,8 +31,8 @@ pub use control::{
 pub use leasing::{
     a_lapsed_lease_is_leased_again_with_a_higher_token, a_leased_event_is_not_leased_again,
     a_limited_interest_leaves_the_rest_to_others, a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,
-    no_more_than_the_limit_is_leased_the_oldest_first, only_what_a_worker_can_run_is_leased,
-    what_was_never_leased_is_not_held,
+    events_of_tenants_are_found_by_their_endpoint, no_more_than_the_limit_is_leased_the_oldest_first,
+    only_what_a_worker_can_run_is_leased, what_was_never_leased_is_not_held,
 };
 pub use outage::calls_fail_in_time_while_the_inbox_is_away_and_work_when_it_is_back;
 pub use races::{of_many_deliveries_at_once_one_is_accepted, of_many_workers_one_leases_each_event};
