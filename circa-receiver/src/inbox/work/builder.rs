@@ -102,9 +102,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// The endpoints that are added from now on have tenants, whose events are run too: those of
-    /// [`Receiver::circa_for`](crate::Receiver::circa_for). A worker of such a receiver needs it
-    /// not.
+    /// The endpoints that are added from now on have tenants, as those of
+    /// [`Receiver::circa_for`](crate::Receiver::circa_for), and their events are run too. A worker
+    /// that such a receiver makes has this setting already.
     pub fn with_tenants(mut self) -> Self {
         self.has_tenants = true;
         self
