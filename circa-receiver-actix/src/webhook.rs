@@ -71,7 +71,7 @@ impl Webhook {
     /// none.
     #[track_caller]
     pub fn into_route(self) -> Route {
-        if let Err(error) = self.routes.check(self.receiver.sender()) {
+        if let Err(error) = self.receiver.check_routes(&self.routes) {
             panic!("{error}");
         }
         let (receiver, routes) = (self.receiver, Rc::new(self.routes));

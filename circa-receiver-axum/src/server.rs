@@ -11,7 +11,7 @@ use axum::{
     routing::{MethodRouter, any},
 };
 use circa_receiver::{
-    Receiver,
+    Receiver, Worker,
     serving::{Connection, Connections, Lifecycle, Limits, Probe},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -69,6 +69,13 @@ impl Server {
         }
     }
 
+    /// Has [`Server::readyz`] count a worker in that runs in this process what its receivers put in
+    /// an inbox.
+    pub fn worker(self, worker: Worker) -> Self {
+        self.lifecycle.readiness().watch(worker);
+        self
+    }
+
     /// How long connections are accepted after SIGTERM, until load balancers go elsewhere; 5 s by
     /// default.
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -96,8 +103,9 @@ impl Server {
         self.probe(Probe::Live)
     }
 
-    /// A route for readiness checks: 200, or 503 where a dedup store cannot be used (asked at most
-    /// once a second) and from SIGTERM on.
+    /// A route for readiness checks: 200, or 503 where a dedup store or an inbox cannot be used
+    /// (asked at most once a second), where a [worker](Server::worker) is not healthy, and from
+    /// SIGTERM on.
     pub fn readyz<S: Clone + Send + Sync + 'static>(&self) -> MethodRouter<S> {
         self.probe(Probe::Ready)
     }

@@ -121,7 +121,7 @@ impl<S: Clone + Send + Sync + 'static> Webhook<S> {
     /// As [`Webhook::with_state`].
     #[track_caller]
     pub fn into_route(self) -> MethodRouter<S> {
-        if let Err(error) = self.routes.check(self.receiver.sender()) {
+        if let Err(error) = self.receiver.check_routes(&self.routes) {
             panic!("{error}");
         }
         let mounted = Mounted { receiver: self.receiver, routes: Arc::new(self.routes) };

@@ -12,7 +12,7 @@
 //! | `CIRCULARO_HMAC_SECRET_OLD` | as Circa's |
 //! | each of the four with `_FILE` behind its name | a file that holds the secret, instead; one line end behind it is taken off |
 //! | `STORE_URL` | where handled events are remembered, for both senders: `memory:` (the default), `sqlite:PATH`, `redis://host:port` (several, separated by commas, are nodes of one cluster), `postgres://user:password@host:port/database`, whose table is made at the start |
-//! | `INBOX` | set to anything: events are stored before they are answered, and handled afterwards; `STORE_URL` is then `sqlite:` or `postgres:` |
+//! | `INBOX` | set to anything: events are stored before they are answered, and handled afterwards; `STORE_URL` is then `sqlite:` or `postgres:`. `accept`: they are handled by the program `worker` alone |
 //! | `LEASE_SECONDS` | how long an event is held back when a process dies while it handles it; `60` by default, and more than 10 |
 //! | `GRACE_SECONDS` | how long connections are accepted after SIGTERM; `5` by default |
 //! | `BIND` | where to listen; `127.0.0.1:3000` by default |
@@ -23,7 +23,7 @@
 //! A variable that is set to nothing is not set. SIGHUP reads the secrets again, from their files.
 //!
 //! `/livez` answers 200 `ok` as long as the process lives; `/readyz`, and `/healthz`, which is the
-//! same, 503 where the dedup store cannot be used and from SIGTERM on.
+//! same, 503 where the dedup store or the inbox cannot be used and from SIGTERM on.
 
 pub mod application;
 mod environment;
@@ -90,8 +90,8 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, Delivery, EventData, EventKind, HandlerError, Receiver, ReceiverBuilder, Receivers, Routes, Sender,
-    TracingObserver,
+    AnyEvent, Delivery, EventData, EventKind, HandlerError, Inbox, PortableHandler, Receiver, ReceiverBuilder,
+    Receivers, Routes, Sender, TracingObserver, Worker,
     event::{
         DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
         DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
@@ -162,17 +162,29 @@ pub async fn receivers() -> Result<Receivers, BoxError> {
 /// # Errors
 ///
 /// Where a worker cannot be built.
-pub fn start_workers(receivers: &Receivers) -> Result<(), BoxError> {
-    if !store::has_inbox() {
-        return Ok(());
+pub fn start_workers(receivers: &Receivers) -> Result<Vec<Worker>, BoxError> {
+    let mut workers = Vec::new();
+    for receiver in receivers.iter().filter(|_| store::has_worker()) {
+        let routes = stored_routes(event_types(receiver));
+        let worker = receiver.worker(routes, Arc::from(receiver.endpoint()))?.build()?;
+        tokio::spawn(worker.clone().run());
+        workers.push(worker);
     }
-    for receiver in receivers.iter() {
-        let types = event_types(receiver).iter();
-        let routes = types.fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored));
-        let worker = receiver.worker(routes, Arc::<str>::from(receiver.endpoint()))?.build()?;
-        tokio::spawn(worker.run());
-    }
-    Ok(())
+    Ok(workers)
+}
+
+/// The inbox that `STORE_URL` names, for a worker.
+///
+/// # Errors
+///
+/// Where it cannot be used, with what to do.
+pub async fn open_inbox() -> Result<Arc<dyn Inbox>, BoxError> {
+    store::inbox_from_env().await
+}
+
+/// What a worker runs for these event types. The state is the name of the endpoint.
+pub fn stored_routes(event_types: &[&str]) -> Routes<PortableHandler<Arc<str>>> {
+    event_types.iter().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored))
 }
 
 /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.

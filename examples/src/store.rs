@@ -36,15 +36,25 @@ impl Kept {
 /// Opened and found usable; a PostgreSQL database has its tables afterwards. An inbox where `INBOX`
 /// is set.
 pub(crate) async fn from_env() -> Result<Kept, BoxError> {
-    let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
-    let url = url.into_string().map_err(|_| refused("it is not UTF-8"))?;
-    let named = Named::parse(&url).map_err(refused)?;
-    Ok(if has_inbox() { Kept::Inbox(named.open_inbox().await?) } else { Kept::Store(named.open().await?) })
+    if variable("INBOX").is_some() {
+        return Ok(Kept::Inbox(inbox_from_env().await?));
+    }
+    Ok(Kept::Store(Named::parse(&url()?).map_err(refused)?.open().await?))
 }
 
-/// Whether `INBOX` is set.
-pub(crate) fn has_inbox() -> bool {
-    variable("INBOX").is_some()
+/// As [`from_env`] where `INBOX` is set.
+pub(crate) async fn inbox_from_env() -> Result<Arc<dyn Inbox>, BoxError> {
+    Named::parse(&url()?).map_err(refused)?.open_inbox().await
+}
+
+/// Whether `INBOX` is set, and this process is to run what is in it.
+pub(crate) fn has_worker() -> bool {
+    variable("INBOX").is_some_and(|inbox| inbox != "accept")
+}
+
+fn url() -> Result<String, BoxError> {
+    let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
+    url.into_string().map_err(|_| refused("it is not UTF-8"))
 }
 
 fn refused(why: impl Display) -> BoxError {

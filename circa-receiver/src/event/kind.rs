@@ -16,13 +16,6 @@ macro_rules! event_kinds {
         }
 
         impl<'a> EventKind<'a> {
-            /// The names of a sender's types that are known.
-            #[cfg(feature = "metrics")]
-            pub(crate) fn names(sender: Sender) -> impl Iterator<Item = &'static str> {
-                let names = [$((Envelope::$sender, $name)),*].into_iter();
-                names.filter(move |(envelope, _)| *envelope == sender.spec().envelope).map(|(_, name)| name)
-            }
-
             pub(super) fn of(sender: Sender, event_type: &'a str) -> Self {
                 match (sender.spec().envelope, event_type) {
                     $((Envelope::$sender, $name) => Self::$kind,)*

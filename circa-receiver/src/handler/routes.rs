@@ -117,9 +117,14 @@ impl<H> Routes<H> {
         self.by_type.get(event_type).or(self.fallback.as_ref())
     }
 
-    /// The types that have a handler; `None` where a fallback takes all others.
-    pub fn types(&self) -> Option<impl Iterator<Item = &str>> {
-        self.fallback.is_none().then(|| self.by_type.keys().map(|event_type| &**event_type))
+    /// The types that have a handler of their own.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.by_type.keys().map(|event_type| &**event_type)
+    }
+
+    /// Whether a handler takes all other types.
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
     }
 
     /// The same routes with each handler transformed, as an adapter does to bind its state.

@@ -3,12 +3,14 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::accept::{AcceptRequest, Accepted};
+use super::control::{Change, Filter, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
 use super::store::Inbox;
 use crate::bounded::bounded;
 use crate::dedup::Key;
 use crate::error::StoreError;
+use crate::observe::Stats;
 
 /// An inbox, and how long each call of it may take.
 #[derive(Clone)]
@@ -44,6 +46,23 @@ impl Calls {
 
     pub(super) async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<bool, StoreError> {
         self.bounded(|| self.inbox.settle(lease, settlement)).await
+    }
+
+    pub(super) async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
+        self.bounded(|| self.inbox.stats(endpoint)).await
+    }
+
+    pub(super) async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.bounded(|| self.inbox.list(filter, after, limit)).await
+    }
+
+    pub(super) async fn change(&self, ids: &[u64], change: Change) -> Result<u64, StoreError> {
+        self.bounded(|| self.inbox.change(ids, change)).await
     }
 
     pub(crate) async fn forget(&self, key: &Key) -> Result<bool, StoreError> {

@@ -1,6 +1,6 @@
 //! What operators see of an inbox, and what they do with it.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::settlement::Cause;
 
@@ -14,6 +14,7 @@ pub struct Filter {
     cause: Option<Cause>,
     since: Option<SystemTime>,
     until: Option<SystemTime>,
+    age: Option<Duration>,
 }
 
 impl Filter {
@@ -69,6 +70,13 @@ impl Filter {
         self
     }
 
+    /// That arrived more than so long ago, by the inbox's clock.
+    #[must_use]
+    pub fn older_than(mut self, age: Duration) -> Self {
+        self.age = Some(age);
+        self
+    }
+
     /// The parts, for an inbox that looks for what they cover: endpoint, type, state and cause.
     pub fn parts(&self) -> (Option<&str>, Option<&str>, Option<State>, Option<Cause>) {
         (self.endpoint.as_deref(), self.event_type.as_deref(), self.state, self.cause)
@@ -79,9 +87,26 @@ impl Filter {
         (self.since, self.until)
     }
 
-    /// Whether it covers an event.
+    /// More than how long ago what it covers has arrived.
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// The same filter with a time in place of the age, for an inbox whose clock shows `now`.
+    #[must_use]
+    pub fn at(mut self, now: SystemTime) -> Self {
+        if let Some(age) = self.age.take() {
+            let until = now.checked_sub(age).unwrap_or(UNIX_EPOCH);
+            self.until = Some(self.until.map_or(until, |other| other.min(until)));
+        }
+        self
+    }
+
+    /// Whether it covers an event. With an age it covers none, until [`Filter::at`] has made a time
+    /// of it.
     pub fn covers(&self, record: &Record) -> bool {
-        self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == record.endpoint)
+        self.age.is_none()
+            && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == record.endpoint)
             && self.event_type.as_ref().is_none_or(|event_type| *event_type == record.event_type)
             && self.state.is_none_or(|state| state == record.state)
             && self.cause.is_none_or(|cause| Some(cause) == record.cause)

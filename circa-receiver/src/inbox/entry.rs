@@ -35,6 +35,8 @@ struct Details {
     signed_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
     #[serde(default)]
     head: StoredHead,
 }
@@ -56,6 +58,7 @@ impl Entry {
             sender: event.sender().name().to_owned(),
             signed_at: event.signed_at(),
             secret: event.secret().map(secret),
+            tenant: delivery.tenant().map(ToOwned::to_owned),
             head: StoredHead::of(event.sender(), head),
         };
         let details = serde_json::to_string(&details).expect("text and numbers are JSON");
@@ -90,7 +93,7 @@ impl Entry {
     }
 
     /// What was verified, and what is kept of the request's head, as JSON: `sender`, `signed_at`,
-    /// `secret`, `head`. No secret and no signature is in it.
+    /// `secret`, `tenant`, `head`. No secret and no signature is in it.
     pub fn details(&self) -> &str {
         &self.0.details
     }
@@ -120,7 +123,12 @@ impl Entry {
             webhook_id: details.head.get("circa-webhook-id").map(ToOwned::to_owned),
             body: self.body().clone(),
         };
-        Ok((Delivery::new(Arc::clone(&self.0.endpoint), stored.event()?), details.head))
+        let delivery = Delivery::new(Arc::clone(&self.0.endpoint), stored.event()?);
+        let delivery = match details.tenant {
+            Some(tenant) => delivery.of_tenant(tenant.into()),
+            None => delivery,
+        };
+        Ok((delivery, details.head))
     }
 }
 

@@ -35,17 +35,40 @@ impl Lease {
 pub struct Interest {
     endpoint: String,
     types: Option<Vec<String>>,
+    except: Vec<String>,
+    limit: usize,
+    has_tenants: bool,
 }
 
 impl Interest {
     /// All events of an endpoint.
     pub fn all(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), types: None }
+        Self { endpoint: endpoint.to_owned(), types: None, except: Vec::new(), limit: usize::MAX, has_tenants: false }
     }
 
     /// The events of an endpoint that have one of these types.
     pub fn of_types(endpoint: &str, types: Vec<String>) -> Self {
-        Self { endpoint: endpoint.to_owned(), types: Some(types) }
+        Self { types: Some(types), ..Self::all(endpoint) }
+    }
+
+    /// The events of an endpoint that have none of these types.
+    pub fn all_but(endpoint: &str, types: Vec<String>) -> Self {
+        Self { except: types, ..Self::all(endpoint) }
+    }
+
+    /// No more than so many of them, beside the limit of the whole request.
+    #[must_use]
+    pub fn at_most(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Those of the endpoint's tenants too, whose endpoints are called `circa/acme` where it is
+    /// called `circa`.
+    #[must_use]
+    pub fn with_tenants(mut self) -> Self {
+        self.has_tenants = true;
+        self
     }
 
     /// The endpoint's name.
@@ -53,15 +76,34 @@ impl Interest {
         &self.endpoint
     }
 
+    /// Whether the events of the endpoint's tenants are meant too.
+    pub fn has_tenants(&self) -> bool {
+        self.has_tenants
+    }
+
     /// The types; `None` for all.
     pub fn types(&self) -> Option<&[String]> {
         self.types.as_deref()
     }
 
+    /// The types that are left out.
+    pub fn except(&self) -> &[String] {
+        &self.except
+    }
+
+    /// How many events at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether it covers an entry.
     pub fn covers(&self, entry: &Entry) -> bool {
         let has_type = |types: &Vec<String>| types.iter().any(|one| one == entry.event_type());
-        self.endpoint == entry.endpoint() && self.types.as_ref().is_none_or(has_type)
+        let is_here = match entry.endpoint().strip_prefix(&*self.endpoint) {
+            Some(rest) => rest.is_empty() || self.has_tenants && rest.starts_with('/'),
+            None => false,
+        };
+        is_here && self.types.as_ref().is_none_or(has_type) && !has_type(&self.except)
     }
 }
 

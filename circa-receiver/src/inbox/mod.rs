@@ -2,8 +2,8 @@
 //! section 8a).
 //!
 //! 1. `entry`: what is stored of a delivery; `head`: of the request's head;
-//! 2. `store`: the trait of an inbox; `accept`, `lease`, `settlement`, `stats`: what is asked of it
-//!    and answered; `wake`: tells workers of this process that something is ready; `control`,
+//! 2. `store`: the trait of an inbox; `accept`, `lease`, `settlement`: what is asked of it and
+//!    answered; `wake`: tells workers of this process that something is ready; `control`,
 //!    `replay`: what operators see and do;
 //! 3. `calls`: an inbox as receivers and workers use it, each call bounded in time; `work`: the
 //!    worker;
@@ -24,7 +24,6 @@ mod replay;
 mod settlement;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod stats;
 mod store;
 mod wake;
 mod work;
@@ -40,9 +39,10 @@ pub use replay::{Group, Replay};
 pub use settlement::{Cause, Settlement};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteInbox;
-pub use stats::Stats;
 pub use store::Inbox;
 pub use wake::Wake;
-pub use work::{StoredHandler, Worker, WorkerBuilder, WorkerError};
+pub use work::{RunPolicy, StoredHandler, Worker, WorkerBuilder, WorkerError};
+
+pub use crate::observe::Stats;
 
 pub(crate) use calls::Calls;

@@ -11,6 +11,11 @@ pub enum Settlement {
         /// For how long.
         retention: Duration,
     },
+    /// As [`Settlement::Complete`], and the body is dropped at once.
+    CompleteWithoutBody {
+        /// For how long the event is remembered.
+        retention: Duration,
+    },
     /// The handler failed. The event is ready again after the backoff.
     Retry {
         /// The backoff.
@@ -35,6 +40,27 @@ pub enum Settlement {
         /// The error of the last attempt.
         error: String,
     },
+}
+
+impl Settlement {
+    /// How the run ended, and the class of its error, as words for a span.
+    pub(super) fn outcome(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Complete { .. } | Self::CompleteWithoutBody { .. } => ("handled", None),
+            Self::Retry { .. } => ("retried", Some("retryable")),
+            Self::Postpone { .. } => ("postponed", Some("retryable")),
+            Self::GiveBack => ("given-back", None),
+            Self::Bury { cause, .. } => ("dead-lettered", Some(cause.as_str())),
+        }
+    }
+
+    /// After how long the event is run again because its handler did not succeed.
+    pub(super) fn again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { after, .. } | Self::Postpone { after, .. } => Some(*after),
+            Self::Complete { .. } | Self::CompleteWithoutBody { .. } | Self::GiveBack | Self::Bury { .. } => None,
+        }
+    }
 }
 
 /// Why an event is dead.

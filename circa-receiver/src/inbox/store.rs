@@ -8,10 +8,10 @@ use super::accept::{AcceptRequest, Accepted};
 use super::control::{Change, Failure, Filter, Pause, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
-use super::stats::Stats;
 use super::wake::Wake;
 use crate::dedup::Key;
 use crate::error::StoreError;
+use crate::observe::Stats;
 
 /// Where events are kept until they are handled. Every operation is one atomic step, and is durable
 /// before it is answered.
@@ -53,8 +53,9 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the event may not be durable; the delivery is then answered 503.
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError>;
 
-    /// Leases events that are due, roughly the oldest first: ready ones whose time has come, and
-    /// running ones whose lease has lapsed, which counts as an attempt that failed.
+    /// Leases events that are due: ready ones whose time has come, and running ones whose lease has
+    /// lapsed, which counts as an attempt that failed. Of each interest, in their order, roughly
+    /// the oldest first.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// [`StoreError`] where the inbox failed.
     async fn forget(&self, key: &Key) -> Result<bool, StoreError>;
 
-    /// What the inbox holds of an endpoint's events.
+    /// What the inbox holds of an endpoint's events, those of its tenants included.
     ///
     /// # Errors
     ///

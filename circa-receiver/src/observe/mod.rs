@@ -1,9 +1,10 @@
 //! What is told to logs and metrics.
 //!
 //! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
-//!    `warning`: what its methods name;
+//!    `stats`, `warning`: what its methods name;
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
-//!    handler; `metrics`: the observer that counts and measures;
+//!    handler; `run_span`: of a run from an inbox; `metrics`: the observer that counts and
+//!    measures;
 //! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
 mod diagnosis;
@@ -12,8 +13,10 @@ mod metrics;
 mod observer;
 mod observers;
 mod operation;
+mod run_span;
 mod span;
 mod stage;
+mod stats;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod warning;
@@ -24,8 +27,10 @@ pub use self::metrics::MetricsObserver;
 pub use self::observer::Observer;
 pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
+pub(crate) use self::run_span::RunSpan;
 pub(crate) use self::span::{DeliverySpan, in_handler_span};
 pub use self::stage::Stage;
+pub use self::stats::Stats;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 pub use self::warning::ConfigWarning;

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::diagnosis::Diagnosis;
 use super::operation::StoreOperation;
 use super::stage::Stage;
+use super::stats::Stats;
 use super::warning::ConfigWarning;
 use crate::answer::{Outcome, PayloadFault, Rejection};
 use crate::error::{BoxError, StoreError};
@@ -26,6 +27,12 @@ pub trait Observer: Send + Sync + 'static {
     /// these.
     fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
         let _ = (endpoint, sender, secrets);
+    }
+
+    /// Handlers were registered for these event types of an endpoint: its routes were checked, or a
+    /// worker was built. What only a fallback takes is not among them.
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        let _ = (endpoint, event_types);
     }
 
     /// A delivery arrived at an endpoint.
@@ -154,6 +161,27 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
+    /// An event that failed runs again so long after its run: the inbox keeps it until then.
+    fn retried(&self, delivery: &Delivery, after: Duration) {
+        let _ = (delivery, after);
+    }
+
+    /// A worker that stops gave an event back to the inbox; no attempt is used up.
+    fn given_back(&self, endpoint: &str) {
+        let _ = endpoint;
+    }
+
+    /// A worker with this name was built, which runs the events of an endpoint.
+    fn worker_configured(&self, worker: &str, endpoint: &str) {
+        let _ = (worker, endpoint);
+    }
+
+    /// What the inbox holds of an endpoint's events, of all processes together. Every 15 s, by each
+    /// worker that runs them.
+    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {
+        let _ = (endpoint, stats);
+    }
+
     /// An observer panicked. Told to the others, and to the one that did.
     fn observer_panicked(&self, endpoint: &str) {
         let _ = endpoint;
@@ -180,6 +208,10 @@ pub trait Observer: Send + Sync + 'static {
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
         (**self).configured(endpoint, sender, secrets);
+    }
+
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        (**self).routed(endpoint, event_types);
     }
 
     fn received(&self, endpoint: &str) {
@@ -272,6 +304,22 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn claim_lost(&self, delivery: &Delivery) {
         (**self).claim_lost(delivery);
+    }
+
+    fn retried(&self, delivery: &Delivery, after: Duration) {
+        (**self).retried(delivery, after);
+    }
+
+    fn given_back(&self, endpoint: &str) {
+        (**self).given_back(endpoint);
+    }
+
+    fn worker_configured(&self, worker: &str, endpoint: &str) {
+        (**self).worker_configured(worker, endpoint);
+    }
+
+    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {
+        (**self).inbox_measured(endpoint, stats);
     }
 
     fn observer_panicked(&self, endpoint: &str) {

@@ -137,6 +137,14 @@ impl Observer for TracingObserver {
         delivery_event!(warn, delivery, "handler failed", error = %WithCauses(error.error()), permanent = error.is_permanent(), duration_seconds = duration.as_secs_f64());
     }
 
+    fn retried(&self, delivery: &Delivery, after: Duration) {
+        delivery_event!(info, delivery, "event runs again later", after_seconds = after.as_secs_f64());
+    }
+
+    fn given_back(&self, endpoint: &str) {
+        tracing::info!(target: "circa_receiver", endpoint, "event given back to the inbox");
+    }
+
     fn dead_lettered(&self, delivery: &Delivery, error: &HandlerError) {
         delivery_event!(warn, delivery, "event dead-lettered", error = %WithCauses(error.error()));
     }

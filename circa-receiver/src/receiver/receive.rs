@@ -20,7 +20,7 @@ use super::stay::Arrival;
 use super::task::Admitted;
 use crate::answer::{Outcome, PayloadFault, Response};
 use crate::dedup::{Key, StoreError};
-use crate::handler::{HandlerError, PortableHandler, Routes};
+use crate::handler::{HandlerError, PortableHandler, RouteError, Routes};
 use crate::inbox::Calls;
 use crate::observe::ConfigWarning;
 use crate::sender::Sender;
@@ -41,6 +41,7 @@ use crate::verify::{Head, Secret, Secrets};
 ///     println!("{}", event.id());
 ///     Ok(())
 /// });
+/// receiver.check_routes(&routes)?;
 /// let response = receiver.handle(&("POST", &headers[..]), &body[..], &routes, ()).await;
 /// assert_eq!(response.status(), 200);
 /// # Ok(())
@@ -119,11 +120,7 @@ impl Receiver {
     ///
     /// [`StoreError`] where the dedup store or the inbox failed.
     pub async fn forget(&self, event_id: &str) -> Result<bool, StoreError> {
-        let key = Key::new(&self.0.endpoint, event_id);
-        match &self.0.inbox {
-            Some(inbox) => inbox.forget(&key).await,
-            None => self.0.claims.forget(&key).await,
-        }
+        self.forget_key(Key::new(&self.0.endpoint, event_id)).await
     }
 
     /// [`Receiver::forget`] of a tenant's event.
@@ -133,7 +130,14 @@ impl Receiver {
     /// [`StoreError`] where the store failed.
     pub async fn forget_of_tenant(&self, tenant: &str, event_id: &str) -> Result<bool, StoreError> {
         let endpoint = format!("{}/{tenant}", self.0.endpoint);
-        self.0.claims.forget(&Key::new(&endpoint, event_id)).await
+        self.forget_key(Key::new(&endpoint, event_id)).await
+    }
+
+    async fn forget_key(&self, key: Key) -> Result<bool, StoreError> {
+        match &self.0.inbox {
+            Some(inbox) => inbox.forget(&key).await,
+            None => self.0.claims.forget(&key).await,
+        }
     }
 
     /// Whether the dedup store or the inbox can be reached and used, within the store timeout
@@ -165,13 +169,26 @@ impl Receiver {
         self.0.observers.panics()
     }
 
+    /// Checks whether the routes make sense for this receiver, and tells its observers which event
+    /// types have a handler. Call it once, before the first delivery; the adapters do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Routes::check`].
+    pub fn check_routes<H>(&self, routes: &Routes<H>) -> Result<(), RouteError> {
+        routes.check(self.sender())?;
+        let types: Vec<&str> = routes.types().collect();
+        self.0.observe(|observer| observer.routed(&self.0.endpoint, &types));
+        Ok(())
+    }
+
     /// Checks one request, up to whether its event is wanted. Nothing is claimed yet, so the future
     /// may be dropped at any time.
     ///
     /// Where the answer [closes the connection](Response::closes_connection), what is left of the
     /// body is to be drained, so that the answer reaches the sender: keep the stream, and hand over
     /// a pinned reference to it. Check the routes once, before the first delivery, with
-    /// [`Routes::check`]; the adapters do.
+    /// [`Receiver::check_routes`]; the adapters do.
     pub async fn receive<'r, E, H>(
         &self,
         head: &impl Head,
@@ -231,7 +248,7 @@ impl Receiver {
     /// Receives one request whose body is at hand, with portable handlers, each in a task of its
     /// own on the current tokio runtime.
     ///
-    /// Check the routes once, before the first delivery, with [`Routes::check`].
+    /// Check the routes once, before the first delivery, with [`Receiver::check_routes`].
     ///
     /// # Panics
     ///

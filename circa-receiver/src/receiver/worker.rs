@@ -63,6 +63,7 @@ impl Receiver {
         let shared = self.shared();
         let inbox = shared.inbox.as_ref().ok_or(WorkerError::NoInbox)?;
         let builder = WorkerBuilder::of_receiver(inbox, &shared.running, &shared.observers);
-        Ok(builder.lease(shared.claims.lease()).retention(shared.retention))
+        let builder = builder.lease(shared.claims.lease()).retention(shared.retention);
+        Ok(if self.has_tenants() { builder.with_tenants() } else { builder })
     }
 }

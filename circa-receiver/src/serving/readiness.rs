@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::answer::{Response, plain, with_header};
+use crate::inbox::Worker;
 use crate::receiver::Receivers;
 
 /// Health checks come from several sides, and must not load the store.
@@ -26,14 +27,16 @@ pub struct Readiness(Arc<Inner>);
 pub enum Probe {
     /// Whether the process lives: always, where it answers. An orchestrator restarts it otherwise.
     Live,
-    /// Whether deliveries should come here: not where a dedup store does not answer, and not once
-    /// the process was told to stop. A load balancer goes elsewhere then.
+    /// Whether deliveries should come here: not where a dedup store or an inbox does not answer,
+    /// and not once the process was told to stop. A load balancer goes elsewhere then.
     Ready,
 }
 
 #[derive(Debug)]
 struct Inner {
     receivers: Receivers,
+    /// That run what the receivers put in an inbox.
+    workers: RwLock<Vec<Worker>>,
     is_stopping: AtomicBool,
     /// When the stores were asked last, and whether all could be used.
     asked: Mutex<Option<(Instant, bool)>>,
@@ -41,7 +44,8 @@ struct Inner {
 
 impl Readiness {
     pub(super) fn new(receivers: Receivers) -> Self {
-        Self(Arc::new(Inner { receivers, is_stopping: AtomicBool::new(false), asked: Mutex::default() }))
+        let (workers, is_stopping, asked) = (RwLock::default(), AtomicBool::new(false), Mutex::default());
+        Self(Arc::new(Inner { receivers, workers, is_stopping, asked }))
     }
 
     pub(super) fn receivers(&self) -> &Receivers {
@@ -52,6 +56,11 @@ impl Readiness {
         self.0.is_stopping.store(true, Ordering::Release);
     }
 
+    /// Counts a worker in, one that runs in this process what its receivers put in an inbox.
+    pub fn watch(&self, worker: Worker) {
+        self.0.workers.write().unwrap_or_else(PoisonError::into_inner).push(worker);
+    }
+
     /// Whether deliveries should come here. The dedup stores are asked at most once a second.
     ///
     /// # Errors
@@ -60,6 +69,9 @@ impl Readiness {
     pub async fn check(&self) -> Result<(), &'static str> {
         if self.0.is_stopping.load(Ordering::Acquire) {
             return Err("stopping");
+        }
+        if !self.workers_are_healthy() {
+            return Err("the inbox does not answer its worker");
         }
         if self.stores_answer().await { Ok(()) } else { Err("the dedup store does not answer") }
     }
@@ -75,6 +87,10 @@ impl Readiness {
             Probe::Ready => self.check().await,
         };
         checked.map_or_else(|why| plain(503, why), |()| plain(200, "ok"))
+    }
+
+    fn workers_are_healthy(&self) -> bool {
+        self.0.workers.read().unwrap_or_else(PoisonError::into_inner).iter().all(Worker::is_healthy)
     }
 
     async fn stores_answer(&self) -> bool {

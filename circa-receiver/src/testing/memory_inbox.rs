@@ -8,13 +8,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::clock::{Clock, SystemClock};
 use crate::dedup::{Fingerprint, Key, Nonce, Token};
 use crate::error::StoreError;
 use crate::inbox::{
-    self, AcceptRequest, Accepted, Cause, Change, Entry, Failure, Filter, Inbox, Lease, LeaseRequest, Leased, Pause,
-    Record, Settlement, Stats, Wake,
+    self, AcceptRequest, Accepted, Cause, Change, Entry, Failure, Filter, Inbox, Interest, Lease, LeaseRequest, Leased,
+    Pause, Record, Settlement, Stats, Wake,
 };
 
 /// An inbox in memory, for tests: what it has accepted is gone with it, so it keeps no promise that
@@ -73,6 +74,11 @@ impl State {
 }
 
 impl Row {
+    fn drop_body(&mut self) {
+        let (entry, body) = (&self.entry, Bytes::new());
+        self.entry = Entry::from_parts(entry.endpoint(), entry.event_id(), entry.event_type(), entry.details(), body);
+    }
+
     fn fail(&mut self, error: &str) {
         self.failures.push(Failure::new(self.attempts, self.worker.clone(), error.to_owned()));
     }
@@ -186,17 +192,22 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let mut rows = self.lock();
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_wanted = |row: &Row| {
+        let is_paused = |row: &Row| {
             let (endpoint, event_type) = (row.entry.endpoint(), row.entry.event_type());
-            let is_paused = [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)));
-            !is_paused
-                && row.state.due().is_some_and(|due| due <= now)
-                && request.interests().iter().any(|interest| interest.covers(&row.entry))
+            [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)))
         };
-        let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_wanted(&rows[*at])).collect();
+        // First whether it is due: nearly all rows are not.
+        let is_due = |row: &Row| row.state.due().is_some_and(|due| due <= now) && !is_paused(row);
+        let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_due(&rows[*at])).collect();
         due.sort_by_key(|at| rows[*at].state.due());
-        due.truncate(request.limit());
-        let leased = due.into_iter().map(|at| {
+        let mut wanted: Vec<usize> = Vec::new();
+        for interest in request.interests() {
+            let covered = due.iter().filter(|at| interest.covers(&rows[**at].entry) && !wanted.contains(at));
+            let covered: Vec<usize> = covered.take(interest.limit()).copied().collect();
+            wanted.extend(covered);
+        }
+        wanted.truncate(request.limit());
+        let leased = wanted.into_iter().map(|at| {
             let row = &mut rows[at];
             if matches!(row.state, State::Running { .. }) {
                 row.fail("the lease lapsed");
@@ -220,6 +231,10 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let settled = self.held(lease, |row| match settlement {
             Settlement::Complete { retention } => row.state = State::Done { ends: now + retention },
+            Settlement::CompleteWithoutBody { retention } => {
+                row.state = State::Done { ends: now + retention };
+                row.drop_body();
+            }
             Settlement::Retry { after, error } => {
                 row.fail(&error);
                 row.state = State::Ready { due: now + after };
@@ -252,7 +267,8 @@ impl Inbox for MemoryInbox {
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
         let now = self.clock.monotonic();
         let mut stats = Stats::default();
-        for row in self.lock().iter().filter(|row| row.entry.endpoint() == endpoint) {
+        let here = Interest::all(endpoint).with_tenants();
+        for row in self.lock().iter().filter(|row| here.covers(&row.entry)) {
             match row.state {
                 state if state.due().is_some_and(|due| due <= now) => {
                     stats.ready += 1;
@@ -268,6 +284,7 @@ impl Inbox for MemoryInbox {
     }
 
     async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let filter = filter.clone().at(UNIX_EPOCH + self.clock.monotonic());
         let rows = self.lock();
         let records = (0..).zip(rows.iter()).filter(|(_, row)| row.state != State::Forgotten);
         let records = records.map(|(id, row)| row.record(id)).filter(|record| filter.covers(record));

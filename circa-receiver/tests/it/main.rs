@@ -15,6 +15,8 @@ mod observe;
 mod receiver;
 #[cfg(feature = "receiver")]
 mod secrecy;
+#[cfg(feature = "serve")]
+mod serving;
 mod support;
 #[cfg(feature = "receiver")]
 mod testing;

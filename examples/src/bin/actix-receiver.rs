@@ -28,8 +28,10 @@ async fn run() -> Result<(), BoxError> {
     if h2c() {
         server = server.dangerous_h2c();
     }
+    for worker in start_workers(&receivers)? {
+        server = server.worker(worker);
+    }
     reload_on_hangup(&receivers)?;
-    start_workers(&receivers)?;
     // One application per worker thread; the receivers, and with them dedup, are shared by all.
     let probes = server.clone();
     let app = move || {

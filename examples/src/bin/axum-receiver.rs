@@ -33,6 +33,9 @@ async fn run() -> Result<(), BoxError> {
     if h2c() {
         server = server.dangerous_h2c();
     }
+    for worker in start_workers(&receivers)? {
+        server = server.worker(worker);
+    }
     let mut app = Router::new()
         .route("/livez", server.livez())
         .route("/readyz", server.readyz())
@@ -41,7 +44,6 @@ async fn run() -> Result<(), BoxError> {
         app = app.route(&path(receiver), route(receiver));
     }
     reload_on_hangup(&receivers)?;
-    start_workers(&receivers)?;
     let app = app.fallback(unserved).with_state(receivers);
     let listener = listen(&bind_address()).await?;
     say(&format!("listening on {}", listener.local_addr()?));

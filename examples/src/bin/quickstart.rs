@@ -2,16 +2,20 @@
 //! deliveries, and shows what becomes of them.
 //!
 //! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and
-//! fails if anything was not as expected. The secrets are for demonstration, unless
+//! fails if anything was not as expected. Its inbox is a file in a temporary folder, or in the
+//! folder of `--data DIR`, where the next start finds all events handled already. The secrets are for demonstration, unless
 //! `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is where it listens;
 //! `127.0.0.1:3000` by default.
 
 use std::{
     env,
     error::Error,
+    fs,
     io::{self, ErrorKind},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -21,7 +25,7 @@ use axum::{
     http::{HeaderValue, Request, Response, header::HOST},
 };
 use circa_receiver::{
-    Sender,
+    Sender, SqliteInbox,
     testing::{CircaSigner, CircularoSigner, Fixture, SignedRequest, fixtures},
 };
 use circa_receiver_axum::{
@@ -31,7 +35,13 @@ use circa_receiver_axum::{
 };
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::ctrl_c,
+};
+
+/// The file of the inbox, in its folder.
+const INBOX: &str = "inbox.sqlite";
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -42,15 +52,11 @@ const CIRCULARO: Credential =
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let once = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [flag] if flag == "--once" => true,
-        _ => {
-            eprintln!("usage: quickstart [--once]");
-            return ExitCode::FAILURE;
-        }
+    let Some(options) = Options::parse(env::args().skip(1)) else {
+        eprintln!("usage: quickstart [--once] [--data DIR]");
+        return ExitCode::FAILURE;
     };
-    match run(once).await {
+    match run(options).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -61,32 +67,42 @@ async fn main() -> ExitCode {
 }
 
 /// Whether everything was as expected.
-async fn run(once: bool) -> Result<bool, BoxError> {
-    let app = app()?;
-    let listener = listen(once).await?;
+async fn run(options: Options) -> Result<bool, BoxError> {
+    let data = Data::open(options.data)?;
+    let app = app(&data.file())?;
+    let listener = listen(options.once).await?;
     let address = listener.local_addr()?;
     println!("listening on {address}: POST /webhooks/circa and /webhooks/circularo\n\nthe handlers ran for:");
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let as_expected = demonstrate(address).await?;
-    if once || !as_expected {
+    let as_expected = demonstrate(address, data.is_known).await?;
+    if options.once || !as_expected {
         return Ok(as_expected);
     }
     println!("\nsend one more from another shell:\n{}\n\nserving; stop with Ctrl-C", one_more(address));
-    server.await??;
+    tokio::select! {
+        served = server => served??,
+        stopped = ctrl_c() => stopped?,
+    }
     Ok(true)
 }
 
 // --- The receivers: this is all that an application needs. ---
 
-fn app() -> Result<Router, BoxError> {
+/// An event is stored before it is answered, and a worker runs its handler. Here the answer waits
+/// for that run, so that it says how it ended.
+fn app(inbox: &Path) -> Result<Router, BoxError> {
     let (circa, circularo) = (Secrets::from(CIRCA.secret()?), Secrets::from(CIRCULARO.secret()?));
     circa.ensure_distinct(&circularo)?;
-    let circa = Receiver::circa(circa).build()?;
-    let circularo = Receiver::circularo(circularo).build()?;
-    Ok(Router::new()
-        .route("/webhooks/circa", webhook(circa).on(pulled).on(tested).into_route())
-        .route("/webhooks/circularo", webhook(circularo).fallback(document).into_route()))
+    let inbox = Arc::new(SqliteInbox::open(inbox)?);
+    let circa = Receiver::circa(circa).inbox(Arc::clone(&inbox)).answer_when_handled().build()?;
+    let circularo = Receiver::circularo(circularo).inbox(inbox).answer_when_handled().build()?;
+    let (circa, circa_worker) = webhook(circa).on(pulled).on(tested).with_worker(());
+    let (circularo, circularo_worker) = webhook(circularo).fallback(document).with_worker(());
+    for worker in [circa_worker, circularo_worker] {
+        tokio::spawn(worker.build()?.run());
+    }
+    Ok(Router::new().route("/webhooks/circa", circa).route("/webhooks/circularo", circularo))
 }
 
 async fn pulled(Event(event): Event<DatapointPulled>) {
@@ -118,14 +134,16 @@ struct Row {
     outcome: &'static str,
 }
 
-async fn demonstrate(address: SocketAddr) -> Result<bool, BoxError> {
+/// What is known from an earlier start is a duplicate now.
+async fn demonstrate(address: SocketAddr, is_known: bool) -> Result<bool, BoxError> {
     let mut table = vec![format!("{:52}  {:6}  {}", "sent", "status", "outcome")];
     let mut as_expected = true;
     for row in rows() {
         let answer = send(address, row.request).await?;
         let status = answer.status().as_u16();
         let outcome = answer.headers().get("circa-receiver-outcome").map_or("refused", |value| text(value));
-        let good = (status, outcome) == (row.status, row.outcome);
+        let is_again = is_known && (row.outcome, outcome) == ("handled", "duplicate");
+        let good = status == row.status && (outcome == row.outcome || is_again);
         let remark = if good { String::new() } else { format!("  EXPECTED {} {}", row.status, row.outcome) };
         table.push(format!("{:52}  {status:6}  {outcome}{remark}", row.what));
         as_expected &= good;
@@ -201,6 +219,63 @@ fn text(value: &HeaderValue) -> &str {
 fn unix_seconds() -> i64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What was asked for on the command line.
+#[derive(Default)]
+struct Options {
+    once: bool,
+    data: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let mut options = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--once" => options.once = true,
+                "--data" => options.data = Some(arguments.next()?.into()),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
+
+/// The folder of the inbox. A temporary one is removed in the end.
+struct Data {
+    folder: PathBuf,
+    is_temporary: bool,
+    /// There is an inbox of an earlier start.
+    is_known: bool,
+}
+
+impl Data {
+    fn open(folder: Option<PathBuf>) -> Result<Self, BoxError> {
+        let is_temporary = folder.is_none();
+        let name = format!("circa-receiver-quickstart-{}", std::process::id());
+        let folder = folder.unwrap_or_else(|| env::temp_dir().join(name));
+        if is_temporary {
+            // Of a process that had the same number and was killed.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        let unusable = |error| format!("cannot use the folder {}: {error}", folder.display());
+        fs::create_dir_all(&folder).map_err(unusable)?;
+        let is_known = folder.join(INBOX).exists();
+        Ok(Self { folder, is_temporary, is_known })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join(INBOX)
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
 }
 
 /// A secret from the environment, or one for demonstration.

@@ -9,10 +9,10 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, http::StatusCode, routing::MethodRouter};
 use circa_receiver::{
-    BoxError, DeadLetter, DeadLetterSink, DedupStore, Delivery, MemoryStore, MetricsObserver, Observer, Receiver,
-    ReceiverBuilder, Secret, Secrets, StoreError,
+    BoxError, Clock, ClockError, DeadLetter, DeadLetterSink, DedupStore, Delivery, Inbox, MemoryStore, MetricsObserver,
+    Observer, PostgresInbox, Receiver, ReceiverBuilder, Secret, Secrets, StoreError, WorkerBuilder,
     dedup::{ClaimAnswer, ClaimRequest, Key, Nonce, Token},
-    testing::{CircaSigner, FakeClock},
+    testing::{CircaSigner, FakeClock, MemoryInbox},
 };
 use circa_receiver_axum::{RawDelivery, webhook};
 use circa_receiver_test_support::free_port;
@@ -76,6 +76,20 @@ impl DeadLetterSink for Sink {
     }
 }
 
+/// A thousand times as fast as time: what is ready for a second has been so for a quarter of an
+/// hour.
+struct Racing(Instant);
+
+impl Clock for Racing {
+    fn unix_seconds(&self) -> Result<i64, ClockError> {
+        Ok(now())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed() * 1_000
+    }
+}
+
 struct Panics;
 
 impl Observer for Panics {
@@ -98,6 +112,8 @@ struct Broken {
     receiver: ReceiverBuilder,
     metrics: MetricsObserver,
     handler: Handler,
+    /// The settings of its worker, where it has an inbox.
+    worker: Option<fn(WorkerBuilder) -> WorkerBuilder>,
     /// The delivery of a number, to a path.
     delivery: fn(&str, usize) -> Request,
 }
@@ -112,7 +128,8 @@ impl Broken {
             .store_timeout(ACK_DEADLINE)
             .lease(LEASE);
         let metrics = MetricsObserver::new();
-        Self { endpoint, alerts, receiver, metrics, handler: Handler::Answers(StatusCode::NO_CONTENT), delivery: fresh }
+        let handler = Handler::Answers(StatusCode::NO_CONTENT);
+        Self { endpoint, alerts, receiver, metrics, handler, worker: None, delivery: fresh }
     }
 
     fn handler(self, handler: Handler) -> Self {
@@ -125,6 +142,10 @@ impl Broken {
 
     fn with(self, change: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> Self {
         Self { receiver: change(self.receiver), ..self }
+    }
+
+    fn inbox(self, inbox: impl Inbox, worker: fn(WorkerBuilder) -> WorkerBuilder) -> Self {
+        Self { worker: Some(worker), ..self.with(|receiver| receiver.inbox(inbox)) }
     }
 
     fn path(&self) -> String {
@@ -143,7 +164,11 @@ impl Broken {
             Handler::Answers(status) => status,
             Handler::NeverEnds => std::future::pending().await,
         };
-        webhook(receiver).on_type("datapoint.pulled", handler).into_route()
+        let webhook = webhook(receiver).on_type("datapoint.pulled", handler);
+        let Some(settings) = self.worker else { return webhook.into_route() };
+        let (route, worker) = webhook.with_worker(());
+        tokio::spawn(settings(worker).build().unwrap().run());
+        route
     }
 }
 
@@ -168,6 +193,12 @@ fn all() -> Vec<Broken> {
             .with(|receiver| receiver.dedup(Store::Taken(MemoryStore::default()))),
         Broken::new("changed", &["DuplicatesDiffer"]).delivery(changed),
         Broken::new("observer", &["ObserversPanic"]).with(|receiver| receiver.observer(Panics)),
+        Broken::new("dead", &["InboxHasDeadLetters"]).handler(permanent).inbox(MemoryInbox::default(), |worker| worker),
+        Broken::new("behind", &["InboxFallsBehind"])
+            .handler(NeverEnds)
+            .inbox(MemoryInbox::with_clock(Racing(Instant::now())), |worker| worker.concurrency(1)),
+        Broken::new("unreached", &["WorkerDoesNotReachTheInbox"])
+            .inbox(PostgresInbox::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(), |worker| worker),
         Broken::new("rotated", &["OldSecretIsUnused"]).delivery(two_days_ago).at(&FakeClock::at(now() - TWO_DAYS)),
     ]
 }

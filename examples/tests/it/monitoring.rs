@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::support::{
     CIRCA_SECRET, CIRCULARO_SECRET, REFERENCES, Request, circa, event,
     prometheus::{INSTALL, PATIENCE, Prometheus, file, folder, values},
+    server::Server,
 };
 
 #[test]
@@ -52,19 +53,26 @@ fn stale(id: &str) -> Request {
     Request::post("/webhooks/circa").header("Circa-Signature", signature).body(body)
 }
 
-/// One receiver of each framework, with a failure of each kind that a panel shows: nothing for
-/// Circularo is signed with its secret, a delivery of Circa's is stale, one has another's id.
+/// Two receivers of each framework, the second one with an inbox, with a failure of each kind that
+/// a panel shows: nothing for Circularo is signed with its secret, a delivery of Circa's is stale,
+/// one has another's id.
 #[tokio::test]
 async fn every_query_finds_data_of_a_real_receiver() {
     for reference in &REFERENCES {
-        let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let environment = [
-            ("METRICS_BIND", metrics.to_string()),
-            ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned()),
-            ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET.to_owned()),
-        ];
-        let receiver = reference.start_with(&environment).await;
-        let prometheus = Prometheus::start(&[metrics]);
+        let metrics = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
+        let server = Server::sqlite();
+        let environment = |metrics: SocketAddr, inbox: &str| {
+            [
+                ("METRICS_BIND", metrics.to_string()),
+                ("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET.to_owned()),
+                ("CIRCULARO_HMAC_SECRET", CIRCULARO_SECRET.to_owned()),
+                ("STORE_URL", server.url()),
+                ("INBOX", inbox.to_owned()),
+            ]
+        };
+        let receiver = reference.start_with(&environment(metrics[0], "")).await;
+        let with_inbox = reference.start_with(&environment(metrics[1], "1")).await;
+        let prometheus = Prometheus::start(&metrics);
         let other_body = event("evt_0").replace('}', " }");
         let forged = Request::post("/webhooks/circularo")
             .header(Sender::CIRCULARO.signature_header(), "0".repeat(64))
@@ -84,6 +92,7 @@ async fn every_query_finds_data_of_a_real_receiver() {
         };
         tokio::time::timeout(PATIENCE, all_found).await.expect("every query finds data");
         receiver.stop().await;
+        with_inbox.stop().await;
     }
 }
 

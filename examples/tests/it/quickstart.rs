@@ -4,6 +4,7 @@
 use std::process::Stdio;
 
 use crate::support::lines;
+use circa_receiver_test_support::Folder;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
@@ -54,6 +55,25 @@ async fn once_prints_the_table_and_succeeds() {
     for event in circa_receiver::testing::fixtures() {
         assert!(rows.iter().any(|row| row[1] == event.name()), "{} is missing: {text}", event.name());
     }
+}
+
+/// The inbox in a folder of one's own outlives the process; a temporary one does not.
+#[tokio::test]
+async fn kept_data_makes_everything_known() {
+    let folder = Folder::new("quickstart");
+    let data = folder.path().join("new");
+    for (start, known) in [("first", 0), ("second", 16)] {
+        let output = quickstart().arg("--once").arg("--data").arg(&data).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("all as expected"), "{start}: {text}");
+        let duplicates = text.lines().filter(|line| line.ends_with("200  duplicate")).count();
+        assert_eq!(duplicates, 2 + known, "{start}: {text}");
+    }
+    assert!(data.join("inbox.sqlite").exists());
+    let output = quickstart().arg("--once").env("TMPDIR", folder.path()).output().await.unwrap();
+    assert!(output.status.success());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["new"], "the temporary folder is removed");
 }
 
 #[tokio::test]

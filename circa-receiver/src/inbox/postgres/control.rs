@@ -25,7 +25,7 @@ impl PostgresInbox {
             let query = query.bind(after).bind(endpoint.map(ToOwned::to_owned)).bind(event_type.map(ToOwned::to_owned));
             let query = query.bind(state.map(State::code)).bind(cause.map(Cause::code));
             let query = query.bind(since.map(unix_micros)).bind(until.map(unix_micros));
-            query.bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(filter.age().map(micros))
         });
         let rows = self.claims.bounded(rows).await?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(|error| self.claims.explain(error))

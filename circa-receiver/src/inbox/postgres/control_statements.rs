@@ -28,6 +28,7 @@ FROM {inbox} WHERE id > $1 AND ($2::text IS NULL OR endpoint = $2) AND ($3::text
     AND ($4::smallint IS NULL OR state = $4) AND ($5::smallint IS NULL OR cause = $5)
     AND ($6::bigint IS NULL OR extract(epoch FROM arrived) * 1000000 >= $6)
     AND ($7::bigint IS NULL OR extract(epoch FROM arrived) * 1000000 < $7)
+    AND ($9::bigint IS NULL OR arrived < clock_timestamp() - $9 * interval '1 microsecond')
 ORDER BY id LIMIT $8"
             )
             .into(),

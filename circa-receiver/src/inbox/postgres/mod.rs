@@ -3,11 +3,13 @@
 //!
 //! 1. `store`: the inbox, which asks its statements as the dedup store does, on the same
 //!    connections;
-//! 2. `statements`: the SQL; `rows`: what is read from its answers;
+//! 2. `statements`: the SQL; `rows`: what is read from its answers; `end`: what a
+//!    settlement changes;
 //! 3. `control_statements`, `control`: those of operators.
 
 mod control;
 mod control_statements;
+mod end;
 mod rows;
 mod statements;
 mod store;

@@ -8,7 +8,7 @@ use crate::dedup::Token;
 use crate::inbox::accept::Accepted;
 use crate::inbox::entry::Entry;
 use crate::inbox::lease::{Lease, Leased};
-use crate::inbox::stats::Stats;
+use crate::observe::Stats;
 
 type Read<T> = Result<T, sqlx::Error>;
 

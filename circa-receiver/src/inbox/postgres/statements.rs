@@ -11,6 +11,10 @@ const PAUSES: &str = "circa_receiver_inbox_pauses";
 /// The version of the table, kept in the table's comment.
 const MARK: &str = "circa-receiver inbox, version 1";
 
+/// An endpoint and those of its tenants. Names are not compared by size, which depends on the
+/// database's collation.
+const WITH_TENANTS: &str = "(endpoint = $1 OR starts_with(endpoint, $1 || '/'))";
+
 pub(super) struct Statements {
     /// The tables as SQL, qualified and quoted.
     inbox: String,
@@ -19,6 +23,7 @@ pub(super) struct Statements {
     schema: String,
     pub(super) accept: Arc<str>,
     pub(super) lease: Arc<str>,
+    pub(super) lease_with_tenants: Arc<str>,
     pub(super) renew: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) stats: Arc<str>,
@@ -33,7 +38,8 @@ impl Statements {
         let token = format!("nextval({}::regclass)", literal(&name(TOKENS_SEQUENCE)));
         Self {
             accept: accept(&inbox, &claims, &token).into(),
-            lease: lease(&inbox, &pauses).into(),
+            lease: lease(&inbox, &pauses, "endpoint = $1").into(),
+            lease_with_tenants: lease(&inbox, &pauses, WITH_TENANTS).into(),
             renew: format!(
                 "WITH {DURABLE}, changed AS (
     UPDATE {inbox} SET due = clock_timestamp() + $3 * interval '1 microsecond'
@@ -150,12 +156,13 @@ FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
 }
 
 /// Leases the oldest rows that are due and that nobody else is leasing now.
-fn lease(inbox: &str, pauses: &str) -> String {
+fn lease(inbox: &str, pauses: &str, here: &str) -> String {
     let lapsed = literal("the lease lapsed: the process ended, or stood still");
     format!(
         "WITH {DURABLE}, due AS MATERIALIZED (
     SELECT id FROM {inbox} AS ready
-    WHERE state < 2 AND endpoint = $1 AND due <= clock_timestamp() AND ($2::text[] IS NULL OR type = ANY ($2))
+    WHERE state < 2 AND {here} AND due <= clock_timestamp() AND ($2::text[] IS NULL OR type = ANY ($2))
+        AND type <> ALL ($6)
         AND NOT EXISTS (SELECT FROM {pauses} AS paused
             WHERE paused.endpoint = ready.endpoint AND paused.type IN ('', ready.type))
     ORDER BY due LIMIT $3 FOR UPDATE OF ready SKIP LOCKED
@@ -174,12 +181,13 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
 
 /// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
 /// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
-/// repeated because its connection broke. What is done has its claim end with it.
+/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its claim end with it.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (
     UPDATE {inbox} SET state = $3, due = clock_timestamp() + $4 * interval '1 microsecond', attempts = attempts - $5,
         postponed = postponed + $6, cause = $7, error = coalesce($8, error),
+        body = CASE WHEN $10 THEN ''::bytea ELSE body END,
         failures = CASE WHEN $8::text IS NULL THEN failures ELSE failures || jsonb_build_object('attempt', attempts,
             'worker', worker, 'started', started, 'ended', clock_timestamp(), 'error', $8::text) END
     WHERE id = $1 AND token = $2 AND (state = 1 OR ($9 AND $3 = 2 AND state = 2))
@@ -198,8 +206,8 @@ fn stats(inbox: &str) -> String {
     count(*) FILTER (WHERE state = 0 AND due > clock_timestamp()) AS waiting,
     count(*) FILTER (WHERE state = 1 AND due > clock_timestamp()) AS running,
     (extract(epoch FROM clock_timestamp() - min(due) FILTER (WHERE due <= clock_timestamp())) * 1000000)::bigint AS lag,
-    (SELECT count(*) FROM {inbox} WHERE state = 3 AND endpoint = $1) AS dead
-FROM {inbox} WHERE state < 2 AND endpoint = $1"
+    (SELECT count(*) FROM {inbox} WHERE state = 3 AND {WITH_TENANTS}) AS dead
+FROM {inbox} WHERE state < 2 AND {WITH_TENANTS}"
     )
 }
 

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use sqlx::{PgPool, Row};
 
 use super::control_statements::ControlStatements;
+use super::end::{End, text};
 use super::rows;
 use super::statements::Statements;
 use crate::dedup::{DedupStore, Key, PostgresStore};
@@ -17,12 +18,12 @@ use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
 use crate::error::StoreError;
 use crate::inbox::accept::{AcceptRequest, Accepted};
-use crate::inbox::control::{Change, Failure, Filter, Pause, Record, State};
+use crate::inbox::control::{Change, Failure, Filter, Pause, Record};
 use crate::inbox::lease::{Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::Settlement;
-use crate::inbox::stats::Stats;
 use crate::inbox::store::Inbox;
 use crate::inbox::wake::Wake;
+use crate::observe::Stats;
 
 /// How often an accept is asked again because another call came between its read and its insert.
 const MAX_RACES: usize = 10;
@@ -209,10 +210,17 @@ impl Inbox for PostgresInbox {
         let call = async {
             let mut leased = Vec::new();
             for interest in request.interests() {
-                let limit = i64::try_from(request.limit() - leased.len()).unwrap_or(i64::MAX);
-                let rows = self.claims.ask_all(Purpose::Intake, &self.statements.lease, |query, _| {
+                let limit = interest.limit().min(request.limit() - leased.len());
+                if limit == 0 {
+                    continue;
+                }
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let Statements { lease, lease_with_tenants, .. } = &self.statements;
+                let lease = if interest.has_tenants() { lease_with_tenants } else { lease };
+                let rows = self.claims.ask_all(Purpose::Intake, lease, |query, _| {
                     let query = query.bind(interest.endpoint().to_owned()).bind(interest.types().map(<[_]>::to_vec));
-                    query.bind(limit).bind(micros(request.duration())).bind(request.worker().to_owned())
+                    let query = query.bind(limit).bind(micros(request.duration())).bind(request.worker().to_owned());
+                    query.bind(interest.except().to_vec())
                 });
                 for row in rows.await? {
                     leased.push(rows::leased(&row).map_err(|error| self.claims.explain(error))?);
@@ -234,7 +242,7 @@ impl Inbox for PostgresInbox {
         let end = End::of(settlement);
         let bind = |query: crate::dedup::Asked, again: bool| {
             let query = query.bind(id).bind(token).bind(end.state).bind(micros(end.after)).bind(end.set_back);
-            query.bind(end.postponed).bind(end.cause).bind(end.error.clone()).bind(again)
+            query.bind(end.postponed).bind(end.cause).bind(end.error.clone()).bind(again).bind(end.drops_body)
         };
         let settled = self.claims.change(&self.statements.settle, bind).await?;
         if end.after.is_zero() {
@@ -290,45 +298,6 @@ impl fmt::Debug for PostgresInbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresInbox").field("schema", &self.statements.schema()).finish_non_exhaustive()
     }
-}
-
-/// What a settlement changes.
-struct End {
-    state: i16,
-    after: Duration,
-    set_back: i32,
-    postponed: i32,
-    cause: Option<i16>,
-    error: Option<String>,
-}
-
-impl End {
-    fn of(settlement: Settlement) -> Self {
-        let end = Self {
-            state: State::Ready.code(),
-            after: Duration::ZERO,
-            set_back: 0,
-            postponed: 0,
-            cause: None,
-            error: None,
-        };
-        match settlement {
-            Settlement::Complete { retention } => Self { state: State::Done.code(), after: retention, ..end },
-            Settlement::Retry { after, error } => Self { after, error: Some(text(&error)), ..end },
-            Settlement::Postpone { after, error } => {
-                Self { after, set_back: 1, postponed: 1, error: Some(text(&error)), ..end }
-            }
-            Settlement::GiveBack => Self { set_back: 1, ..end },
-            Settlement::Bury { cause, error } => {
-                Self { state: State::Dead.code(), cause: Some(cause.code()), error: Some(text(&error)), ..end }
-            }
-        }
-    }
-}
-
-/// PostgreSQL's texts have no NUL.
-fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 /// -1, for a number beyond `bigint`, finds no row.

@@ -10,6 +10,7 @@ use crate::inbox::settlement::Cause;
 
 impl InboxRows<'_> {
     pub(super) fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>> {
+        let filter = filter.clone().at(UNIX_EPOCH + Duration::from_millis(self.now.unsigned_abs()));
         let (endpoint, event_type, state, cause) = filter.parts();
         let (since, until) = filter.arrival();
         // Spelled out, so that what is dead is found by its index.

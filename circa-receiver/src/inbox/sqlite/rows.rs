@@ -12,7 +12,10 @@ use crate::inbox::control::State;
 use crate::inbox::entry::Entry;
 use crate::inbox::lease::{Interest, Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
-use crate::inbox::stats::Stats;
+use crate::observe::Stats;
+
+/// An endpoint and those of its tenants: `0` is the character behind `/`.
+const WITH_TENANTS: &str = "(endpoint = :endpoint OR endpoint > :endpoint || '/' AND endpoint < :endpoint || '0')";
 
 /// What a worker whose process ended leaves behind.
 const LAPSED: &str = "the lease lapsed: the process ended, or stood still";
@@ -76,7 +79,7 @@ impl<'a> InboxRows<'a> {
     pub(super) fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         for interest in request.interests() {
-            for id in self.due(interest, request.limit() - found.len())? {
+            for id in self.due(interest, interest.limit().min(request.limit() - found.len()))? {
                 found.push(self.take(id, &request)?);
             }
         }
@@ -85,17 +88,22 @@ impl<'a> InboxRows<'a> {
 
     /// The oldest rows that are due, and not paused.
     fn due(&self, interest: &Interest, limit: usize) -> Result<Vec<i64>> {
-        let mut due = self.connection.prepare_cached(
-            "SELECT id FROM inbox WHERE state < 2 AND endpoint = :endpoint AND due <= :now
+        // Without tenants rows are found in the order of time, by their index.
+        let here = if interest.has_tenants() { WITH_TENANTS } else { "endpoint = :endpoint" };
+        let mut due = self.connection.prepare_cached(&format!(
+            "SELECT id FROM inbox WHERE state < 2 AND {here} AND due <= :now
              AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
+             AND type NOT IN (SELECT value FROM json_each(:except))
              AND NOT EXISTS (SELECT 1 FROM inbox_pauses AS paused
                  WHERE paused.endpoint = inbox.endpoint AND paused.type IN ('', inbox.type))
-             ORDER BY due LIMIT :limit",
-        )?;
+             ORDER BY due LIMIT :limit"
+        ))?;
         let types = interest.types().map(|types| serde_json::json!(types).to_string());
+        let except = serde_json::json!(interest.except()).to_string();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters =
-            named_params! { ":endpoint": interest.endpoint(), ":now": self.now, ":types": types, ":limit": limit };
+        let parameters = named_params! {
+            ":endpoint": interest.endpoint(), ":now": self.now, ":types": types, ":except": except, ":limit": limit,
+        };
         due.query_map(parameters, |row| row.get(0))?.collect()
     }
 
@@ -128,8 +136,10 @@ impl<'a> InboxRows<'a> {
     pub(super) fn settle(&self, lease: Lease, settlement: &Settlement) -> Result<bool> {
         let id = number(lease.id());
         match settlement {
-            Settlement::Complete { retention } => {
-                Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, *retention)?)
+            Settlement::Complete { retention } => self.finish(lease, *retention),
+            Settlement::CompleteWithoutBody { retention } => {
+                let drop_body = "UPDATE inbox_bodies SET body = x'' WHERE id = :id";
+                Ok(self.finish(lease, *retention)? && self.write(drop_body, named_params! { ":id": id })?)
             }
             Settlement::Retry { after, error } => self.fail(lease, State::Ready, *after, error),
             Settlement::Postpone { after, error } => {
@@ -142,6 +152,11 @@ impl<'a> InboxRows<'a> {
                     && self.write(note, named_params! { ":id": id, ":cause": cause.code() })?)
             }
         }
+    }
+
+    fn finish(&self, lease: Lease, retention: Duration) -> Result<bool> {
+        let id = number(lease.id());
+        Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, retention)?)
     }
 
     /// Ends a run that failed, and keeps its error.
@@ -176,20 +191,20 @@ impl<'a> InboxRows<'a> {
     }
 
     pub(super) fn stats(&self, endpoint: &str) -> Result<Stats> {
-        let mut queue = self.connection.prepare_cached(
+        let mut queue = self.connection.prepare_cached(&format!(
             "SELECT count(*) FILTER (WHERE due <= :now), count(*) FILTER (WHERE state = 0 AND due > :now),
                     count(*) FILTER (WHERE state = 1 AND due > :now), min(due) FILTER (WHERE due <= :now)
-             FROM inbox WHERE state < 2 AND endpoint = :endpoint",
-        )?;
+             FROM inbox WHERE state < 2 AND {WITH_TENANTS}"
+        ))?;
         let mut stats = queue.query_row(named_params! { ":endpoint": endpoint, ":now": self.now }, |row| {
             let oldest: Option<i64> = row.get(3)?;
             let lag = oldest.map(|oldest| Duration::from_millis(self.now.abs_diff(oldest)));
             let (ready, waiting, running) = (count(row, 0)?, count(row, 1)?, count(row, 2)?);
             Ok(Stats { ready, waiting, running, lag, ..Stats::default() })
         })?;
-        let mut dead =
-            self.connection.prepare_cached("SELECT count(*) FROM inbox WHERE state = 3 AND endpoint = ?1")?;
-        stats.dead = dead.query_row([endpoint], |row| count(row, 0))?;
+        let dead = format!("SELECT count(*) FROM inbox WHERE state = 3 AND {WITH_TENANTS}");
+        let mut dead = self.connection.prepare_cached(&dead)?;
+        stats.dead = dead.query_row(named_params! { ":endpoint": endpoint }, |row| count(row, 0))?;
         Ok(stats)
     }
 

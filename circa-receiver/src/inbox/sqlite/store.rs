@@ -18,9 +18,9 @@ use crate::inbox::accept::{AcceptRequest, Accepted};
 use crate::inbox::control::{Change, Failure, Filter, Pause, Record};
 use crate::inbox::lease::{Lease, LeaseRequest, Leased};
 use crate::inbox::settlement::Settlement;
-use crate::inbox::stats::Stats;
 use crate::inbox::store::Inbox;
 use crate::inbox::wake::Wake;
+use crate::observe::Stats;
 
 /// An inbox in a SQLite file: for one machine, without a server. It outlives the process, and
 /// several processes may share the file: receivers, workers, and a

@@ -30,6 +30,10 @@ pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 /// How often an idle worker looks for what other processes have accepted: half of 300 ms is left
 /// for the way.
 pub(super) const POLL: Duration = Duration::from_millis(200);
+/// How often observers get what the inbox holds: as often as the Prometheus of the examples asks.
+pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(15);
+/// How often dead letters are removed whose retention has ended, which is one of days.
+pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// The pauses of a worker while the engine is away.
 pub(super) const AWAY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_secs(5));
 /// What longer durations are cut to, so that no deadline overflows.

@@ -30,6 +30,9 @@ pub enum WorkerError {
     /// A limit that lets nothing through.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),
+    /// A policy for a type that is not run.
+    #[error("a policy is set for the event type {0:?}, which no handler takes: is its name right?")]
+    UnroutedPolicy(String),
     /// The lease is not well above the call timeout.
     #[error(
         "the lease must be at least three times the call timeout: it is renewed at a third, and a renewal may take as long as the timeout"

@@ -1,7 +1,7 @@
 //! One run of a stored event, and what becomes of it (contract, section 8a).
 //!
 //! 1. an event whose attempts are used up, or which cannot be read back, is buried before it runs;
-//! 2. the handler runs, its lease renewed by the keeper, within its time limit and the drain;
+//! 2. the handler runs in a span, its lease renewed by the keeper, within its time limit and the drain;
 //! 3. the run is settled, however long the inbox is away.
 
 use std::{
@@ -14,11 +14,12 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit},
+    sync::Notify,
     time::{Instant, sleep},
 };
 
 use super::defaults;
+use super::permit::RunPermit;
 use super::shared::Shared;
 use crate::answer::Outcome;
 use crate::error::StoreError;
@@ -28,8 +29,11 @@ use crate::inbox::calls::Calls;
 use crate::inbox::head::StoredHead;
 use crate::inbox::lease::{Lease, Leased};
 use crate::inbox::settlement::{Cause, Settlement};
-use crate::observe::{Observers, StoreOperation};
+use crate::observe::{Observers, RunSpan, StoreOperation};
 use crate::run::{Attempt, Holder, Visit, attempt, call, timed_out};
+
+/// Outcome and class of error of a run whose lease has passed to another worker.
+const LOST: (&str, &str) = ("lost", "lease_lost");
 
 /// One run of a stored event.
 pub(super) struct Job {
@@ -40,28 +44,23 @@ pub(super) struct Job {
     /// Shutdown waits for it.
     _visit: Visit,
     /// Of the handlers that may run at once.
-    _permit: OwnedSemaphorePermit,
+    _permit: RunPermit,
 }
 
 impl Job {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        leased: Leased,
-        asked: Instant,
-        visit: Visit,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, leased: Leased, asked: Instant, visit: Visit, permit: RunPermit) -> Self {
         Self { shared, leased, asked, _visit: visit, _permit: permit }
     }
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
-    pub(super) async fn give_back(shared: &Shared, lease: Lease) {
-        let _ = shared.calls.settle(lease, Settlement::GiveBack).await;
+    pub(super) async fn give_back(shared: &Shared, leased: &Leased) {
+        let _ = shared.calls.settle(leased.lease(), Settlement::GiveBack).await;
+        shared.observers.tell(|observer| observer.given_back(leased.entry().endpoint()));
     }
 
     /// Runs the handler and settles the run.
     pub(super) async fn run(self) {
-        let Self { shared, leased, .. } = &self;
+        let leased = &self.leased;
         let (delivery, head) = match leased.entry().restore() {
             Ok(restored) => restored,
             Err(error) => {
@@ -72,16 +71,22 @@ impl Job {
                 return self.settle(None, settlement).await;
             }
         };
-        if leased.attempt() > shared.max_attempts {
+        let span = RunSpan::new(&delivery, leased.attempt(), head.get("traceparent"));
+        span.around(self.run_in(&span, &delivery, head)).await;
+    }
+
+    async fn run_in(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
+        let Self { shared, leased, .. } = self;
+        if leased.attempt() > shared.limits(leased.entry()).max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
-            self.settle(Some(&delivery), settlement).await;
-            return shared.observers.tell(|observer| observer.dead_lettered(&delivery, &error));
+            self.settle_in(span, delivery, settlement, Duration::ZERO).await;
+            return shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
         }
         if self.is_stale().await {
-            return;
+            return span.ended(LOST.0, Some(LOST.1), Duration::ZERO);
         }
-        self.attempt(&delivery, head).await;
+        self.attempt(span, delivery, head).await;
     }
 
     /// Whether the lease may have passed to another worker before its run began: the process stood
@@ -92,11 +97,11 @@ impl Job {
             && !matches!(shared.calls.renew(leased.lease(), shared.lease).await, Ok(true))
     }
 
-    async fn attempt(&self, delivery: &Delivery, head: StoredHead) {
+    async fn attempt(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
         let Self { shared, leased, .. } = self;
         // A worker leases what its routes take.
         let Some(handler) = shared.handler(leased.entry()) else {
-            return self.settle(Some(delivery), Settlement::GiveBack).await;
+            return self.settle_in(span, delivery, Settlement::GiveBack, Duration::ZERO).await;
         };
         let started = Instant::now();
         let holder = Arc::new(LeaseHolder {
@@ -118,36 +123,69 @@ impl Job {
             }
         };
         let handled = call(delivery, |delivery| handler.call(delivery, head));
-        let result = match attempt(handled, shared.handler_timeout, stopped).await {
+        let limit = shared.limits(leased.entry()).handler_timeout;
+        let result = match attempt(handled, limit, stopped).await {
             Attempt::Ended(result) => result,
-            Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
-            Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => return,
-            Attempt::Stopped => return self.settle(Some(delivery), Settlement::GiveBack).await,
+            Attempt::TimedOut => Err(timed_out(limit)),
+            Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => {
+                return span.ended(LOST.0, Some(LOST.1), started.elapsed());
+            }
+            Attempt::Stopped => {
+                self.settle_in(span, delivery, Settlement::GiveBack, started.elapsed()).await;
+                return shared.observers.tell(|observer| observer.given_back(delivery.endpoint()));
+            }
         };
-        let settlement = self.settlement(&result);
-        let is_buried = matches!(settlement, Settlement::Bury { .. });
-        self.settle(Some(delivery), settlement).await;
+        let (settlement, elapsed) = (self.settlement(&result), started.elapsed());
+        self.settle_in(span, delivery, settlement.clone(), elapsed).await;
+        self.tell_end(delivery, &result, &settlement, elapsed);
+    }
+
+    /// Tells whoever waits for the run, and the observers, how it ended.
+    fn tell_end(
+        &self,
+        delivery: &Delivery,
+        result: &Result<(), HandlerError>,
+        settlement: &Settlement,
+        elapsed: Duration,
+    ) {
+        let Self { shared, leased, .. } = self;
         let outcome = if result.is_ok() { Outcome::Handled } else { Outcome::Failed };
         shared.running.tell_end(&leased.entry().key(), outcome);
-        shared.observers.tell(|observer| match &result {
-            Ok(()) => observer.handled(delivery, started.elapsed()),
-            Err(error) if is_buried => observer.dead_lettered(delivery, error),
-            Err(error) => observer.failed(delivery, error, started.elapsed()),
+        shared.observers.tell(|observer| match (result, settlement) {
+            (Ok(()), _) => observer.handled(delivery, elapsed),
+            (Err(error), Settlement::Bury { .. }) => observer.dead_lettered(delivery, error),
+            (Err(error), _) => observer.failed(delivery, error, elapsed),
         });
+        if let Some(after) = settlement.again_after() {
+            shared.observers.tell(|observer| observer.retried(delivery, after));
+        }
     }
 
     /// What becomes of the event after this result.
     fn settlement(&self, result: &Result<(), HandlerError>) -> Settlement {
         let Self { shared, leased, .. } = self;
-        let Err(failure) = result else { return Settlement::Complete { retention: shared.retention } };
-        let error = cut(&failure.to_string()).to_owned();
+        let retention = shared.retention;
+        let Err(failure) = result else {
+            return match shared.drops_bodies {
+                false => Settlement::Complete { retention },
+                true => Settlement::CompleteWithoutBody { retention },
+            };
+        };
+        let (error, limits) = (cut(&failure.to_string()).to_owned(), shared.limits(leased.entry()));
         match failure.delay() {
             _ if failure.is_permanent() => Settlement::Bury { cause: Cause::Permanent, error },
             Some(after) if leased.postponed() < defaults::MAX_POSTPONEMENTS => Settlement::Postpone { after, error },
-            _ if leased.attempt() >= shared.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
+            _ if leased.attempt() >= limits.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
             Some(after) => Settlement::Retry { after, error },
-            None => Settlement::Retry { after: shared.backoff.after(leased.attempt()), error },
+            None => Settlement::Retry { after: limits.backoff.after(leased.attempt()), error },
         }
+    }
+
+    /// Ends the run in the inbox, and in its span.
+    async fn settle_in(&self, span: &RunSpan, delivery: &Delivery, settlement: Settlement, elapsed: Duration) {
+        let (outcome, error_type) = settlement.outcome();
+        span.ended(outcome, error_type, elapsed);
+        self.settle(Some(delivery), settlement).await;
     }
 
     /// Ends the run in the inbox, and tries for as long as that is away: another worker may only

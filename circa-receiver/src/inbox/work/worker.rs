@@ -15,6 +15,8 @@ use tokio::{
 
 use super::defaults;
 use super::job::Job;
+use super::measure::measure;
+use super::prune::prune;
 use super::shared::Shared;
 use crate::error::StoreError;
 use crate::inbox::lease::LeaseRequest;
@@ -59,32 +61,11 @@ impl Worker {
     /// ended, or have been given back after the drain deadline; at most 3 s after it.
     pub async fn run(self) {
         let Self(shared) = self;
-        let mut wakes = shared.calls.inbox().wake().subscribe();
-        let mut pauses = defaults::AWAY_PAUSES;
-        loop {
-            let permits = tokio::select! {
-                biased;
-                () = shared.running.intake_ended() => break,
-                permits = free(&shared) => permits,
-            };
-            wakes.mark_unchanged();
-            let jobs = match lease(&shared, permits).await {
-                Ok(jobs) => jobs,
-                Err(_) => {
-                    sleep_unless_stopped(&shared, pauses.next()).await;
-                    continue;
-                }
-            };
-            pauses = defaults::AWAY_PAUSES;
-            if jobs.is_empty() {
-                tokio::select! {
-                    _ = wakes.changed() => {}
-                    () = sleep_unless_stopped(&shared, defaults::POLL) => {}
-                }
-            }
-            for job in jobs {
-                tokio::spawn(job.run());
-            }
+        tokio::select! {
+            biased;
+            () = start_runs(&shared) => {}
+            never = measure(&shared) => match never {},
+            never = prune(&shared) => match never {},
         }
         end_of_runs(&shared).await;
     }
@@ -126,6 +107,38 @@ impl Worker {
     }
 }
 
+/// Leases what is due and starts a run for each, until the worker is stopped.
+async fn start_runs(shared: &Arc<Shared>) {
+    let mut wakes = shared.calls.inbox().wake().subscribe();
+    let mut pauses = defaults::AWAY_PAUSES;
+    loop {
+        let permits = tokio::select! {
+            biased;
+            () = shared.running.intake_ended() => return,
+            permits = free(shared) => permits,
+        };
+        wakes.mark_unchanged();
+        let jobs = match lease(shared, permits).await {
+            Ok(jobs) => jobs,
+            Err(_) => {
+                sleep_unless_stopped(shared, pauses.next()).await;
+                continue;
+            }
+        };
+        pauses = defaults::AWAY_PAUSES;
+        if jobs.is_empty() {
+            tokio::select! {
+                _ = wakes.changed() => {}
+                () = shared.freed.notified() => {}
+                () = sleep_unless_stopped(shared, defaults::POLL) => {}
+            }
+        }
+        for job in jobs {
+            tokio::spawn(job.run());
+        }
+    }
+}
+
 /// Permits of the handlers that may run at once: one at least, and at most a batch.
 async fn free(shared: &Shared) -> OwnedSemaphorePermit {
     let mut permits = Arc::clone(&shared.permits).acquire_owned().await.expect("the semaphore is never closed");
@@ -143,7 +156,8 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
     let asked = Instant::now();
     // Entered before the lease: shutdown waits until whatever is leased is settled.
     let Some(_visit) = shared.running.enter() else { return Ok(Vec::new()) };
-    let request = LeaseRequest::new(&shared.name, &shared.interests, permits.num_permits(), shared.lease);
+    let interests = shared.interests();
+    let request = LeaseRequest::new(&shared.name, &interests, permits.num_permits(), shared.lease);
     let leased = match shared.calls.lease(request).await {
         Ok(leased) => leased,
         Err(error) => {
@@ -158,10 +172,11 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
     }
     let mut jobs = Vec::new();
     for leased in leased {
-        match (shared.running.enter(), permits.split(1)) {
+        let permit = permits.split(1).and_then(|permit| shared.permit(leased.entry(), permit));
+        match (shared.running.enter(), permit) {
             (Some(visit), Some(permit)) => jobs.push(Job::new(Arc::clone(shared), leased, asked, visit, permit)),
             // The worker was stopped meanwhile.
-            _ => Job::give_back(shared, leased.lease()).await,
+            _ => Job::give_back(shared, &leased).await,
         }
     }
     Ok(jobs)

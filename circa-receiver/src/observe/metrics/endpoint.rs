@@ -3,18 +3,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
+use super::inbox::InboxMetrics;
 use super::names;
 use crate::answer::{Outcome, Rejection};
 use crate::observe::operation::StoreOperation;
 use crate::observe::stage::Stage;
 use crate::verify::SecretId;
 
-/// The label of event types that are not known: what a sender writes is no label.
+/// The label of event types that no handler was registered for: what a sender writes is no label.
 const OTHER: &str = "other";
 
 /// All handles of one endpoint.
@@ -28,7 +29,7 @@ pub(super) struct EndpointMetrics {
     /// Of deliveries signed in the past, and in the future.
     pub(super) skew: [Histogram; 2],
     secrets: RwLock<Vec<(SecretId, Gauge)>>,
-    handler_duration: HashMap<Arc<str>, Histogram>,
+    handler_duration: RwLock<HashMap<Arc<str>, Histogram>>,
     other_duration: Histogram,
     pub(super) event_age: Histogram,
     store_call_duration: [Histogram; StoreOperation::ALL.len()],
@@ -37,10 +38,12 @@ pub(super) struct EndpointMetrics {
     pub(super) changed_duplicates: Counter,
     pub(super) dead_letter_failures: Counter,
     pub(super) observer_panics: Counter,
+    /// Where a worker of this process runs its events.
+    inbox: OnceLock<InboxMetrics>,
 }
 
 impl EndpointMetrics {
-    pub(super) fn new(endpoint: &str, event_types: impl IntoIterator<Item = Arc<str>>) -> Self {
+    pub(super) fn new(endpoint: &str) -> Self {
         let name = SharedString::from(endpoint.to_owned());
         let endpoint = || name.clone();
         let delivery = |outcome: Outcome| {
@@ -50,10 +53,6 @@ impl EndpointMetrics {
             (outcome, reason, counter)
         };
         let refused = Rejection::ALL.map(Outcome::Rejected);
-        let handler = |event_type: Arc<str>| {
-            let label = SharedString::from(Arc::clone(&event_type));
-            (event_type, histogram!(names::HANDLER_DURATION, "endpoint" => endpoint(), "type" => label))
-        };
         Self {
             deliveries: Outcome::UNREFUSED.into_iter().chain(refused).map(delivery).collect(),
             answer_duration: histogram!(names::ANSWER_DURATION, "endpoint" => endpoint()),
@@ -63,7 +62,7 @@ impl EndpointMetrics {
             skew: ["past", "future"]
                 .map(|direction| histogram!(names::SKEW, "endpoint" => endpoint(), "direction" => direction)),
             secrets: RwLock::default(),
-            handler_duration: event_types.into_iter().map(handler).collect(),
+            handler_duration: RwLock::default(),
             other_duration: histogram!(names::HANDLER_DURATION, "endpoint" => endpoint(), "type" => OTHER),
             event_age: histogram!(names::EVENT_AGE, "endpoint" => endpoint()),
             store_call_duration: StoreOperation::ALL.map(|operation| {
@@ -76,6 +75,7 @@ impl EndpointMetrics {
             changed_duplicates: counter!(names::CHANGED_DUPLICATES, "endpoint" => endpoint()),
             dead_letter_failures: counter!(names::DEAD_LETTER_FAILURES, "endpoint" => endpoint()),
             observer_panics: counter!(names::OBSERVER_PANICS, "endpoint" => endpoint()),
+            inbox: OnceLock::new(),
             name,
         }
     }
@@ -92,6 +92,22 @@ impl EndpointMetrics {
                 ));
             }
         }
+    }
+
+    /// Makes a histogram for each event type that has none yet.
+    pub(super) fn add_types<'a>(&self, event_types: impl IntoIterator<Item = &'a str>) {
+        let mut known = self.handler_duration.write().unwrap_or_else(PoisonError::into_inner);
+        for event_type in event_types {
+            known.entry(event_type.into()).or_insert_with_key(|event_type| {
+                let (endpoint, label) = (self.name.clone(), SharedString::from(Arc::clone(event_type)));
+                histogram!(names::HANDLER_DURATION, "endpoint" => endpoint, "type" => label)
+            });
+        }
+    }
+
+    /// The metrics of the inbox, made where there are none yet.
+    pub(super) fn inbox(&self) -> &InboxMetrics {
+        self.inbox.get_or_init(|| InboxMetrics::new(&self.name))
     }
 
     pub(super) fn delivery(&self, outcome: Outcome) -> Option<&Counter> {
@@ -116,8 +132,9 @@ impl EndpointMetrics {
         }
     }
 
-    pub(super) fn handler_duration(&self, event_type: &str) -> &Histogram {
-        self.handler_duration.get(event_type).unwrap_or(&self.other_duration)
+    pub(super) fn handler_duration(&self, event_type: &str) -> Histogram {
+        let known = self.handler_duration.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(event_type).unwrap_or(&self.other_duration).clone()
     }
 
     pub(super) fn store_call_duration(&self, operation: StoreOperation) -> &Histogram {

@@ -16,6 +16,14 @@ pub(super) const LEASES_LOST: &str = "circa_receiver_leases_lost_total";
 pub(super) const CHANGED_DUPLICATES: &str = "circa_receiver_changed_duplicates_total";
 pub(super) const DEAD_LETTER_FAILURES: &str = "circa_receiver_dead_letter_failures_total";
 pub(super) const OBSERVER_PANICS: &str = "circa_receiver_observer_panics_total";
+pub(super) const INBOX_READY: &str = "circa_receiver_inbox_ready";
+pub(super) const INBOX_WAITING: &str = "circa_receiver_inbox_waiting";
+pub(super) const INBOX_RUNNING: &str = "circa_receiver_inbox_running";
+pub(super) const INBOX_DEAD: &str = "circa_receiver_inbox_dead";
+pub(super) const INBOX_OLDEST_AGE: &str = "circa_receiver_inbox_oldest_age_seconds";
+pub(super) const INBOX_RETRIES: &str = "circa_receiver_inbox_retries_total";
+pub(super) const INBOX_GIVEN_BACK: &str = "circa_receiver_inbox_given_back_total";
+pub(super) const INBOX_WORKER_HEALTHY: &str = "circa_receiver_inbox_worker_healthy";
 pub(super) const BUILD_INFO: &str = "circa_receiver_build_info";
 
 /// Tells the recorder what each metric means.
@@ -51,4 +59,20 @@ pub(super) fn describe() {
     describe_counter!(DEAD_LETTER_FAILURES, Unit::Count, "Failures of the dead-letter sink");
     describe_counter!(OBSERVER_PANICS, Unit::Count, "Panics of observers, which were caught");
     describe_gauge!(BUILD_INFO, "1, labelled with the version");
+    describe_inbox();
+}
+
+fn describe_inbox() {
+    describe_gauge!(INBOX_READY, Unit::Count, "Events in the inbox that are ready to run");
+    describe_gauge!(INBOX_WAITING, Unit::Count, "Events in the inbox that failed and wait to run again");
+    describe_gauge!(INBOX_RUNNING, Unit::Count, "Events in the inbox that workers run");
+    describe_gauge!(INBOX_DEAD, Unit::Count, "Dead letters in the inbox");
+    describe_gauge!(
+        INBOX_OLDEST_AGE,
+        Unit::Seconds,
+        "How long the event that has been ready for longest has been so; 0 where none is"
+    );
+    describe_counter!(INBOX_RETRIES, Unit::Count, "Runs that did not succeed and are repeated later");
+    describe_counter!(INBOX_GIVEN_BACK, Unit::Count, "Events that a worker gave back because it stopped");
+    describe_gauge!(INBOX_WORKER_HEALTHY, Unit::Count, "1 while the inbox answers the worker of this process, else 0");
 }

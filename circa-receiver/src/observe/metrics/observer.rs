@@ -13,11 +13,12 @@ use super::names;
 use crate::answer::Outcome;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{BoxError, StoreError};
-use crate::event::{Delivery, EventKind};
+use crate::event::Delivery;
 use crate::handler::HandlerError;
 use crate::observe::observer::Observer;
 use crate::observe::operation::StoreOperation;
 use crate::observe::stage::Stage;
+use crate::observe::stats::Stats;
 use crate::sender::Sender;
 use crate::verify::SecretId;
 
@@ -42,18 +43,25 @@ pub struct MetricsObserver {
     /// Of the application's own.
     event_types: Vec<Arc<str>>,
     endpoints: RwLock<Vec<Arc<EndpointMetrics>>>,
+    /// By name; workers of one process may have the same.
+    workers: RwLock<Vec<(String, Arc<EndpointMetrics>)>>,
 }
 
 impl MetricsObserver {
-    /// An observer that knows the senders' documented event types.
+    /// An observer of receivers and workers that are built afterwards.
     pub fn new() -> Self {
         names::describe();
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Self { clock: Arc::new(SystemClock), event_types: Vec::new(), endpoints: RwLock::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            event_types: Vec::new(),
+            endpoints: RwLock::default(),
+            workers: RwLock::default(),
+        }
     }
 
-    /// Event types that get a label of their own beside the documented ones; all others share the
-    /// label `other`.
+    /// Event types that get a label of their own beside those that a handler is registered for, such
+    /// as some of those that a fallback takes; all others share the label `other`.
     #[must_use]
     pub fn event_types<'a>(mut self, event_types: impl IntoIterator<Item = &'a str>) -> Self {
         self.event_types.extend(event_types.into_iter().map(Arc::from));
@@ -71,12 +79,32 @@ impl MetricsObserver {
     fn of(&self, endpoint: &str) -> Option<Arc<EndpointMetrics>> {
         let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
         // A handful at most. Cloned, so that a slow recorder does not keep the lock.
-        endpoints.iter().find(|metrics| *metrics.name == *endpoint).map(Arc::clone)
+        let find = |name: &str| endpoints.iter().find(|metrics| *metrics.name == *name).map(Arc::clone);
+        // Tenants have no metrics of their own: `circa/acme` is counted with `circa`.
+        find(endpoint).or_else(|| find(endpoint.rsplit_once('/')?.0))
+    }
+
+    /// The metrics of an endpoint, made where it has none yet.
+    fn of_new(&self, endpoint: &str) -> Arc<EndpointMetrics> {
+        let known = self.of(endpoint).filter(|metrics| *metrics.name == *endpoint);
+        known.unwrap_or_else(|| {
+            let metrics = Arc::new(EndpointMetrics::new(endpoint));
+            metrics.add_types(self.event_types.iter().map(|event_type| &**event_type));
+            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
+            metrics
+        })
     }
 
     fn with(&self, endpoint: &str, measure: impl FnOnce(&EndpointMetrics)) {
         if let Some(metrics) = self.of(endpoint) {
             measure(&metrics);
+        }
+    }
+
+    fn worker_is_healthy(&self, worker: &str, is_healthy: bool) {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, metrics) in workers.iter().filter(|(name, _)| name == worker) {
+            metrics.inbox().worker_healthy.set(if is_healthy { 1.0 } else { 0.0 });
         }
     }
 
@@ -94,14 +122,12 @@ impl Default for MetricsObserver {
 }
 
 impl Observer for MetricsObserver {
-    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
-        let metrics = self.of(endpoint).unwrap_or_else(|| {
-            let types = EventKind::names(sender).map(Arc::from).chain(self.event_types.iter().cloned());
-            let metrics = Arc::new(EndpointMetrics::new(endpoint, types));
-            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
-            metrics
-        });
-        metrics.configure(secrets);
+    fn configured(&self, endpoint: &str, _: Sender, secrets: &[SecretId]) {
+        self.of_new(endpoint).configure(secrets);
+    }
+
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {
+        self.of_new(endpoint).add_types(event_types.iter().copied());
     }
 
     fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
@@ -155,6 +181,32 @@ impl Observer for MetricsObserver {
 
     fn failed(&self, delivery: &Delivery, _: &HandlerError, duration: Duration) {
         self.ran(delivery, duration);
+    }
+
+    fn retried(&self, delivery: &Delivery, _: Duration) {
+        self.with(delivery.endpoint(), |metrics| metrics.inbox().retries.increment(1));
+    }
+
+    fn given_back(&self, endpoint: &str) {
+        self.with(endpoint, |metrics| metrics.inbox().given_back.increment(1));
+    }
+
+    fn worker_configured(&self, worker: &str, endpoint: &str) {
+        let metrics = self.of_new(endpoint);
+        metrics.inbox();
+        self.workers.write().unwrap_or_else(PoisonError::into_inner).push((worker.to_owned(), metrics));
+    }
+
+    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {
+        self.with(endpoint, |metrics| metrics.inbox().measured(stats));
+    }
+
+    fn inbox_unavailable(&self, worker: &str, _: &StoreError) {
+        self.worker_is_healthy(worker, false);
+    }
+
+    fn inbox_available(&self, worker: &str) {
+        self.worker_is_healthy(worker, true);
     }
 
     fn dead_letter_failed(&self, delivery: &Delivery, _: &BoxError) {

@@ -31,6 +31,7 @@ const BODY_CUT: Fault = 9;
 const DEAD_RUN_AGAIN: Fault = 10;
 const LIMIT_IGNORED: Fault = 11;
 const UNREADABLE_IS_READY: Fault = 12;
+const BODY_KEPT: Fault = 13;
 
 /// The model with a fault.
 struct Faulty<const FAULT: Fault> {
@@ -84,6 +85,7 @@ impl<const FAULT: Fault> Inbox for Faulty<FAULT> {
             (RETENTION_ENDLESS, Settlement::Complete { .. }) => {
                 Settlement::Complete { retention: Duration::from_secs(u64::from(u32::MAX)) }
             }
+            (BODY_KEPT, Settlement::CompleteWithoutBody { retention }) => Settlement::Complete { retention },
             (_, settlement) => settlement,
         };
         self.inner.settle(lease, settlement).await
@@ -170,7 +172,10 @@ fails! {
     a_burnt_return_is_found: GIVING_BACK_BURNS => what_is_given_back_is_ready_and_uses_up_no_attempt;
     a_renewal_without_effect_is_found: RENEWAL_DOES_NOTHING => a_renewed_lease_counts_from_the_renewal;
     types_of_others_are_found: ALL_ENDPOINTS_LEASED => only_what_a_worker_can_run_is_leased;
+    an_ignored_limit_of_an_interest_is_found: ALL_ENDPOINTS_LEASED => a_limited_interest_leaves_the_rest_to_others;
+    an_endpoint_without_its_tenants_is_found: ALL_ENDPOINTS_LEASED => events_of_tenants_are_found_by_their_endpoint;
     an_endless_retention_is_found: RETENTION_ENDLESS => a_done_event_is_remembered_for_the_retention;
+    a_kept_body_is_found: BODY_KEPT => the_body_of_a_done_event_is_kept_or_dropped;
     a_cut_body_is_found: BODY_CUT => what_was_accepted_comes_back_as_it_was;
     the_living_dead_are_found: DEAD_RUN_AGAIN => a_dead_event_is_never_leased_and_never_forgotten;
     an_ignored_limit_is_found: LIMIT_IGNORED => no_more_than_the_limit_is_leased_the_oldest_first;

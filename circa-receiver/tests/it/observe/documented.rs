@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::testing::{CircaSigner, unix_time};
+use circa_receiver::testing::{CircaSigner, MemoryInbox, unix_time};
 use circa_receiver::{
     AnyEvent, ConfigWarning, Delivery, Diagnosis, HandlerError, Observer, Outcome, PayloadFault, Rejection, Secret,
     StoreOperation, TracingObserver, Verifier, dedup::StoreError,
@@ -122,6 +122,8 @@ fn tell(observer: &dyn Observer) {
     observer.store_error(&delivery, StoreOperation::Claim, &StoreError::Timeout);
     observer.claim_lost(&delivery);
     observer.accepted(&delivery);
+    observer.retried(&delivery, second);
+    observer.given_back("circa");
     observer.inbox_unavailable("worker", &StoreError::Timeout);
     observer.inbox_available("worker");
     observer.observer_panicked("circa");
@@ -157,6 +159,10 @@ async fn every_span() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let endpoint = Endpoint::new(circa(), Gate::open().routes());
     assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 200);
+    let with_inbox = Endpoint::new(circa().inbox(MemoryInbox::default()), Gate::open().routes());
+    assert_eq!(with_inbox.deliver(&Request::circa("evt_2")).await.status(), 202);
+    let worker = with_inbox.receiver.worker(Gate::open().routes(), ()).unwrap().build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 1);
     assert_same(&table(&page("observing.md"), "Spans"), &rows.0.lock().unwrap());
 }
 
@@ -169,7 +175,8 @@ fn every_metric() {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
         let receiver = Receiver::circa(Secret::new(SECRET).unwrap()).observer(MetricsObserver::new());
-        receiver.build().unwrap();
+        let receiver = receiver.inbox(MemoryInbox::default()).build().unwrap();
+        receiver.worker(Gate::open().routes(), ()).unwrap().build().unwrap();
     });
     let found = recorder.snapshotter().snapshot().into_vec().into_iter().map(|(key, _, help, _)| {
         let labels: Vec<String> = key.key().labels().map(|label| format!("`{}`", label.key())).collect();

@@ -2,13 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use circa_receiver::{DeadLetter, DeadLetterSink, HandlerError, MetricsObserver, Receiver, ReceiverBuilder, Secret};
+use circa_receiver::inbox::{Inbox, Pause};
+use circa_receiver::{
+    AnyEvent, DeadLetter, DeadLetterSink, HandlerError, MetricsObserver, Receiver, ReceiverBuilder, Routes, Secret,
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::support::receiving::{
-    Endpoint, Fault, NOW, OTHER_SECRET, Request, SECRET, ScriptedStore, circa, circa_body, circularo, routes, seconds,
+    Endpoint, Fault, NOW, OTHER_SECRET, Request, SECRET, ScriptedInbox, ScriptedStore, circa, circa_body, circularo,
+    routes, seconds,
 };
-use circa_receiver::testing::{CircaSigner, TokioClock};
+use circa_receiver::{
+    Observer,
+    event::WebhookTest,
+    testing::{self, CircaSigner, TokioClock},
+};
 
 /// A recorder of this test alone, for what is built with it.
 struct Recorder(DebuggingRecorder);
@@ -72,17 +80,28 @@ fn observed(builder: ReceiverBuilder) -> ReceiverBuilder {
     builder.observer(MetricsObserver::new().clock(TokioClock::starting_at(NOW)).event_types(["team.renamed"]))
 }
 
-fn endpoint(recorder: &Recorder, builder: ReceiverBuilder) -> Endpoint {
-    let routes = routes(async |event| match event.id() {
+async fn handle(event: AnyEvent, (): ()) -> Result<(), HandlerError> {
+    match event.id() {
         "evt_failing" => Err("down".into()),
         "evt_never" | "evt_unburied" => Err(HandlerError::permanent("never")),
         "evt_slow" => {
             tokio::time::sleep(seconds(2)).await;
             Ok(())
         }
+        "evt_later" => Err(HandlerError::retry_after(seconds(600), "busy")),
+        "evt_endless" => std::future::pending().await,
         _ => Ok(()),
-    });
-    recorder.build(|| Endpoint::new(observed(builder), routes))
+    }
+}
+
+/// A receiver with a handler for one type, and one for all others.
+fn endpoint(recorder: &Recorder, builder: ReceiverBuilder, event_type: &str) -> Endpoint {
+    let routes = Routes::new().on_type(event_type, handle).fallback(handle);
+    recorder.build(|| {
+        let endpoint = Endpoint::new(observed(builder), routes);
+        endpoint.receiver.check_routes(&endpoint.routes).unwrap();
+        endpoint
+    })
 }
 
 fn typed(id: &str, event_type: &str) -> Request {
@@ -92,13 +111,14 @@ fn typed(id: &str, event_type: &str) -> Request {
 #[tokio::test(start_paused = true)]
 async fn all_are_there_at_0_from_the_start() {
     let recorder = Recorder::new();
-    let _circa = endpoint(&recorder, circa());
-    let _circularo = endpoint(&recorder, circularo());
+    let _circa = endpoint(&recorder, circa(), "webhook.test");
+    let _circularo = endpoint(&recorder, circularo(), "documentSigned");
     let series = recorder.series();
     series.assert(&[
         ("deliveries_total{endpoint=\"circa\",outcome=\"handled\",reason=\"none\"}", 0.0),
         ("deliveries_total{endpoint=\"circularo\",outcome=\"rejected\",reason=\"signature_mismatch\"}", 0.0),
-        ("handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}", 0.0),
+        ("handler_duration_seconds{endpoint=\"circa\",type=\"webhook.test\"}", 0.0),
+        ("handler_duration_seconds{endpoint=\"circa\",type=\"other\"}", 0.0),
         ("handler_duration_seconds{endpoint=\"circularo\",type=\"documentSigned\"}", 0.0),
         ("handler_duration_seconds{endpoint=\"circa\",type=\"team.renamed\"}", 0.0),
         ("secret_last_match_timestamp_seconds{endpoint=\"circa\",secret=\"#0\"}", 0.0),
@@ -106,6 +126,8 @@ async fn all_are_there_at_0_from_the_start() {
         ("store_errors_total{endpoint=\"circa\",operation=\"claim\"}", 0.0),
         ("leases_lost_total{endpoint=\"circa\"}", 0.0),
     ]);
+    let unrouted = "circa_receiver_handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}";
+    assert!(!series.0.contains_key(unrouted), "no handler is registered for it");
     let version = format!("circa_receiver_build_info{{version={:?}}}", env!("CARGO_PKG_VERSION"));
     assert_eq!(series.0[&version], 1.0);
     assert!(series.0.iter().all(|(name, value)| *name == version || *value == 0.0), "{:#?}", series.0);
@@ -115,7 +137,7 @@ async fn all_are_there_at_0_from_the_start() {
 async fn what_happens_is_counted() {
     let recorder = Recorder::new();
     let store = ScriptedStore::memory();
-    let endpoint = endpoint(&recorder, circa().dedup(store.clone()).dead_letters(Sink));
+    let endpoint = endpoint(&recorder, circa().dedup(store.clone()).dead_letters(Sink), "webhook.test");
     recorder.build(|| {
         let [new, old] = [(OTHER_SECRET, "new"), (SECRET, "old")];
         let secret = |(secret, label): (&str, &str)| Secret::new(secret).unwrap().labeled(label);
@@ -169,7 +191,7 @@ async fn what_happens_is_counted() {
 async fn the_store_is_watched() {
     let recorder = Recorder::new();
     let store = ScriptedStore::memory();
-    let endpoint = endpoint(&recorder, circa().dedup(store.clone()));
+    let endpoint = endpoint(&recorder, circa().dedup(store.clone()), "webhook.test");
     store.script("claim", Fault::Hang, 1);
     store.script("complete", Fault::Fail, usize::MAX);
     assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 200);
@@ -180,6 +202,82 @@ async fn the_store_is_watched() {
         ("store_call_duration_seconds{endpoint=\"circa\",operation=\"claim\"}", 2.0),
     ]);
     assert!(series.0["circa_receiver_store_call_duration_seconds{endpoint=\"circa\",operation=\"complete\"}"] > 0.7);
+}
+
+/// Contract, section 8a: what an inbox holds of all processes, and how the worker of this one fares.
+#[tokio::test(start_paused = true)]
+async fn an_inbox_is_measured() {
+    let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
+    let endpoint = endpoint(&recorder, circa().inbox(inbox.clone()), "webhook.test");
+    let routes = Routes::new().on_type("datapoint.pulled", handle).fallback(handle);
+    let worker = recorder.build(|| endpoint.receiver.worker(routes, ()).unwrap().build().unwrap());
+    let (series, pulled) =
+        (recorder.series(), "handler_duration_seconds{endpoint=\"circa\",type=\"datapoint.pulled\"}");
+    series.assert(&[
+        (pulled, 0.0),
+        ("inbox_ready{endpoint=\"circa\"}", 0.0),
+        ("inbox_dead{endpoint=\"circa\"}", 0.0),
+        ("inbox_oldest_age_seconds{endpoint=\"circa\"}", 0.0),
+        ("inbox_retries_total{endpoint=\"circa\"}", 0.0),
+        ("inbox_worker_healthy{endpoint=\"circa\"}", 1.0),
+    ]);
+    let before = series.names();
+
+    inbox.set_paused(&Pause::new("circa", Some("made.up")), true).await.unwrap();
+    for request in [
+        Request::circa("evt_later"),
+        Request::circa("evt_never"),
+        Request::circa("evt_endless"),
+        typed("evt_paused", "made.up"),
+    ] {
+        assert_eq!(endpoint.deliver(&request).await.status(), 202);
+    }
+    let running = tokio::spawn(worker.run());
+    tokio::time::sleep(seconds(16)).await;
+    let series = recorder.series();
+    series.assert(&[
+        ("inbox_ready{endpoint=\"circa\"}", 1.0),
+        ("inbox_waiting{endpoint=\"circa\"}", 1.0),
+        ("inbox_running{endpoint=\"circa\"}", 1.0),
+        ("inbox_dead{endpoint=\"circa\"}", 1.0),
+        ("inbox_oldest_age_seconds{endpoint=\"circa\"}", 15.0),
+        ("inbox_retries_total{endpoint=\"circa\"}", 1.0),
+        ("inbox_given_back_total{endpoint=\"circa\"}", 0.0),
+    ]);
+    endpoint.receiver.shutdown().await;
+    running.await.unwrap();
+    let series = recorder.series();
+    series.assert(&[("inbox_given_back_total{endpoint=\"circa\"}", 1.0)]);
+    assert_eq!(series.names(), before, "nothing that was sent has become a label");
+}
+
+/// A snapshot sets gauges back, so that each value was set since the last.
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_its_inbox_is_not_healthy() {
+    let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
+    let endpoint = endpoint(&recorder, circa().inbox(inbox.clone()), "webhook.test");
+    let routes = Routes::new().fallback(handle);
+    let worker = recorder.build(|| endpoint.receiver.worker(routes, ()).unwrap().build().unwrap());
+    let _running = tokio::spawn(worker.run());
+    for (failures, healthy) in [(usize::MAX, 0.0), (0, 1.0)] {
+        inbox.script("lease", Fault::Fail, failures);
+        tokio::time::sleep(seconds(6)).await;
+        recorder.series().assert(&[("inbox_worker_healthy{endpoint=\"circa\"}", healthy)]);
+    }
+}
+
+/// Contract, section 8b: metrics have no label for a tenant.
+#[tokio::test(start_paused = true)]
+async fn tenants_are_counted_with_their_endpoint() {
+    let recorder = Recorder::new();
+    let metrics = recorder.build(|| std::sync::Arc::new(MetricsObserver::new()));
+    recorder.build(|| circa().observer(metrics.clone()).build().unwrap());
+    let before = recorder.series().names();
+    let event = testing::event::<WebhookTest>(circa_body("evt_1"));
+    metrics.handled(&testing::delivery("circa/acme", event), seconds(3));
+    let series = recorder.series();
+    series.assert(&[("handler_duration_seconds{endpoint=\"circa\",type=\"other\"}", 3.0)]);
+    assert_eq!(series.names(), before);
 }
 
 /// Twice the same endpoint: its metrics are shared.

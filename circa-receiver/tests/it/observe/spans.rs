@@ -9,7 +9,7 @@ use circa_receiver::{HandlerError, testing::CircaSigner};
 use tracing::Instrument as _;
 use tracing_subscriber::{filter::LevelFilter, fmt::format::FmtSpan};
 
-use crate::support::receiving::{Endpoint, NOW, Request, SECRET, circa, routes, seconds};
+use crate::support::receiving::{Endpoint, NOW, Request, SECRET, ScriptedInbox, circa, routes, seconds};
 
 /// Where all log lines go.
 #[derive(Clone, Default)]
@@ -37,8 +37,8 @@ impl Lines {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_delivery_has_its_span_and_its_handler_is_inside() {
+/// All that is logged from now on in this thread, with a line for each span that ends.
+fn log() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,7 +46,12 @@ async fn a_delivery_has_its_span_and_its_handler_is_inside() {
         .with_span_events(FmtSpan::CLOSE)
         .with_ansi(false)
         .with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    (lines, tracing::subscriber::set_default(subscriber.finish()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_has_its_span_and_its_handler_is_inside() {
+    let (lines, _guard) = log();
     let handlers = routes(async |_| {
         tokio::time::sleep(seconds(2)).await;
         tracing::info!("in the handler");
@@ -92,4 +97,62 @@ async fn a_delivery_has_its_span_and_its_handler_is_inside() {
         }
     }
     assert!(!closed("outcome=\"rejected\"").contains("evt_2"), "nothing of what is not authentic");
+}
+
+/// The run leads back to its delivery by its `traceparent`, and by nothing else that the sender
+/// wrote there.
+#[tokio::test(start_paused = true)]
+async fn a_run_from_an_inbox_has_its_span_and_its_handler_is_inside() {
+    let (lines, _guard) = log();
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let handlers = || {
+        routes(async |event| {
+            tokio::time::sleep(seconds(2)).await;
+            tracing::info!("in the handler of {}", event.id());
+            match event.id() {
+                "evt_done" => Ok(()),
+                "evt_later" => Err(HandlerError::retry_after(seconds(60), "busy")),
+                "evt_never" => Err(HandlerError::permanent("never")),
+                _ => Err("away".into()),
+            }
+        })
+    };
+    let endpoint = Endpoint::new(circa().inbox(ScriptedInbox::new()), handlers());
+    for (id, traceparent) in [
+        ("evt_done", traceparent),
+        ("evt_again", ""),
+        ("evt_later", "00-forged\nline"),
+        ("evt_never", &traceparent.to_uppercase()),
+    ] {
+        let request = Request::circa(id).header("traceparent", traceparent);
+        assert_eq!(endpoint.deliver(&request).await.status(), 202, "{id}");
+    }
+    let worker = endpoint.receiver.worker(handlers(), ()).unwrap().build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 4);
+
+    let line = lines.with("in the handler of evt_done");
+    let place = |text: &str| line.find(text).unwrap_or_else(|| panic!("{text} is not in {line}"));
+    assert!(place("webhook_run{") < place("webhook_handler{"));
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for (id, fields, has_traceparent) in [
+        (
+            "evt_done",
+            &["outcome=\"handled\"", "attempt=1", "sender=\"circa\"", "event_type=\"webhook.test\""][..],
+            true,
+        ),
+        ("evt_again", &["outcome=\"retried\"", "error.type=\"retryable\""], false),
+        ("evt_later", &["outcome=\"postponed\"", "error.type=\"retryable\""], false),
+        ("evt_never", &["outcome=\"dead-lettered\"", "error.type=\"permanent\""], false),
+    ] {
+        let closes = |line: &&str| {
+            line.contains("webhook_run{") && line.contains("receiver: close") && !line.contains("webhook_handler{")
+        };
+        let id = format!("event_id={id:?}");
+        let line = log.lines().filter(closes).find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{id}: {log}"));
+        for field in fields.iter().chain(&["duration_seconds=2.0"]) {
+            assert!(line.contains(field), "{field} is not in {line}");
+        }
+        assert_eq!(line.contains("traceparent"), has_traceparent, "{line}");
+    }
+    assert!(log.contains(&format!("traceparent={traceparent:?}")), "{log}");
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, BoxError, HandlerError, Receiver, Routes, Secret, SecretSource, Secrets,
-    adapter::Head,
+    AnyEvent, BoxError, Delivery, HandlerError, Receiver, ReceiverBuilder, Routes, Secret, SecretSource, Secrets,
+    adapter::{Head, StoredHandler},
     async_trait,
     testing::{CircaSigner, TokioClock},
 };
@@ -17,7 +17,9 @@ use tokio::{
     time::{Duration, Instant, advance, sleep},
 };
 
-use crate::support::receiving::{HANDLED, NOW, Notes, UNAUTHORIZED, UNAVAILABLE, answer, circa_body, seconds};
+use crate::support::receiving::{
+    ACCEPTED, DUPLICATE, HANDLED, NOW, Notes, ScriptedInbox, UNAUTHORIZED, UNAVAILABLE, answer, circa_body, seconds,
+};
 
 /// How the source behaves.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -117,8 +119,13 @@ struct Tenants {
 
 impl Tenants {
     fn of(source: &Source) -> Self {
+        Self::with(source, |builder| builder)
+    }
+
+    fn with(source: &Source, change: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> Self {
         let (clock, notes) = (TokioClock::starting_at(NOW), Notes::default());
-        let receiver = Receiver::circa_for(source.clone()).clock(clock).observer(notes.clone()).build().unwrap();
+        let receiver = Receiver::circa_for(source.clone()).clock(clock).observer(notes.clone());
+        let receiver = change(receiver).build().unwrap();
         Self { receiver, clock, notes, handled: Arc::default() }
     }
 
@@ -307,4 +314,29 @@ async fn a_night_of_a_hundred_tenants_loses_nothing() {
         let between = asked.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
         assert!(between >= seconds(60), "{tenant}: look-ups {between:?} apart");
     }
+}
+
+/// Contract, sections 8a and 8b: with an inbox the receiver's worker runs the events of all
+/// tenants, each with its own.
+#[tokio::test(start_paused = true)]
+async fn events_of_tenants_run_from_an_inbox() {
+    let source = Source::of(&["acme", "zeta"]);
+    let inbox = ScriptedInbox::new();
+    let tenants = Tenants::with(&source, |builder| builder.inbox(inbox.clone()));
+    for tenant in ["acme", "zeta"] {
+        assert_eq!(tenants.deliver(tenant, 0, "evt_1").await, ACCEPTED, "{tenant}");
+        assert_eq!(tenants.deliver(tenant, 0, "evt_1").await, DUPLICATE, "{tenant}");
+    }
+    let ran = Arc::<Mutex<Vec<String>>>::default();
+    let noted = Arc::clone(&ran);
+    let handler = StoredHandler::new(move |delivery: Delivery, _| {
+        noted.lock().unwrap().push(format!("{} {:?}", delivery.endpoint(), delivery.tenant()));
+        async { Ok(()) }
+    });
+    let worker = tenants.receiver.worker_of_stored(Routes::new().insert_fallback(handler)).unwrap().build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 2);
+    assert_eq!(*ran.lock().unwrap(), ["circa/acme Some(\"acme\")", "circa/zeta Some(\"zeta\")"]);
+    assert!(tenants.receiver.forget_of_tenant("acme", "evt_1").await.unwrap());
+    assert_eq!(tenants.deliver("acme", 0, "evt_1").await, ACCEPTED, "forgotten");
+    assert_eq!(tenants.deliver("zeta", 0, "evt_1").await, DUPLICATE);
 }

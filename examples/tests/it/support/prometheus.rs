@@ -52,7 +52,10 @@ impl Prometheus {
         let configuration = example.replace("15s", "1s").replace("\"receiver:9464\"", &targets);
         assert_ne!(configuration, example);
         fs::write(data.join("prometheus.yml"), configuration).unwrap();
-        fs::write(data.join("alerts.yml"), file("alerts.yml").replace("for: 2m", "for: 1s")).unwrap();
+        let alerts = ["1m", "2m", "5m"]
+            .iter()
+            .fold(file("alerts.yml"), |alerts, minutes| alerts.replace(&format!("for: {minutes}"), "for: 1s"));
+        fs::write(data.join("alerts.yml"), alerts).unwrap();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", data.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", data.join("data").display()))

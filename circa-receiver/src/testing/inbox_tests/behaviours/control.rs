@@ -60,6 +60,10 @@ pub async fn events_are_listed_by_what_they_have_in_common(subject: Subject) {
     let dead = &all[1];
     let told = (dead.attempts, dead.cause, dead.error.as_deref(), dead.worker.as_deref());
     assert_eq!(told, (1, Some(Cause::Permanent), Some("permanent!"), Some("a row")));
+    let old = || here().older_than(Duration::from_secs(300));
+    assert_eq!(ids(inbox, &old()).await, Vec::<String>::new(), "none is so old");
+    subject.pass(Duration::from_secs(300)).await;
+    assert_eq!(ids(inbox, &old().state(State::Dead)).await, ["dead", "hopeless"], "old");
     let groups = Group::count(inbox, here()).await.expect("the inbox answers");
     let groups: Vec<_> = groups.iter().map(|group| (group.event_type(), group.cause(), group.events())).collect();
     assert_eq!(groups, [("row.event", Some(Cause::Permanent), 1), ("row.event", Some(Cause::Attempts), 1)]);

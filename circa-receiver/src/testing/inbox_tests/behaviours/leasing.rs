@@ -56,6 +56,51 @@ pub async fn no_more_than_the_limit_is_leased_the_oldest_first(subject: Subject)
     }
 }
 
+/// A type at the limit of a worker does not keep its other types waiting.
+pub async fn a_limited_interest_leaves_the_rest_to_others(subject: Subject) {
+    let endpoint = endpoint();
+    for (id, event_type) in [("a", "slow"), ("b", "slow"), ("c", "slow"), ("d", "fast"), ("e", "other")] {
+        subject.accept(&entry_with(&endpoint, id, event_type, b"{}")).await;
+    }
+    let slow = |limit| Interest::of_types(&endpoint, vec!["slow".to_owned()]).at_most(limit);
+    let all_but = |types: &[&str]| Interest::all_but(&endpoint, types.iter().map(|one| (*one).to_owned()).collect());
+    let rows: [(&str, Vec<Interest>, usize, &[&str]); 5] = [
+        ("none of them", vec![slow(0)], 10, &[]),
+        ("all types but two", vec![all_but(&["slow", "other"])], 10, &["d"]),
+        ("one of them, and all others", vec![slow(1), all_but(&["slow"])], 10, &["a", "e"]),
+        ("no more than the whole request", vec![slow(2)], 1, &["b"]),
+        ("more than there are", vec![slow(5)], 10, &["c"]),
+    ];
+    for (name, interests, limit, expected) in rows {
+        let leased = subject.lease_some(&interests, limit).await;
+        let mut ids: Vec<&str> = leased.iter().map(|leased| leased.entry().event_id()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, expected, "{name}");
+    }
+}
+
+/// Contract, section 8b: a tenant is part of its endpoint's name; its events are run and counted
+/// with those of the endpoint.
+pub async fn events_of_tenants_are_found_by_their_endpoint(subject: Subject) {
+    let endpoint = endpoint();
+    for (at, id) in [("", "a"), ("/acme", "b"), ("/Zoë", "c"), ("0", "d"), ("-acme", "e")] {
+        subject.accept(&entry(&format!("{endpoint}{at}"), id)).await;
+    }
+    let stats = subject.inbox.stats(&endpoint).await.expect("the inbox answers");
+    assert_eq!(stats.ready, 3);
+    for (name, interest, expected) in [
+        ("of one tenant", Interest::all(&format!("{endpoint}/acme")), &["b"][..]),
+        ("of the endpoint alone", Interest::all(&endpoint), &["a"]),
+        ("of all its tenants", Interest::all(&endpoint).with_tenants(), &["c"]),
+    ] {
+        let leased = subject.lease_some(&[interest], 10).await;
+        let ids: Vec<&str> = leased.iter().map(|leased| leased.entry().event_id()).collect();
+        assert_eq!(ids, expected, "{name}");
+    }
+    let stats = subject.inbox.stats(&endpoint).await.expect("the inbox answers");
+    assert_eq!((stats.ready, stats.running), (0, 3));
+}
+
 /// A worker that is gone loses its event to another one, and the attempt counts.
 pub async fn a_lapsed_lease_is_leased_again_with_a_higher_token(subject: Subject) {
     let endpoint = endpoint();

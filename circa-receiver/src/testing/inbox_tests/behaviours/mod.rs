@@ -30,16 +30,17 @@ pub use control::{
 };
 pub use leasing::{
     a_lapsed_lease_is_leased_again_with_a_higher_token, a_leased_event_is_not_leased_again,
-    a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,
-    no_more_than_the_limit_is_leased_the_oldest_first, only_what_a_worker_can_run_is_leased,
-    what_was_never_leased_is_not_held,
+    a_limited_interest_leaves_the_rest_to_others, a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,
+    events_of_tenants_are_found_by_their_endpoint, no_more_than_the_limit_is_leased_the_oldest_first,
+    only_what_a_worker_can_run_is_leased, what_was_never_leased_is_not_held,
 };
 pub use outage::calls_fail_in_time_while_the_inbox_is_away_and_work_when_it_is_back;
 pub use races::{of_many_deliveries_at_once_one_is_accepted, of_many_workers_one_leases_each_event};
 pub use settling::{
     a_dead_event_is_never_leased_and_never_forgotten, a_done_event_is_remembered_for_the_retention,
     a_failed_event_waits_for_its_backoff, a_lease_is_spent_by_its_settlement, a_postponed_event_uses_up_no_attempt,
-    forget_removes_only_what_is_done, stats_count_what_is_not_done, what_is_given_back_is_ready_and_uses_up_no_attempt,
+    forget_removes_only_what_is_done, stats_count_what_is_not_done, the_body_of_a_done_event_is_kept_or_dropped,
+    what_is_given_back_is_ready_and_uses_up_no_attempt,
 };
 pub use size::done_events_do_not_slow_the_inbox;
 pub use traces::random_traces_are_answered_as_by_the_model;

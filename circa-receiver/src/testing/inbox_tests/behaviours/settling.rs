@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::inbox::{Accepted, Cause, Settlement, Stats};
+use crate::inbox::{Accepted, Cause, Change, Settlement, Stats};
 
 use super::super::subject::{COMPLETE, LEASE, MARGIN, RETENTION, Subject, endpoint, entry, retry};
 
@@ -85,6 +85,33 @@ pub async fn a_done_event_is_remembered_for_the_retention(subject: Subject) {
     subject.pass(MARGIN).await;
     assert_eq!(subject.accept(leased.entry()).await, Accepted::New, "after the retention");
     assert_eq!(subject.lease_one(&endpoint).await.attempt(), 1);
+}
+
+/// Contract, section 8a: bodies of done events are kept for the retention, or dropped at once. The
+/// event is known either way, and with which body it came.
+pub async fn the_body_of_a_done_event_is_kept_or_dropped(subject: Subject) {
+    for (settlement, body) in
+        [(COMPLETE, &b"evt_1"[..]), (Settlement::CompleteWithoutBody { retention: RETENTION }, b"")]
+    {
+        let (endpoint, leased) = leased_once(&subject).await;
+        assert!(subject.settle(leased.lease(), settlement.clone()).await);
+        assert!(!subject.settle(leased.lease(), settlement.clone()).await, "{settlement:?}, twice");
+        assert_eq!(subject.accept(leased.entry()).await, Accepted::Known { same_body: true }, "{settlement:?}");
+        // The way back to it, for operators.
+        for change in [Change::Discard { retention: RETENTION }, Change::Restore, Change::Replay] {
+            let changed = subject.inbox.change(&[leased.lease().id()], change).await.expect("the inbox answers");
+            assert_eq!(changed, 1, "{settlement:?}, {change:?}");
+        }
+        let again = subject.lease_one(&endpoint).await;
+        assert_eq!(&again.entry().body()[..], body, "{settlement:?}");
+        assert_eq!(again.entry().details(), leased.entry().details(), "{settlement:?}");
+        subject.pass(RETENTION).await;
+        assert_eq!(
+            subject.accept(leased.entry()).await,
+            Accepted::Known { same_body: true },
+            "{settlement:?}, replayed"
+        );
+    }
 }
 
 /// An operator has an event handled again on purpose: one that is done, and no other.

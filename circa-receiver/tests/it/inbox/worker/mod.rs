@@ -1,8 +1,11 @@
 //! The worker: what it makes of an inbox: contract, section 8a.
 
 mod attempts;
+mod keeping;
 mod leases;
+mod measuring;
 mod outage;
+mod policies;
 mod settings;
 mod stopping;
 
@@ -11,11 +14,13 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::{AnyEvent, HandlerError};
+use circa_receiver::{AnyEvent, HandlerError, Sender, Worker};
 use tokio::time::Instant;
 
 use super::support::Bench;
-use crate::support::receiving::{ACCEPTED, DUPLICATE, Gate, HANDLED, routes, seconds, settle};
+use crate::support::receiving::{
+    ACCEPTED, DUPLICATE, Endpoint, Gate, HANDLED, Request, ScriptedInbox, circa, routes, seconds, settle,
+};
 
 /// When each run began.
 #[derive(Clone, Default)]
@@ -133,6 +138,29 @@ async fn no_more_handlers_run_than_the_worker_may() {
     gate.let_go(100);
     settle().await;
     assert_eq!((gate.started(), gate.ended()), (10, 10));
+}
+
+/// An endpoint with many events does not keep another one waiting.
+#[tokio::test(start_paused = true)]
+async fn each_endpoint_comes_first_in_its_turn() {
+    let (inbox, ran) = (ScriptedInbox::new(), Arc::<Mutex<Vec<String>>>::default());
+    let handlers = || {
+        let ran = Arc::clone(&ran);
+        routes(move |event| {
+            ran.lock().unwrap().push(event.id().to_owned());
+            async { Ok(()) }
+        })
+    };
+    for (name, events) in [("busy", 10), ("quiet", 1)] {
+        let endpoint = Endpoint::new(circa().endpoint(name).inbox(inbox.clone()), handlers());
+        for event in 0..events {
+            assert_eq!(endpoint.deliver(&Request::circa(&format!("evt_{name}_{event}"))).await.status(), 202);
+        }
+    }
+    let worker = Worker::builder(inbox).endpoint("busy", Sender::CIRCA, handlers(), ());
+    let worker = worker.endpoint("quiet", Sender::CIRCA, handlers(), ()).concurrency(1).build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 11);
+    assert_eq!(ran.lock().unwrap()[1], "evt_quiet_0");
 }
 
 /// What is drained in a test: all that is due, and nothing that waits.

@@ -2,7 +2,7 @@
 
 use circa_receiver::{
     AnyEvent, PortableHandler, RouteError, Routes, Sender, Worker, WorkerBuilder, WorkerError, event::DocumentSigned,
-    testing::MemoryInbox,
+    inbox::RunPolicy, testing::MemoryInbox,
 };
 
 use crate::support::receiving::{circa, seconds};
@@ -18,7 +18,7 @@ fn one() -> WorkerBuilder {
 #[tokio::test]
 async fn nonsense_is_refused_with_what_to_do() {
     let documents = Routes::new().on(|_: circa_receiver::Event<DocumentSigned>, (): ()| async { Ok(()) });
-    let rows: [(&str, WorkerBuilder, Option<WorkerError>); 7] = [
+    let rows: [(&str, WorkerBuilder, Option<WorkerError>); 9] = [
         ("the defaults", one(), None),
         ("two endpoints", one().endpoint("circularo", Sender::CIRCULARO, routes(), ()), None),
         ("no endpoint", Worker::builder(MemoryInbox::default()), Some(WorkerError::NoEndpoint)),
@@ -37,6 +37,12 @@ async fn nonsense_is_refused_with_what_to_do() {
             one().concurrency(0),
             Some(WorkerError::Zero("the number of handlers that run at once")),
         ),
+        (
+            "no handler of a type at once",
+            one().policy_of("webhook.test", RunPolicy::new().concurrency(0)),
+            Some(WorkerError::Zero("the number of handlers of a type that run at once")),
+        ),
+        ("a policy for what a fallback takes", one().policy_of("any.type", RunPolicy::new().concurrency(1)), None),
         ("a lease below three calls", one().lease(seconds(5)), Some(WorkerError::Lease)),
     ];
     for (name, builder, error) in rows {
@@ -44,6 +50,10 @@ async fn nonsense_is_refused_with_what_to_do() {
     }
     let other = one().endpoint("other", Sender::CIRCA, documents, ()).build();
     assert!(matches!(other, Err(WorkerError::Routes { error: RouteError::OtherSender { .. }, .. })), "{other:?}");
+    let tested = Routes::new().on_type("webhook.test", |_: AnyEvent, (): ()| async { Ok(()) });
+    let builder = Worker::builder(MemoryInbox::default()).endpoint("circa", Sender::CIRCA, tested, ());
+    let mistyped = builder.policy_of("webhook.tset", RunPolicy::new()).build();
+    assert_eq!(mistyped.err(), Some(WorkerError::UnroutedPolicy("webhook.tset".to_owned())));
     let without_inbox = circa().build().unwrap().worker(routes(), ());
     assert_eq!(without_inbox.err(), Some(WorkerError::NoInbox));
 }

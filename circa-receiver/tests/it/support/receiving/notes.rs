@@ -84,6 +84,14 @@ impl Observer for Notes {
         self.note(format!("failed: {error}"));
     }
 
+    fn retried(&self, _: &Delivery, after: Duration) {
+        self.note(format!("retried after {} s", after.as_secs()));
+    }
+
+    fn given_back(&self, endpoint: &str) {
+        self.note(format!("given back at {endpoint}"));
+    }
+
     fn dead_lettered(&self, _: &Delivery, error: &HandlerError) {
         self.note(format!("dead-lettered: {error}"));
     }

@@ -45,7 +45,7 @@ impl ScriptedInbox {
     }
 
     /// The next so many calls of an operation (`"accept"`, `"lease"`, `"renew"`, `"settle"`,
-    /// `"forget"`, `"check"`) go wrong.
+    /// `"forget"`, `"stats"`, `"check"`) go wrong.
     pub(crate) fn script(&self, operation: &'static str, fault: Fault, times: usize) {
         self.script.fault(operation, fault, times);
     }
@@ -78,7 +78,7 @@ impl Inbox for ScriptedInbox {
     }
 
     async fn stats(&self, endpoint: &str) -> Result<Stats, StoreError> {
-        self.inner.stats(endpoint).await
+        self.script.call("stats", self.inner.stats(endpoint)).await
     }
 
     async fn list(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<Record>, StoreError> {

@@ -1,4 +1,4 @@
-//! What an inbox holds, in numbers.
+//! What an inbox holds of an endpoint's events, in numbers.
 
 use std::time::Duration;
 

@@ -1,0 +1,3 @@
+//! What a server needs beside the receivers.
+
+mod readiness;
