@@ -10,7 +10,7 @@ use axum::{
 };
 use circa_receiver::{
     Delivery, EventData,
-    adapter::{ExtractError, extract_any, extract_delivery, extract_event},
+    adapter::{ExtractError, extract},
 };
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T`
@@ -37,7 +37,7 @@ impl<T: EventData, S: Sync> FromRequestParts<S> for Event<T> {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_event(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -45,7 +45,7 @@ impl<S: Sync> FromRequestParts<S> for AnyEvent {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_any(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -53,7 +53,7 @@ impl<S: Sync> FromRequestParts<S> for RawDelivery {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_delivery(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 

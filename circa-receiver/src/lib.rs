@@ -98,7 +98,9 @@ pub use dedup::{DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
-pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+pub use handler::{
+    DeadLetter, DeadLetterSink, FromDelivery, Handler, HandlerError, PortableHandler, RouteError, Routes, TakesEvent,
+};
 #[cfg(feature = "postgres")]
 pub use inbox::PostgresInbox;
 #[cfg(feature = "sqlite")]

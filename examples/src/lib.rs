@@ -85,7 +85,7 @@ struct Contract;
 use std::{
     error::Error,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -169,7 +169,7 @@ pub fn start_workers(receivers: &Receivers) -> Result<(), BoxError> {
     for receiver in receivers.iter() {
         let types = event_types(receiver).iter();
         let routes = types.fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored));
-        let worker = receiver.worker(routes, Arc::<str>::from(receiver.endpoint()))?.build()?;
+        let worker = receiver.worker(routes, ())?.build()?;
         tokio::spawn(worker.run());
     }
     Ok(())
@@ -267,8 +267,8 @@ pub async fn record(delivery: &Delivery) -> Result<(), HandlerError> {
 }
 
 /// Handles an event of an inbox: a portable handler, which runs in both frameworks.
-async fn run_stored(event: AnyEvent, endpoint: Arc<str>) -> Result<(), HandlerError> {
-    record(&Delivery::new(endpoint, event)).await
+async fn run_stored(delivery: Delivery, (): ()) -> Result<(), HandlerError> {
+    record(&delivery).await
 }
 
 async fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {

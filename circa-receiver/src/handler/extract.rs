@@ -1,6 +1,37 @@
-//! Why an extractor found no event. The adapters turn it into their framework's answer.
+//! What handlers take of their delivery, and why one gets nothing. The adapters turn that into their
+//! framework's answer.
 
 use crate::event::{AnyEvent, DecodeError, Delivery, Event, EventData};
+
+/// What a handler takes as an argument: the [`Delivery`], or a part of it.
+///
+/// Implemented for [`Delivery`], [`AnyEvent`] and [`Event<T>`](Event).
+pub trait FromDelivery: Sized + Send {
+    /// Takes it from the delivery.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtractError`] where it is not there, or is not of this type.
+    fn from_delivery(delivery: &Delivery) -> Result<Self, ExtractError>;
+}
+
+impl FromDelivery for Delivery {
+    fn from_delivery(delivery: &Delivery) -> Result<Self, ExtractError> {
+        Ok(delivery.clone())
+    }
+}
+
+impl FromDelivery for AnyEvent {
+    fn from_delivery(delivery: &Delivery) -> Result<Self, ExtractError> {
+        Ok(delivery.event().clone())
+    }
+}
+
+impl<T: EventData> FromDelivery for Event<T> {
+    fn from_delivery(delivery: &Delivery) -> Result<Self, ExtractError> {
+        Ok(delivery.event().clone().try_into()?)
+    }
+}
 
 /// Why an extractor found no event: it stands outside a receiver, or the data is not of its type.
 #[non_exhaustive]
@@ -31,26 +62,7 @@ impl ExtractError {
 ///
 /// # Errors
 ///
-/// [`ExtractError::OutsideReceiver`] for `None`.
-pub fn extract_delivery(delivery: Option<&Delivery>) -> Result<Delivery, ExtractError> {
-    delivery.cloned().ok_or(ExtractError::OutsideReceiver)
-}
-
-/// The event, in the way of an extractor.
-///
-/// # Errors
-///
-/// [`ExtractError::OutsideReceiver`] for `None`.
-pub fn extract_any(delivery: Option<&Delivery>) -> Result<AnyEvent, ExtractError> {
-    Ok(delivery.ok_or(ExtractError::OutsideReceiver)?.event().clone())
-}
-
-/// The typed event, in the way of an extractor.
-///
-/// # Errors
-///
-/// [`ExtractError::OutsideReceiver`] for `None`, [`ExtractError::Decode`] for data that is not a
-/// `T`.
-pub fn extract_event<T: EventData>(delivery: Option<&Delivery>) -> Result<Event<T>, ExtractError> {
-    Ok(extract_any(delivery)?.try_into()?)
+/// [`ExtractError::OutsideReceiver`] for `None`, and those of [`FromDelivery::from_delivery`].
+pub fn extract<T: FromDelivery>(delivery: Option<&Delivery>) -> Result<T, ExtractError> {
+    T::from_delivery(delivery.ok_or(ExtractError::OutsideReceiver)?)
 }
