@@ -29,6 +29,11 @@ pub struct AnyEvent(pub circa_receiver::AnyEvent);
 #[derive(Clone, Debug)]
 pub struct RawDelivery(pub Delivery);
 
+/// With what a handler completes its run in a transaction of its own: only where an inbox runs it.
+/// An example is in `docs/inbox.md`.
+#[derive(Clone, Debug)]
+pub struct Completion(pub circa_receiver::Completion);
+
 /// Why an extractor found no event. Outside a receiver the answer names the fix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ExtractRejection(pub ExtractError);
@@ -50,6 +55,14 @@ impl<S: Sync> FromRequestParts<S> for AnyEvent {
 }
 
 impl<S: Sync> FromRequestParts<S> for RawDelivery {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Completion {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
@@ -90,6 +103,14 @@ impl Deref for AnyEvent {
 
 impl Deref for RawDelivery {
     type Target = Delivery;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Deref for Completion {
+    type Target = circa_receiver::Completion;
 
     fn deref(&self) -> &Self::Target {
         &self.0

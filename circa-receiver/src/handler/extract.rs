@@ -1,11 +1,12 @@
 //! What handlers take of their delivery, and why one gets nothing. The adapters turn that into their
 //! framework's answer.
 
+use crate::completion::Completion;
 use crate::event::{AnyEvent, DecodeError, Delivery, Event, EventData};
 
 /// What a handler takes as an argument: the [`Delivery`], or a part of it.
 ///
-/// Implemented for [`Delivery`], [`AnyEvent`] and [`Event<T>`](Event).
+/// Implemented for [`Delivery`], [`AnyEvent`], [`Event<T>`](Event) and [`Completion`].
 pub trait FromDelivery: Sized + Send {
     /// Takes it from the delivery.
     ///
@@ -33,7 +34,14 @@ impl<T: EventData> FromDelivery for Event<T> {
     }
 }
 
-/// Why an extractor found no event: it stands outside a receiver, or the data is not of its type.
+impl FromDelivery for Completion {
+    fn from_delivery(delivery: &Delivery) -> Result<Self, ExtractError> {
+        delivery.completion().cloned().ok_or(ExtractError::WithoutInbox)
+    }
+}
+
+/// Why an extractor found nothing: it stands outside a receiver or where no inbox is, or the data
+/// is not of its type.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ExtractError {
@@ -42,17 +50,22 @@ pub enum ExtractError {
         "an event was extracted outside a receiver: register the handler with `webhook(receiver).on(handler)`, or put a `ReceiverLayer` in front of the route"
     )]
     OutsideReceiver,
+    /// A [`Completion`] was to be extracted where no inbox runs the handler.
+    #[error(
+        "a `Completion` was extracted where no inbox runs the handler: give the receiver an inbox and run its worker, or take none"
+    )]
+    WithoutInbox,
     /// The event's data is not as the extractor's type wants it.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
 impl ExtractError {
-    /// The status that says so: 500 outside a receiver, 422 for data, which makes the failure
-    /// permanent.
+    /// The status that says so: 500 outside a receiver and without an inbox, 422 for data, which
+    /// makes the failure permanent.
     pub fn status(self) -> u16 {
         match self {
-            Self::OutsideReceiver => 500,
+            Self::OutsideReceiver | Self::WithoutInbox => 500,
             Self::Decode(_) => 422,
         }
     }

@@ -16,7 +16,7 @@ use crate::event::{Delivery, Event, EventData};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for events",
     note = "a handler is `async fn(event: Event<T>, state: S) -> Result<(), HandlerError>`, or takes an `AnyEvent`",
-    note = "one argument that is `FromDelivery`, such as a `Delivery`, may stand between them"
+    note = "a `Delivery` or a `Completion` may stand between them"
 )]
 pub trait Handler<E, S>: Clone + Send + Sync + 'static {
     /// Handles the event of one delivery.

@@ -39,7 +39,7 @@ pub use postgres::PostgresInbox;
 pub use replay::{Group, Replay};
 pub use settlement::{Cause, Settlement};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteInbox;
+pub use sqlite::{SqliteInbox, rusqlite};
 pub use stats::Stats;
 pub use store::Inbox;
 pub use wake::Wake;

@@ -21,6 +21,7 @@ pub(super) struct Statements {
     pub(super) lease: Arc<str>,
     pub(super) renew: Arc<str>,
     pub(super) settle: Arc<str>,
+    pub(super) complete_in: Arc<str>,
     pub(super) stats: Arc<str>,
     pub(super) sweep: Arc<str>,
     pub(super) usable: Arc<str>,
@@ -43,6 +44,7 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
             )
             .into(),
             settle: settle(&inbox, &claims).into(),
+            complete_in: complete_in(&inbox, &claims).into(),
             stats: stats(&inbox).into(),
             // What is done goes when its claim does, an hour after the retention.
             sweep: format!(
@@ -187,6 +189,21 @@ fn settle(inbox: &str, claims: &str) -> String {
 ), ended AS (
     UPDATE {claims} AS claim SET ends = changed.due FROM changed
     WHERE claim.key = changed.key AND claim.token = changed.id AND changed.state = 2
+)
+SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
+    )
+}
+
+/// Completes the run of a handler in its own transaction: `$4` is the retention in microseconds.
+fn complete_in(inbox: &str, claims: &str) -> String {
+    format!(
+        "WITH {DURABLE}, changed AS (
+    UPDATE {inbox} SET state = 2, due = clock_timestamp() + $4 * interval '1 microsecond'
+    WHERE id = $1 AND token = $2 AND key = $3 AND state = 1
+    RETURNING id, key, due
+), ended AS (
+    UPDATE {claims} AS claim SET ends = changed.due FROM changed
+    WHERE claim.key = changed.key AND claim.token = changed.id
 )
 SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
     )

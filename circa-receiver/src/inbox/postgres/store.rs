@@ -51,7 +51,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 pub struct PostgresInbox {
     /// The table of claims, and the connections.
     pub(super) claims: PostgresStore,
-    statements: Statements,
+    pub(super) statements: Statements,
     pub(super) control: ControlStatements,
     swept: Mutex<Instant>,
     wake: Wake,
@@ -332,7 +332,7 @@ fn text(text: &str) -> String {
 }
 
 /// -1, for a number beyond `bigint`, finds no row.
-fn numbers(lease: Lease) -> (i64, i64) {
+pub(super) fn numbers(lease: Lease) -> (i64, i64) {
     let number = |number| i64::try_from(number).unwrap_or(-1);
     (number(lease.id()), number(lease.token().get()))
 }

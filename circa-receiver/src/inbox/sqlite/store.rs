@@ -31,6 +31,10 @@ use crate::inbox::wake::Wake;
 /// share one flush. A stored event takes its body and about 700 B of the file, until its retention
 /// ends.
 ///
+/// Your own tables may lie in the file beside those of the inbox, so that one transaction of a
+/// handler covers both: see [`complete_in`](Self::complete_in). Open the inbox first, since it
+/// refuses the file of another application, and leave `claims` and `inbox*` alone.
+///
 /// Leases, backoffs and retentions end by the system clock of the machine. What
 /// [`SqliteStore`](crate::SqliteStore) says of the file, of the clock and of errors holds here too.
 ///
@@ -47,6 +51,7 @@ use crate::inbox::wake::Wake;
 pub struct SqliteInbox {
     path: PathBuf,
     writer: Writer,
+    pub(super) clock: Option<InjectedClock>,
     wake: Wake,
 }
 
@@ -74,8 +79,8 @@ impl SqliteInbox {
     fn start(path: &Path, clock: Option<InjectedClock>) -> Result<Self, SqliteOpenError> {
         let file = open(path, &SCHEMA)?;
         let path = file.path().to_owned();
-        match Writer::start(file, clock, |group| ClaimRows::new(group).sweep()) {
-            Ok(writer) => Ok(Self { path, writer, wake: Wake::default() }),
+        match Writer::start(file, clock.clone(), |group| ClaimRows::new(group).sweep()) {
+            Ok(writer) => Ok(Self { path, writer, clock, wake: Wake::default() }),
             Err(error) => Err(SqliteOpenError::Failed { path, source: error.into() }),
         }
     }

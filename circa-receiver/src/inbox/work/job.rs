@@ -21,6 +21,7 @@ use tokio::{
 use super::defaults;
 use super::shared::Shared;
 use crate::answer::Outcome;
+use crate::completion::Completion;
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::{HandlerError, cut};
@@ -35,6 +36,8 @@ use crate::run::{Attempt, Holder, Visit, attempt, call, timed_out};
 pub(super) struct Job {
     shared: Arc<Shared>,
     leased: Leased,
+    /// With what the handler may complete the run itself.
+    completion: Completion,
     /// When the inbox was asked for it.
     asked: Instant,
     /// Shutdown waits for it.
@@ -51,7 +54,8 @@ impl Job {
         visit: Visit,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { shared, leased, asked, _visit: visit, _permit: permit }
+        let completion = leased.completion(shared.retention);
+        Self { shared, leased, completion, asked, _visit: visit, _permit: permit }
     }
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
@@ -69,7 +73,8 @@ impl Job {
                 // among the dead letters.
                 let settlement =
                     Settlement::Bury { cause: Cause::Unreadable, error: cut(&error.to_string()).to_owned() };
-                return self.settle(None, settlement).await;
+                self.settle(None, settlement).await;
+                return;
             }
         };
         if leased.attempt() > shared.max_attempts {
@@ -96,18 +101,11 @@ impl Job {
         let Self { shared, leased, .. } = self;
         // A worker leases what its routes take.
         let Some(handler) = shared.handler(leased.entry()) else {
-            return self.settle(Some(delivery), Settlement::GiveBack).await;
+            self.settle(Some(delivery), Settlement::GiveBack).await;
+            return;
         };
         let started = Instant::now();
-        let holder = Arc::new(LeaseHolder {
-            calls: shared.calls.clone(),
-            observers: Arc::clone(&shared.observers),
-            delivery: delivery.clone(),
-            lease: leased.lease(),
-            duration: shared.lease,
-            is_lost: AtomicBool::new(false),
-            lost: Notify::new(),
-        });
+        let holder = self.holder(delivery);
         // Until the run is settled: while the inbox is away the lease is renewed as soon as it is
         // back.
         let _kept = shared.keeper.keep(Arc::clone(&holder) as Arc<dyn Holder>, shared.lease / 3);
@@ -117,16 +115,19 @@ impl Job {
                 () = holder.lost.notified() => {}
             }
         };
-        let handled = call(delivery, |delivery| handler.call(delivery, head));
+        let handled = call(delivery, |delivery| handler.call(delivery.completed_with(self.completion.clone()), head));
         let result = match attempt(handled, shared.handler_timeout, stopped).await {
             Attempt::Ended(result) => result,
             Attempt::TimedOut => Err(timed_out(shared.handler_timeout)),
             Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => return,
-            Attempt::Stopped => return self.settle(Some(delivery), Settlement::GiveBack).await,
+            Attempt::Stopped => {
+                self.settle(Some(delivery), Settlement::GiveBack).await;
+                return;
+            }
         };
         let settlement = self.settlement(&result);
-        let is_buried = matches!(settlement, Settlement::Bury { .. });
-        self.settle(Some(delivery), settlement).await;
+        let buries = matches!(settlement, Settlement::Bury { .. });
+        let is_buried = self.settle(Some(delivery), settlement).await == End::AsSettled && buries;
         let outcome = if result.is_ok() { Outcome::Handled } else { Outcome::Failed };
         shared.running.tell_end(&leased.entry().key(), outcome);
         shared.observers.tell(|observer| match &result {
@@ -134,6 +135,19 @@ impl Job {
             Err(error) if is_buried => observer.dead_lettered(delivery, error),
             Err(error) => observer.failed(delivery, error, started.elapsed()),
         });
+    }
+
+    fn holder(&self, delivery: &Delivery) -> Arc<LeaseHolder> {
+        Arc::new(LeaseHolder {
+            calls: self.shared.calls.clone(),
+            observers: Arc::clone(&self.shared.observers),
+            delivery: delivery.clone(),
+            lease: self.leased.lease(),
+            completion: self.completion.clone(),
+            duration: self.shared.lease,
+            is_lost: AtomicBool::new(false),
+            lost: Notify::new(),
+        })
     }
 
     /// What becomes of the event after this result.
@@ -152,18 +166,19 @@ impl Job {
 
     /// Ends the run in the inbox, and tries for as long as that is away: another worker may only
     /// have the event once the inbox is back, and then this run is the first to be settled.
-    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) {
+    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) -> End {
         let Self { shared, leased, .. } = self;
         let mut pauses = defaults::AWAY_PAUSES;
         let mut failed = false;
         loop {
             let error = match shared.calls.settle(leased.lease(), settlement.clone()).await {
+                Ok(false) if self.completion.is_used() => return End::AsCompleted,
                 // `false` after a call whose answer was lost: that call has settled it.
                 Ok(held) => {
                     if let Some(delivery) = delivery.filter(|_| !held && !failed) {
                         shared.observers.tell(|observer| observer.claim_lost(delivery));
                     }
-                    return;
+                    return End::AsSettled;
                 }
                 Err(error) => error,
             };
@@ -177,12 +192,23 @@ impl Job {
     }
 }
 
+/// What has become of a run that was settled.
+#[derive(PartialEq)]
+enum End {
+    /// What the settlement says, unless its lease was lost.
+    AsSettled,
+    /// Its handler has completed it in a transaction of its own: the event is done, whatever the
+    /// handler returned afterwards.
+    AsCompleted,
+}
+
 /// A run whose lease is renewed.
 struct LeaseHolder {
     calls: Calls,
     observers: Arc<Observers>,
     delivery: Delivery,
     lease: Lease,
+    completion: Completion,
     duration: Duration,
     is_lost: AtomicBool,
     lost: Notify,
@@ -191,7 +217,9 @@ struct LeaseHolder {
 #[async_trait]
 impl Holder for LeaseHolder {
     async fn renew(&self) -> Result<bool, StoreError> {
-        self.calls.renew(self.lease, self.duration).await
+        let is_held = self.calls.renew(self.lease, self.duration).await?;
+        // What its handler has completed has no lease any more, and has lost none.
+        Ok(is_held || self.completion.is_used())
     }
 
     fn renewed(&self, elapsed: Duration) {

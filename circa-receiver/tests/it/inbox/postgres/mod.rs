@@ -1,6 +1,8 @@
 //! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one
 //! must.
 
+mod completing;
+
 use std::{
     sync::{Arc, Mutex, OnceLock},
     time::Duration,

@@ -1,0 +1,61 @@
+//! What is done in a transaction of the user's.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
+
+use super::store::{PostgresInbox, numbers};
+use crate::completion::{Completion, CompletionError};
+use crate::engine::server_clock::micros;
+use crate::inbox::lease::Lease;
+
+impl PostgresInbox {
+    /// Completes the run of a handler in its own transaction: its writes and the completion are
+    /// committed together, or neither is.
+    ///
+    /// Call it last before the commit. From then on the row of the event is locked, and with an
+    /// isolation above READ COMMITTED the statement fails if the lease was renewed since the
+    /// transaction began. The transaction must be one of the inbox's database, of a role with the
+    /// privileges of [`grants_sql`](Self::grants_sql).
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    ///
+    /// use circa_receiver::{
+    ///     Completion, Event, HandlerError, PostgresInbox,
+    ///     dedup::sqlx::{self, PgPool},
+    ///     event::DatapointPulled,
+    /// };
+    ///
+    /// #[derive(Clone)]
+    /// struct App {
+    ///     pool: PgPool,
+    ///     inbox: Arc<PostgresInbox>,
+    /// }
+    ///
+    /// async fn pulled(event: Event<DatapointPulled>, completion: Completion, app: App) -> Result<(), HandlerError> {
+    ///     let mut transaction = app.pool.begin().await?;
+    ///     let book = sqlx::query("INSERT INTO credits (team) VALUES ($1)").bind(event.team_id().map(str::to_owned));
+    ///     book.execute(&mut *transaction).await?;
+    ///     app.inbox.complete_in(&mut transaction, &completion).await?;
+    ///     transaction.commit().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CompletionError`]; the transaction must then be rolled back, as it is where it is dropped.
+    pub async fn complete_in(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        completion: &Completion,
+    ) -> Result<(), CompletionError> {
+        let (id, token) = numbers(Lease::new(completion.id(), completion.token()));
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.statements.complete_in)));
+        let query = query.bind(id).bind(token).bind(completion.key().as_bytes().to_vec());
+        let row = query.bind(micros(completion.retention())).fetch_one(&mut **transaction).await;
+        let was_held = row.and_then(|row| row.try_get("changed")).map_err(|error| self.claims.explain(error))?;
+        completion.used(was_held)
+    }
+}
