@@ -164,3 +164,40 @@ impl fmt::Debug for SqliteInbox {
         f.debug_struct("SqliteInbox").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use circa_receiver_test_support::Folder;
+
+    use super::*;
+    use crate::testing::inbox_tests::Subject;
+
+    /// SQLite tells of a file with all its pages as of a full disk: `SQLITE_FULL`.
+    async fn with_few_pages() -> Subject {
+        let folder = Folder::new("full");
+        let inbox = Arc::new(SqliteInbox::open(folder.path().join("inbox.sqlite")).unwrap());
+        let limit = |most: fn(i64) -> i64| {
+            let inbox = Arc::clone(&inbox);
+            move || {
+                let inbox = Arc::clone(&inbox);
+                async move { inbox.limit_pages(most).await.unwrap() }
+            }
+        };
+        let (fill, make_room) = (limit(|pages| pages + 100), limit(|pages| pages + 1_000_000));
+        Subject::new(inbox, |_| std::future::ready(())).outage(fill, make_room).keep(folder)
+    }
+
+    impl SqliteInbox {
+        async fn limit_pages(&self, most: fn(i64) -> i64) -> Result<(), StoreError> {
+            let limit = move |group: &crate::engine::sqlite::Group<'_>| {
+                let pages = group.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+                group.connection.pragma_update(None, "max_page_count", most(pages))
+            };
+            self.writer.ask(limit).await
+        }
+    }
+
+    crate::inbox_tests!(full = with_few_pages);
+}
