@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::control_statements::ControlStatements;
-use crate::dedup::{CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
+use crate::dedup::{Asked, CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
+use crate::inbox::accept::AcceptRequest;
 
 const TABLE: &str = "circa_receiver_inbox";
 const PAUSES: &str = "circa_receiver_inbox_pauses";
@@ -149,6 +150,20 @@ SELECT (SELECT token FROM won) AS token, seen.done, seen.own, seen.same_body,
     (extract(epoch FROM seen.ends - clock_timestamp()) * 1000000)::bigint AS remaining
 FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
     )
+}
+
+pub(super) fn bind_accept(query: Asked, request: &AcceptRequest) -> Asked {
+    let entry = request.entry();
+    let (nonce, fingerprint) = (request.nonce().get().to_be_bytes(), entry.fingerprint().to_bytes());
+    let query = query.bind(entry.key().as_bytes().to_vec()).bind(nonce.to_vec()).bind(fingerprint.to_vec());
+    let query = query.bind(entry.endpoint().to_owned()).bind(entry.event_type().to_owned());
+    let query = query.bind(entry.event_id().to_owned()).bind(entry.details().to_owned());
+    query.bind(entry.body().to_vec()).bind(request.why_unreadable().map(text))
+}
+
+/// PostgreSQL's texts have no NUL.
+pub(super) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Leases the oldest rows that are due and that nobody else is leasing now.

@@ -11,7 +11,7 @@ use sqlx::{PgPool, Row};
 
 use super::control_statements::ControlStatements;
 use super::rows;
-use super::statements::Statements;
+use super::statements::{Statements, bind_accept, text};
 use crate::dedup::{DedupStore, Key, PostgresStore};
 use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
@@ -25,7 +25,9 @@ use crate::inbox::store::Inbox;
 use crate::inbox::wake::Wake;
 
 /// How often an accept is asked again because another call came between its read and its insert.
-const MAX_RACES: usize = 10;
+pub(super) const MAX_RACES: usize = 10;
+
+pub(super) const TOO_MANY_RACES: &str = "PostgreSQL: others accept and forget this event all the time";
 
 /// A process removes what is over so often, while its worker asks for events.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -180,22 +182,15 @@ impl PostgresInbox {
 #[async_trait]
 impl Inbox for PostgresInbox {
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError> {
-        let entry = request.entry();
-        let (key, nonce) = (entry.key().as_bytes().to_vec(), request.nonce().get().to_be_bytes().to_vec());
-        let fingerprint = entry.fingerprint().to_bytes().to_vec();
         let call = async {
             for _ in 0..MAX_RACES {
-                let row = self.claims.ask(Purpose::Intake, &self.statements.accept, |query, _| {
-                    let query = query.bind(key.clone()).bind(nonce.clone()).bind(fingerprint.clone());
-                    let query = query.bind(entry.endpoint().to_owned()).bind(entry.event_type().to_owned());
-                    let query = query.bind(entry.event_id().to_owned()).bind(entry.details().to_owned());
-                    query.bind(entry.body().to_vec()).bind(request.why_unreadable().map(text))
-                });
+                let bind = |query, _| bind_accept(query, &request);
+                let row = self.claims.ask(Purpose::Intake, &self.statements.accept, bind);
                 if let Some(accepted) = rows::accepted(&row.await?).map_err(|error| self.claims.explain(error))? {
                     return Ok(accepted);
                 }
             }
-            Err(StoreError::Failed("PostgreSQL: others accept and forget this event all the time".into()))
+            Err(StoreError::Failed(TOO_MANY_RACES.into()))
         };
         let accepted = self.claims.bounded(call).await?;
         if accepted == Accepted::New {
@@ -324,11 +319,6 @@ impl End {
             }
         }
     }
-}
-
-/// PostgreSQL's texts have no NUL.
-fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 /// -1, for a number beyond `bigint`, finds no row.

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 
-use super::store::{PostgresInbox, numbers};
+use super::rows;
+use super::statements::bind_accept;
+use super::store::{MAX_RACES, PostgresInbox, TOO_MANY_RACES, numbers};
 use crate::completion::{Completion, CompletionError};
 use crate::engine::server_clock::micros;
+use crate::error::StoreError;
+use crate::inbox::accept::{AcceptRequest, Accepted};
 use crate::inbox::lease::Lease;
 
 impl PostgresInbox {
@@ -57,5 +61,48 @@ impl PostgresInbox {
         let row = query.bind(micros(completion.retention())).fetch_one(&mut **transaction).await;
         let was_held = row.and_then(|row| row.try_get("changed")).map_err(|error| self.claims.explain(error))?;
         completion.used(was_held)
+    }
+
+    /// Accepts an event in a transaction of yours: it is in the inbox when that is committed,
+    /// together with what you write beside it. For receivers of your own, and for events that you
+    /// take over from elsewhere.
+    ///
+    /// Until the commit a delivery of the same event waits, and is answered 503 after
+    /// [`timeout`](Self::timeout). Workers find the event within 200 ms of the commit.
+    ///
+    /// ```no_run
+    /// # use circa_receiver::{
+    /// #     BoxError, Delivery, PostgresInbox,
+    /// #     dedup::{Nonce, sqlx::{self, PgPool}},
+    /// #     inbox::{AcceptRequest, Entry},
+    /// # };
+    /// # async fn accept(inbox: &PostgresInbox, delivery: &Delivery, pool: &PgPool) -> Result<(), BoxError> {
+    /// let request = AcceptRequest::new(Entry::new(delivery, &("POST", &[][..])), Nonce::fresh());
+    /// let mut transaction = pool.begin().await?;
+    /// let note = sqlx::query("INSERT INTO taken_over (event) VALUES ($1)").bind(delivery.event().id().to_owned());
+    /// note.execute(&mut *transaction).await?;
+    /// inbox.accept_in(&mut transaction, &request).await?;
+    /// transaction.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the server failed; the transaction must then be rolled back.
+    pub async fn accept_in(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        request: &AcceptRequest,
+    ) -> Result<Accepted, StoreError> {
+        for _ in 0..MAX_RACES {
+            let query = bind_accept(sqlx::query(AssertSqlSafe(Arc::clone(&self.statements.accept))), request);
+            let row = query.fetch_one(&mut **transaction).await;
+            let accepted = row.and_then(|row| rows::accepted(&row)).map_err(|error| self.claims.explain(error))?;
+            if let Some(accepted) = accepted {
+                return Ok(accepted);
+            }
+        }
+        Err(StoreError::Failed(TOO_MANY_RACES.into()))
     }
 }

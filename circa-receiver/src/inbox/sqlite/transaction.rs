@@ -7,6 +7,7 @@ use super::store::SqliteInbox;
 use crate::completion::{Completion, CompletionError};
 use crate::engine::sqlite::Group;
 use crate::error::StoreError;
+use crate::inbox::accept::{AcceptRequest, Accepted};
 
 impl SqliteInbox {
     /// Completes the run of a handler in its own transaction: its writes and the completion are
@@ -49,6 +50,36 @@ impl SqliteInbox {
     pub fn complete_in(&self, transaction: &Transaction<'_>, completion: &Completion) -> Result<(), CompletionError> {
         let was_held = self.rows_in(transaction).and_then(|rows| rows.complete(completion)).map_err(failed)?;
         completion.used(was_held)
+    }
+
+    /// Accepts an event in a transaction of yours: it is in the inbox when that is committed,
+    /// together with what you write beside it. For receivers of your own, and for events that you
+    /// take over from elsewhere. What [`complete_in`](Self::complete_in) says of the transaction
+    /// holds here too.
+    ///
+    /// Workers find it within 200 ms of the commit.
+    ///
+    /// ```no_run
+    /// # use circa_receiver::{
+    /// #     BoxError, Delivery, SqliteInbox,
+    /// #     dedup::Nonce,
+    /// #     inbox::{AcceptRequest, Entry, rusqlite::{Connection, TransactionBehavior::Immediate}},
+    /// # };
+    /// # fn accept(inbox: &SqliteInbox, delivery: &Delivery, connection: &mut Connection) -> Result<(), BoxError> {
+    /// let request = AcceptRequest::new(Entry::new(delivery, &("POST", &[][..])), Nonce::fresh());
+    /// let transaction = connection.transaction_with_behavior(Immediate)?;
+    /// transaction.execute("INSERT INTO taken_over (event) VALUES (?1)", [delivery.event().id()])?;
+    /// inbox.accept_in(&transaction, &request)?;
+    /// transaction.commit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where SQLite failed; the transaction must then be rolled back.
+    pub fn accept_in(&self, transaction: &Transaction<'_>, request: &AcceptRequest) -> Result<Accepted, StoreError> {
+        self.rows_in(transaction).and_then(|rows| rows.accept(request)).map_err(failed)
     }
 
     fn rows_in<'t>(&self, transaction: &'t Transaction<'_>) -> rusqlite::Result<InboxRows<'t>> {

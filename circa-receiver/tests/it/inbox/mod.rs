@@ -1,8 +1,10 @@
 //! The inbox: what every one must do, and what only one of them must: contract, section 8a.
 
-mod accepting;
+// Before the engines, which use its macro.
 #[macro_use]
-mod completing;
+mod transactions;
+
+mod accepting;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]

@@ -1,7 +1,7 @@
 //! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one
 //! must.
 
-mod completing;
+mod transactions;
 
 use std::{
     sync::{Arc, Mutex, OnceLock},

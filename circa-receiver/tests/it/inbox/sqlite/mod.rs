@@ -1,11 +1,11 @@
 //! The SQLite inbox: what every inbox must do, and what only one in a file must: shared by
 //! processes and with a dedup store, it outlives them.
 
-mod completing;
 mod crash;
 mod latency;
 mod one_truth;
 mod plans;
+mod transactions;
 
 use std::{
     fs,

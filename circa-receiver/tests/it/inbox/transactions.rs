@@ -1,4 +1,4 @@
-//! Completing a run in the handler's own transaction, on every engine: contract, section 8a.
+//! Completing and accepting in transactions of the user's, on every engine: contract, section 8a.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -35,22 +35,26 @@ pub(super) trait Books: Send + Sync + 'static {
     /// Books an event and completes its run, in one transaction. An error rolls it back.
     async fn book(&self, event: &str, completion: &Completion, end: End) -> Result<(), CompletionError>;
 
+    /// Books an event and accepts it, in one transaction.
+    async fn accept(&self, event: &str, request: &AcceptRequest, end: End) -> Accepted;
+
     /// The events that are booked, with repetitions.
     async fn booked(&self) -> Vec<String>;
 }
 
 /// Makes a test of every row, for books that a function makes.
-macro_rules! completing_tests {
+macro_rules! transaction_tests {
     ($books:path: $($row:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $row() {
-                crate::inbox::completing::$row(std::sync::Arc::new($books().await)).await;
+                crate::inbox::transactions::$row(std::sync::Arc::new($books().await)).await;
             }
         )*
     };
     ($books:path) => {
-        completing_tests! { $books:
+        transaction_tests! { $books:
+            the_writes_and_the_accept_are_one,
             the_writes_and_the_completion_are_one,
             a_run_whose_lease_was_lost_commits_nothing,
             the_completion_of_another_inbox_completes_nothing,
@@ -63,10 +67,14 @@ macro_rules! completing_tests {
 }
 
 /// By a delivery that is like no other.
-async fn accept(inbox: &dyn Inbox, id: &str) -> Accepted {
+fn request(id: &str) -> AcceptRequest {
     let nonce = Nonce::new(u128::from(RandomState::new().hash_one(id)));
     let entry = Entry::from_parts("circa", id, "webhook.test", r#"{"sender":"circa"}"#, circa_body(id).into());
-    inbox.accept(AcceptRequest::new(entry, nonce)).await.unwrap()
+    AcceptRequest::new(entry, nonce)
+}
+
+async fn accept(inbox: &dyn Inbox, id: &str) -> Accepted {
+    inbox.accept(request(id)).await.unwrap()
 }
 
 async fn lease(inbox: &dyn Inbox, duration: Duration) -> Leased {
@@ -82,6 +90,22 @@ async fn stats(inbox: &dyn Inbox) -> Stats {
 fn worker<B: Books>(books: &Arc<B>, notes: &Notes, routes: Routes<PortableHandler<Arc<B>>>) -> WorkerBuilder {
     let builder = Worker::builder(books.inbox()).endpoint("circa", Sender::CIRCA, routes, Arc::clone(books));
     builder.observer(notes.clone())
+}
+
+/// An event is in the inbox with whatever was written beside it, or neither is.
+pub(super) async fn the_writes_and_the_accept_are_one<B: Books>(books: Arc<B>) {
+    let (inbox, first) = (books.inbox(), request("evt_1"));
+    assert_eq!(books.accept("evt_1", &first, End::RollBack).await, Accepted::New);
+    assert_eq!(stats(&*inbox).await, Stats::default());
+    assert_eq!(books.accept("evt_1", &first, End::Commit).await, Accepted::New);
+    assert_eq!(books.booked().await, ["evt_1"]);
+    assert_eq!(books.accept("evt_1", &first, End::RollBack).await, Accepted::New, "repeated by its nonce");
+    let known = Accepted::Known { same_body: true };
+    assert_eq!(books.accept("evt_1", &request("evt_1"), End::RollBack).await, known);
+    assert_eq!(accept(&*inbox, "evt_1").await, known);
+    assert_eq!(lease(&*inbox, LEASE).await.entry().event_id(), "evt_1");
+    let stats = stats(&*inbox).await;
+    assert_eq!((stats.ready, stats.running), (0, 1), "accepted twice");
 }
 
 /// Contract, section 8a: the handler's own writes and the completion commit together, or neither.

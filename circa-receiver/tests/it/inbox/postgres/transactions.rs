@@ -1,4 +1,4 @@
-//! Completing a run in a transaction of the handler's.
+//! Completing and accepting in a transaction of the same database.
 
 use std::sync::{
     Arc,
@@ -8,13 +8,14 @@ use std::sync::{
 use circa_receiver::{
     Completion, CompletionError, Inbox, PostgresInbox, async_trait,
     dedup::sqlx::{
-        self, PgPool,
+        self, PgPool, Postgres, Transaction,
         postgres::{PgConnectOptions, PgPoolOptions},
     },
+    inbox::{AcceptRequest, Accepted},
 };
 
 use super::{patient, server};
-use crate::inbox::completing::{Books, End};
+use crate::inbox::transactions::{Books, End};
 
 struct InTable {
     inbox: Arc<PostgresInbox>,
@@ -28,15 +29,17 @@ impl Books for InTable {
     }
 
     async fn book(&self, event: &str, completion: &Completion, end: End) -> Result<(), CompletionError> {
-        let mut transaction = self.pool.begin().await.unwrap();
-        let book = sqlx::query("INSERT INTO books (event) VALUES ($1)").bind(event.to_owned());
-        book.execute(&mut *transaction).await.unwrap();
+        let mut transaction = self.begin(event).await;
         self.inbox.complete_in(&mut transaction, completion).await?;
-        match end {
-            End::Commit => transaction.commit().await.unwrap(),
-            End::RollBack => transaction.rollback().await.unwrap(),
-        }
+        end_with(transaction, end).await;
         Ok(())
+    }
+
+    async fn accept(&self, event: &str, request: &AcceptRequest, end: End) -> Accepted {
+        let mut transaction = self.begin(event).await;
+        let accepted = self.inbox.accept_in(&mut transaction, request).await.unwrap();
+        end_with(transaction, end).await;
+        accepted
     }
 
     async fn booked(&self) -> Vec<String> {
@@ -45,10 +48,26 @@ impl Books for InTable {
     }
 }
 
+impl InTable {
+    async fn begin(&self, event: &str) -> Transaction<'static, Postgres> {
+        let mut transaction = self.pool.begin().await.unwrap();
+        let book = sqlx::query("INSERT INTO books (event) VALUES ($1)").bind(event.to_owned());
+        book.execute(&mut *transaction).await.unwrap();
+        transaction
+    }
+}
+
+async fn end_with(transaction: Transaction<'static, Postgres>, end: End) {
+    match end {
+        End::Commit => transaction.commit().await.unwrap(),
+        End::RollBack => transaction.rollback().await.unwrap(),
+    }
+}
+
 /// A schema of its own for every test.
 async fn books() -> InTable {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let schema = format!("completing_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let schema = format!("transactions_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let inbox = Arc::new(patient(&schema));
     inbox.migrate().await.unwrap();
     server().sql(&format!("CREATE TABLE {schema}.books (number bigserial, event text NOT NULL)"));
@@ -57,4 +76,4 @@ async fn books() -> InTable {
     InTable { inbox, pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options) }
 }
 
-completing_tests!(books);
+transaction_tests!(books);

@@ -1,13 +1,17 @@
-//! Completing a run in a transaction on another connection to the file.
+//! Completing and accepting in a transaction on another connection to the file.
 
 use std::sync::Arc;
 
 use circa_receiver::{
-    Completion, CompletionError, Inbox, SqliteInbox, async_trait, inbox::rusqlite::TransactionBehavior::Immediate,
+    Completion, CompletionError, Inbox, SqliteInbox, async_trait,
+    inbox::{
+        AcceptRequest, Accepted,
+        rusqlite::{Transaction, TransactionBehavior::Immediate},
+    },
 };
 
 use super::Folder;
-use crate::inbox::completing::{Books, End};
+use crate::inbox::transactions::{Books, End};
 
 struct InFile {
     inbox: Arc<SqliteInbox>,
@@ -25,17 +29,30 @@ impl Books for InFile {
         let transaction = connection.transaction_with_behavior(Immediate).unwrap();
         transaction.execute("INSERT INTO books (event) VALUES (?1)", [event]).unwrap();
         self.inbox.complete_in(&transaction, completion)?;
-        match end {
-            End::Commit => transaction.commit().unwrap(),
-            End::RollBack => transaction.rollback().unwrap(),
-        }
+        end_with(transaction, end);
         Ok(())
+    }
+
+    async fn accept(&self, event: &str, request: &AcceptRequest, end: End) -> Accepted {
+        let mut connection = self.folder.connection();
+        let transaction = connection.transaction_with_behavior(Immediate).unwrap();
+        transaction.execute("INSERT INTO books (event) VALUES (?1)", [event]).unwrap();
+        let accepted = self.inbox.accept_in(&transaction, request).unwrap();
+        end_with(transaction, end);
+        accepted
     }
 
     async fn booked(&self) -> Vec<String> {
         let connection = self.folder.connection();
         let mut events = connection.prepare("SELECT event FROM books ORDER BY rowid").unwrap();
         events.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+}
+
+fn end_with(transaction: Transaction<'_>, end: End) {
+    match end {
+        End::Commit => transaction.commit().unwrap(),
+        End::RollBack => transaction.rollback().unwrap(),
     }
 }
 
@@ -46,7 +63,7 @@ async fn books() -> InFile {
     InFile { inbox, folder }
 }
 
-completing_tests!(books);
+transaction_tests!(books);
 
 /// The tables of a handler keep nobody from opening the file again.
 #[tokio::test]
