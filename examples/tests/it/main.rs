@@ -12,6 +12,7 @@ mod adapters_are_twins;
 mod answers_alike;
 mod applications;
 mod behind_proxies;
+mod credits;
 mod documentation;
 mod envelope_drift;
 mod handlers_over_real_sockets;
