@@ -25,6 +25,7 @@ mod monitoring;
 mod over_real_sockets;
 mod quickstart;
 mod serving;
+mod slow_handlers_with_an_inbox;
 mod sources;
 mod store_frozen;
 mod store_url;
