@@ -73,11 +73,12 @@ impl PostgresInbox {
     /// ```no_run
     /// # use circa_receiver::{
     /// #     BoxError, Delivery, PostgresInbox,
+    /// #     adapter::Head,
     /// #     dedup::{Nonce, sqlx::{self, PgPool}},
     /// #     inbox::{AcceptRequest, Entry},
     /// # };
-    /// # async fn accept(inbox: &PostgresInbox, delivery: &Delivery, pool: &PgPool) -> Result<(), BoxError> {
-    /// let request = AcceptRequest::new(Entry::new(delivery, &("POST", &[][..])), Nonce::fresh());
+    /// # async fn accept(inbox: &PostgresInbox, delivery: &Delivery, head: &impl Head, pool: &PgPool) -> Result<(), BoxError> {
+    /// let request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
     /// let mut transaction = pool.begin().await?;
     /// let note = sqlx::query("INSERT INTO taken_over (event) VALUES ($1)").bind(delivery.event().id().to_owned());
     /// note.execute(&mut *transaction).await?;

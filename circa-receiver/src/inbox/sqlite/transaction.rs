@@ -62,11 +62,12 @@ impl SqliteInbox {
     /// ```no_run
     /// # use circa_receiver::{
     /// #     BoxError, Delivery, SqliteInbox,
+    /// #     adapter::Head,
     /// #     dedup::Nonce,
     /// #     inbox::{AcceptRequest, Entry, rusqlite::{Connection, TransactionBehavior::Immediate}},
     /// # };
-    /// # fn accept(inbox: &SqliteInbox, delivery: &Delivery, connection: &mut Connection) -> Result<(), BoxError> {
-    /// let request = AcceptRequest::new(Entry::new(delivery, &("POST", &[][..])), Nonce::fresh());
+    /// # fn accept(inbox: &SqliteInbox, delivery: &Delivery, head: &impl Head, connection: &mut Connection) -> Result<(), BoxError> {
+    /// let request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
     /// let transaction = connection.transaction_with_behavior(Immediate)?;
     /// transaction.execute("INSERT INTO taken_over (event) VALUES (?1)", [delivery.event().id()])?;
     /// inbox.accept_in(&transaction, &request)?;
