@@ -73,11 +73,11 @@ fn request(id: &str) -> AcceptRequest {
     AcceptRequest::new(entry, nonce)
 }
 
-async fn accept(inbox: &dyn Inbox, id: &str) -> Accepted {
+pub(super) async fn accept(inbox: &dyn Inbox, id: &str) -> Accepted {
     inbox.accept(request(id)).await.unwrap()
 }
 
-async fn lease(inbox: &dyn Inbox, duration: Duration) -> Leased {
+pub(super) async fn lease(inbox: &dyn Inbox, duration: Duration) -> Leased {
     let interests = [Interest::all("circa")];
     inbox.lease(LeaseRequest::new("a test", &interests, 1, duration)).await.unwrap().remove(0)
 }

@@ -13,9 +13,10 @@ use circa_receiver::{
     },
     inbox::{AcceptRequest, Accepted},
 };
+use circa_receiver_test_support::postgres::PostgresServer;
 
-use super::{patient, server};
-use crate::inbox::transactions::{Books, End};
+use super::{LEASE, PATIENCE, server};
+use crate::inbox::transactions::{Books, End, accept, lease};
 
 struct InTable {
     inbox: Arc<PostgresInbox>,
@@ -68,12 +69,43 @@ async fn end_with(transaction: Transaction<'static, Postgres>, end: End) {
 async fn books() -> InTable {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let schema = format!("transactions_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let inbox = Arc::new(patient(&schema));
+    books_on(server(), &schema).await
+}
+
+async fn books_on(server: &PostgresServer, schema: &str) -> InTable {
+    let inbox = PostgresInbox::connect_lazy(&server.url()).unwrap().timeout(PATIENCE).schema(schema);
     inbox.migrate().await.unwrap();
-    server().sql(&format!("CREATE TABLE {schema}.books (number bigserial, event text NOT NULL)"));
-    let options: PgConnectOptions = server().url().parse().unwrap();
+    server.sql(&format!("CREATE TABLE {schema}.books (number bigserial, event text NOT NULL)"));
+    let options: PgConnectOptions = server.url().parse().unwrap();
     let options = options.options([("search_path", schema)]);
-    InTable { inbox, pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options) }
+    InTable { inbox: Arc::new(inbox), pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options) }
 }
 
 transaction_tests!(books);
+
+/// As a power cut of the server, before the commit and right after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dies_has_committed_both_or_neither() {
+    let mut server = PostgresServer::start();
+    let books = books_on(&server, "dies").await;
+    for (id, end, is_done) in [("before", None, false), ("after", Some(End::Commit), true)] {
+        accept(&*books.inbox, id).await;
+        let leased = lease(&*books.inbox, LEASE).await;
+        let completion = leased.completion(LEASE);
+        let mut transaction = books.begin(id).await;
+        books.inbox.complete_in(&mut transaction, &completion).await.unwrap();
+        if let Some(end) = end {
+            end_with(transaction, end).await;
+        }
+        server = tokio::task::spawn_blocking(move || {
+            server.restart();
+            server
+        })
+        .await
+        .unwrap();
+        let booked = server.sql(&format!("SELECT count(*) FROM dies.books WHERE event = '{id}'"));
+        assert_eq!(booked, if is_done { "1" } else { "0" }, "{id}");
+        let is_held = books.inbox.renew(leased.lease(), LEASE).await.unwrap();
+        assert_eq!(is_held, !is_done, "{id}");
+    }
+}
