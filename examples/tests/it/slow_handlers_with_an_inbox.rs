@@ -43,6 +43,7 @@ const DONE: u32 = 2;
 type Gate = Arc<Semaphore>;
 
 async fn slow(event: AnyEvent, gate: Gate) -> Result<(), HandlerError> {
+    // The harness leaves its own line open.
     println!("\nstarted {}", event.id());
     gate.acquire().await?.forget();
     println!("\nended {}", event.id());
