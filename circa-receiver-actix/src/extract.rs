@@ -10,7 +10,7 @@ use std::{
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, dev::Payload, http::StatusCode};
 use circa_receiver::{
     Delivery, EventData,
-    adapter::{ExtractError, extract_any, extract_delivery, extract_event},
+    adapter::{ExtractError, extract},
 };
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T`
@@ -38,7 +38,7 @@ impl<T: EventData> FromRequest for Event<T> {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract_event(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 
@@ -47,7 +47,7 @@ impl FromRequest for AnyEvent {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract_any(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 
@@ -56,7 +56,7 @@ impl FromRequest for RawDelivery {
     type Future = Ready<Result<Self, ExtractRejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract_delivery(request.extensions().get()).map(Self).map_err(ExtractRejection))
+        ready(extract(request.extensions().get()).map(Self).map_err(ExtractRejection))
     }
 }
 

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract_any, handler_result, is_failure},
+    adapter::{extract, handler_result, is_failure},
     event::WebhookTest,
 };
 
@@ -41,8 +41,8 @@ impl EventHandler {
         Self(Rc::new(move |request, _| {
             let (handler, state) = (handler.clone(), state.clone());
             Box::pin(async move {
-                let event = extract_any(request.extensions().get())?;
-                handler.call(event, state).await
+                let delivery = extract(request.extensions().get())?;
+                handler.call(delivery, state).await
             })
         }))
     }

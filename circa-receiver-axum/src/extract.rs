@@ -10,7 +10,7 @@ use axum::{
 };
 use circa_receiver::{
     Delivery, EventData,
-    adapter::{ExtractError, extract_any, extract_delivery, extract_event},
+    adapter::{ExtractError, extract},
 };
 
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T`
@@ -29,6 +29,11 @@ pub struct AnyEvent(pub circa_receiver::AnyEvent);
 #[derive(Clone, Debug)]
 pub struct RawDelivery(pub Delivery);
 
+/// With what a handler completes its run in a transaction of its own: only where an inbox runs it.
+/// An example is in `docs/inbox.md`.
+#[derive(Clone, Debug)]
+pub struct Completion(pub circa_receiver::Completion);
+
 /// Why an extractor found no event. Outside a receiver the answer names the fix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ExtractRejection(pub ExtractError);
@@ -37,7 +42,7 @@ impl<T: EventData, S: Sync> FromRequestParts<S> for Event<T> {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_event(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -45,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for AnyEvent {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_any(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -53,7 +58,15 @@ impl<S: Sync> FromRequestParts<S> for RawDelivery {
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
-        extract_delivery(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Completion {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+        extract(parts.extensions.get()).map(Self).map_err(ExtractRejection)
     }
 }
 
@@ -90,6 +103,14 @@ impl Deref for AnyEvent {
 
 impl Deref for RawDelivery {
     type Target = Delivery;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Deref for Completion {
+    type Target = circa_receiver::Completion;
 
     fn deref(&self) -> &Self::Target {
         &self.0

@@ -11,7 +11,7 @@ use axum::{
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract_any, handler_result, is_failure},
+    adapter::{extract, handler_result, is_failure},
 };
 
 use crate::{Event, failure::Failure};
@@ -32,7 +32,7 @@ impl<S: Clone + Send + Sync + 'static> EventHandler<S> {
     pub(crate) fn portable(handler: PortableHandler<S>) -> Self {
         Self(Arc::new(move |request, state| {
             let handler = handler.clone();
-            Box::pin(async move { handler.call(extract_any(request.extensions().get())?, state).await })
+            Box::pin(async move { handler.call(extract(request.extensions().get())?, state).await })
         }))
     }
 

@@ -41,7 +41,7 @@ mod webhook;
 
 pub use circa_receiver::{self, EventData, Mode, Receiver, Receivers, Routes, Secret, SecretSource, Secrets, event};
 
-pub use extract::{AnyEvent, Event, ExtractRejection, RawDelivery};
+pub use extract::{AnyEvent, Completion, Event, ExtractRejection, RawDelivery};
 pub use failure::Failure;
 pub use handler::{HandlesEvents, TakesEvent};
 pub use layer::{ReceiverLayer, ReceiverService};

@@ -6,8 +6,7 @@
 
 #[cfg(feature = "receiver")]
 pub use crate::handler::{
-    ExtractError, MAX_REASON_BYTES, error_status, extract_any, extract_delivery, extract_event, handler_result,
-    is_failure, service_result,
+    ExtractError, MAX_REASON_BYTES, error_status, extract, handler_result, is_failure, service_result,
 };
 #[cfg(feature = "receiver")]
 pub use crate::inbox::{StoredHandler, StoredHead};

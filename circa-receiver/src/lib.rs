@@ -51,6 +51,8 @@ mod answer;
 #[cfg(feature = "receiver")]
 mod bounded;
 mod clock;
+#[cfg(feature = "receiver")]
+mod completion;
 mod error;
 #[cfg(feature = "receiver")]
 mod panic;
@@ -81,6 +83,8 @@ pub mod testing;
 
 pub use answer::{Outcome, PayloadFault, Rejection, Response};
 pub use clock::{Clock, ClockError, SystemClock};
+#[cfg(feature = "receiver")]
+pub use completion::{Completion, CompletionError};
 pub use error::{BoxError, StoreError};
 pub use event::{AnyEvent, DecodeError, Delivery, Event, EventData, EventKind};
 pub use sender::{Sender, UnknownSender};
@@ -98,7 +102,9 @@ pub use dedup::{DedupStore, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
-pub use handler::{DeadLetter, DeadLetterSink, Handler, HandlerError, PortableHandler, RouteError, Routes};
+pub use handler::{
+    DeadLetter, DeadLetterSink, FromDelivery, Handler, HandlerError, PortableHandler, RouteError, Routes, TakesEvent,
+};
 #[cfg(feature = "postgres")]
 pub use inbox::PostgresInbox;
 #[cfg(feature = "sqlite")]

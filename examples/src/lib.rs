@@ -166,7 +166,7 @@ pub fn start_workers(receivers: &Receivers) -> Result<Vec<Worker>, BoxError> {
     let mut workers = Vec::new();
     for receiver in receivers.iter().filter(|_| store::has_worker()) {
         let routes = stored_routes(event_types(receiver));
-        let worker = receiver.worker(routes, Arc::from(receiver.endpoint()))?.build()?;
+        let worker = receiver.worker(routes, ())?.build()?;
         tokio::spawn(worker.clone().run());
         workers.push(worker);
     }
@@ -182,8 +182,8 @@ pub async fn open_inbox() -> Result<Arc<dyn Inbox>, BoxError> {
     store::inbox_from_env().await
 }
 
-/// What a worker runs for these event types. The state is the name of the endpoint.
-pub fn stored_routes(event_types: &[&str]) -> Routes<PortableHandler<Arc<str>>> {
+/// What a worker runs for these event types.
+pub fn stored_routes(event_types: &[&str]) -> Routes<PortableHandler<()>> {
     event_types.iter().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored))
 }
 
@@ -279,8 +279,8 @@ pub async fn record(delivery: &Delivery) -> Result<(), HandlerError> {
 }
 
 /// Handles an event of an inbox: a portable handler, which runs in both frameworks.
-async fn run_stored(event: AnyEvent, endpoint: Arc<str>) -> Result<(), HandlerError> {
-    record(&Delivery::new(endpoint, event)).await
+async fn run_stored(delivery: Delivery, (): ()) -> Result<(), HandlerError> {
+    record(&delivery).await
 }
 
 async fn print(endpoint: &str, event: &AnyEvent) -> io::Result<()> {

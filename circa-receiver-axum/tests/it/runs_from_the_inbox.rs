@@ -12,9 +12,12 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
-use circa_receiver::testing::{CircaSigner, MemoryInbox, SignedRequest, TokioClock, fixtures};
+use circa_receiver::{
+    dedup::Key,
+    testing::{CircaSigner, MemoryInbox, SignedRequest, TokioClock, fixtures},
+};
 use circa_receiver_axum::{
-    Event, RawDelivery, Receiver, ReceiverLayer, Secret,
+    Completion, Event, RawDelivery, Receiver, ReceiverLayer, Secret,
     event::{DatapointPulled, WebhookTest},
     webhook,
 };
@@ -116,6 +119,28 @@ async fn a_handler_that_says_when_is_run_then() {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         assert_eq!(log.lock().unwrap().len(), runs, "{seconds} s later");
     }
+}
+
+/// What completes a run is there where an inbox runs it, and nowhere else.
+#[tokio::test(start_paused = true)]
+async fn a_handler_takes_the_completion_of_its_run() {
+    async fn completing(State(log): State<Log>, Event(event): Event<WebhookTest>, completion: Completion) {
+        assert_eq!(completion.key(), &Key::new("circa", event.id()));
+        log.lock().unwrap().push("run".to_owned());
+    }
+
+    let (inbox, log) = (inbox(), Log::default());
+    let (route, worker) = webhook(receiver(&inbox)).on(completing).with_worker(Arc::clone(&log));
+    let app: Router = Router::new().route("/webhooks/circa", route);
+    assert_eq!(send(&app, &fixture("webhook.test")).await.0, 202);
+    assert_eq!(worker.build().unwrap().drain().await.unwrap(), 1);
+    assert_eq!(*log.lock().unwrap(), ["run"]);
+
+    let without = Receiver::circa(Secret::new(SECRET).unwrap()).clock(TokioClock::starting_at(NOW)).build().unwrap();
+    let route = webhook(without).on(completing).with_state(Arc::clone(&log));
+    let app: Router = Router::new().route("/webhooks/circa", route);
+    assert_eq!(send(&app, &fixture("webhook.test")).await.0, 500);
+    assert_eq!(*log.lock().unwrap(), ["run"]);
 }
 
 #[tokio::test]

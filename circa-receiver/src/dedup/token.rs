@@ -21,7 +21,7 @@ impl Nonce {
 
     /// A nonce that no other delivery has: its upper half is random per process, its lower half
     /// counts deliveries.
-    pub(crate) fn fresh() -> Self {
+    pub fn fresh() -> Self {
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         static COUNT: AtomicU64 = AtomicU64::new(0);
         Self(u128::from(*PROCESS) << 64 | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::any::AnyEvent;
+#[cfg(feature = "receiver")]
+use crate::completion::Completion;
 use crate::verify::hex;
 
 /// An authentic event that has arrived at an endpoint.
@@ -16,13 +18,21 @@ pub struct Delivery {
     endpoint: Arc<str>,
     event: AnyEvent,
     tenant: Option<Arc<str>>,
+    #[cfg(feature = "receiver")]
+    completion: Option<Completion>,
 }
 
 impl Delivery {
     /// An event at the endpoint with this name. The receiver makes the deliveries that handlers
     /// get; in tests you can.
     pub fn new(endpoint: impl Into<Arc<str>>, event: AnyEvent) -> Self {
-        Self { endpoint: endpoint.into(), event, tenant: None }
+        Self {
+            endpoint: endpoint.into(),
+            event,
+            tenant: None,
+            #[cfg(feature = "receiver")]
+            completion: None,
+        }
     }
 
     /// The name of the endpoint: [`ReceiverBuilder::endpoint`](crate::ReceiverBuilder::endpoint).
@@ -39,6 +49,18 @@ impl Delivery {
     /// name too, `"circa/acme"`.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    #[cfg(feature = "receiver")]
+    pub(crate) fn completed_with(self, completion: Completion) -> Self {
+        Self { completion: Some(completion), ..self }
+    }
+
+    /// With what a handler that is run from an inbox completes its run in a transaction of its own;
+    /// `None` without an inbox, and for observers.
+    #[cfg(feature = "receiver")]
+    pub fn completion(&self) -> Option<&Completion> {
+        self.completion.as_ref()
     }
 
     /// The event.

@@ -1,8 +1,8 @@
 //! What is run for an event.
 //!
 //! 1. `routes`: which handler runs for which event type;
-//! 2. `extract`: what the extractors of all adapters do; `status`: what the status of a framework's
-//!    response means;
+//! 2. `extract`: what handlers take of their delivery, and what the extractors of all adapters do;
+//!    `status`: what the status of a framework's response means;
 //! 3. `portable`: handlers that know no web framework;
 //! 4. `error`: why a handler failed; `dead_letter`: where events go that can never be handled.
 
@@ -15,8 +15,8 @@ mod status;
 
 pub use dead_letter::{DeadLetter, DeadLetterSink};
 pub use error::HandlerError;
-pub use extract::{ExtractError, extract_any, extract_delivery, extract_event};
-pub use portable::{Handler, PortableHandler};
+pub use extract::{ExtractError, FromDelivery, extract};
+pub use portable::{Handler, PortableHandler, TakesEvent};
 pub use routes::{RouteError, Routes};
 pub(crate) use status::cut;
 pub use status::{MAX_REASON_BYTES, error_status, handler_result, is_failure, service_result};

@@ -41,6 +41,12 @@ struct Details {
     head: StoredHead,
 }
 
+impl Details {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("text and numbers are JSON")
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Secret {
     position: usize,
@@ -49,8 +55,8 @@ struct Secret {
 }
 
 impl Entry {
-    /// What is stored of a delivery that was let in.
-    pub(crate) fn new(delivery: &Delivery, head: &impl Head) -> Self {
+    /// What is stored of a delivery that was let in, and of the head of its request.
+    pub fn new(delivery: &Delivery, head: &impl Head) -> Self {
         let event = delivery.event();
         let secret =
             |secret: &SecretId| Secret { position: secret.position(), label: secret.label().map(ToOwned::to_owned) };
@@ -61,8 +67,8 @@ impl Entry {
             tenant: delivery.tenant().map(ToOwned::to_owned),
             head: StoredHead::of(event.sender(), head),
         };
-        let details = serde_json::to_string(&details).expect("text and numbers are JSON");
-        Self::from_parts(delivery.endpoint(), event.id(), event.event_type(), details, delivery.body().clone())
+        let (id, event_type, body) = (event.id(), event.event_type(), delivery.body().clone());
+        Self::from_parts(delivery.endpoint(), id, event_type, details.to_json(), body)
     }
 
     /// An entry from its parts, as an inbox has stored them.

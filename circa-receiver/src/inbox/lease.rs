@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::entry::Entry;
+use crate::completion::Completion;
 use crate::dedup::Token;
 
 /// The right to run one event, until it lapses. Its token rises with every lease of the event, and
@@ -180,6 +181,17 @@ impl Leased {
     /// counted.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// With what its handler completes the run in a transaction of its own; the event is then
+    /// remembered for the retention. For workers of your own, and for tests of handlers.
+    pub fn completion(&self, retention: Duration) -> Completion {
+        self.completion_of(retention, false)
+    }
+
+    /// As [`Leased::completion`], and the body goes at once if so chosen.
+    pub(crate) fn completion_of(&self, retention: Duration, drops_body: bool) -> Completion {
+        Completion::new(self.lease.id, self.lease.token, self.entry.key(), retention, drops_body)
     }
 
     /// How often its handler asked to be called later.

@@ -38,7 +38,7 @@ pub use postgres::PostgresInbox;
 pub use replay::{Group, Replay};
 pub use settlement::{Cause, Settlement};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteInbox;
+pub use sqlite::{SqliteInbox, rusqlite};
 pub use store::Inbox;
 pub use wake::Wake;
 pub use work::{RunPolicy, StoredHandler, Worker, WorkerBuilder, WorkerError};

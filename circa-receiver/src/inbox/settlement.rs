@@ -43,6 +43,11 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// Of a run that succeeded.
+    pub(super) fn complete(retention: Duration, drops_body: bool) -> Self {
+        if drops_body { Self::CompleteWithoutBody { retention } } else { Self::Complete { retention } }
+    }
+
     /// How the run ended, and the class of its error, as words for a span.
     pub(super) fn outcome(&self) -> (&'static str, Option<&'static str>) {
         match self {

@@ -264,7 +264,7 @@ impl Receiver {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
-                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.into_event(), state));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery, state));
                 answer.wait_for(tokio::spawn(task)).await
             }
         }

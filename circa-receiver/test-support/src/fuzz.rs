@@ -121,7 +121,7 @@ pub fn delivery(input: &[u8]) {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let (handler, runs) = (handler.clone(), Arc::clone(&runs));
-                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), runs));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery, runs));
                 answer.wait_for(tokio::spawn(task)).await
             }
         }

@@ -9,7 +9,7 @@ use std::{
 
 /// The folders and files of `src`, from top to bottom. What stands in one line may not import each
 /// other.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["lib"],
     &["testing"],
     &["adapter", "serving"],
@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["observe"],
     &["handler"],
     &["event"],
+    &["completion"],
     &["dedup"],
     &["engine"],
     &["verify"],

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use circa_receiver::{
-    AnyEvent, ConfigError, DecodeError, Delivery, Diagnosis, Event, HandlerError, MemoryStore, Outcome,
-    PortableHandler, Receiver, ReceiverBuilder, Rejection, Response, Routes, Secret, SecretId, Secrets, Sender,
-    SystemClock, Verified, Verifier,
+    AnyEvent, Completion, CompletionError, ConfigError, DecodeError, Delivery, Diagnosis, Event, HandlerError,
+    MemoryStore, Outcome, PortableHandler, Receiver, ReceiverBuilder, Rejection, Response, Routes, Secret, SecretId,
+    Secrets, Sender, SystemClock, Verified, Verifier,
     adapter::ExtractError,
     dedup::{Key, StoreError},
     event::{DatapointPulled, DocumentSigned, WebhookTest},
@@ -18,6 +18,7 @@ fn is_shared<T: Debug + Send + Sync + 'static>() {}
 fn public_types_are_send_sync_and_debug() {
     is_shared::<(AnyEvent, Event<DatapointPulled>, Event<DocumentSigned>, Event<WebhookTest>, Delivery)>();
     is_shared::<(ReceiverBuilder, Receiver, Verifier, Verified<'static, Vec<u8>>, MemoryStore, SystemClock, Sender)>();
+    is_shared::<(Completion, CompletionError)>();
     is_shared::<(Secret, Secrets, SecretId, Key)>();
     is_shared::<(Routes<PortableHandler<()>>, PortableHandler<()>, Outcome, Response, Rejection)>();
     is_shared::<(Diagnosis, Mismatch<'static>, Stage, circa_receiver::StoreOperation)>();

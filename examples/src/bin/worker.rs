@@ -39,8 +39,8 @@ async fn run() -> Result<(), BoxError> {
 /// The names of the endpoints are those of the receivers.
 fn worker(inbox: Arc<dyn Inbox>) -> Result<Worker, BoxError> {
     let worker = Worker::builder(inbox)
-        .endpoint("circa", Sender::CIRCA, stored_routes(&CIRCA_EVENTS), "circa".into())
-        .endpoint("circularo", Sender::CIRCULARO, stored_routes(&CIRCULARO_EVENTS), "circularo".into())
+        .endpoint("circa", Sender::CIRCA, stored_routes(&CIRCA_EVENTS), ())
+        .endpoint("circularo", Sender::CIRCULARO, stored_routes(&CIRCULARO_EVENTS), ())
         // As where a handler fetches the signed document, and its interface takes two calls at once.
         .policy_of("documentCompleted", RunPolicy::new().concurrency(2))
         .observer(TracingObserver);

@@ -80,7 +80,10 @@ fn they_export_the_same_names() {
         exported(&source.lines.join(" "))
     });
     assert!(exports[0].contains("webhook::webhook"), "{exports:?}");
-    assert_eq!(exports[0], exports[1]);
+    // actix-web's own handlers do not run from an inbox, and have nothing to complete.
+    let mut only_one: Vec<_> = exports[0].symmetric_difference(&exports[1]).collect();
+    only_one.retain(|name| *name != "extract::Completion");
+    assert_eq!(only_one, Vec::<&String>::new());
 }
 
 /// The paths that `pub use` exports, and whatever else is public, as it stands.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 
 /// A clock, and its wall time at its origin.
+#[derive(Clone)]
 pub(crate) struct InjectedClock {
     clock: Arc<dyn Clock>,
     /// In milliseconds since 1970, when its monotonic time was zero.

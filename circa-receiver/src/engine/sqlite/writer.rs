@@ -55,7 +55,7 @@ impl<'a> Group<'a> {
         Ok(Self { connection, now })
     }
 
-    fn at(connection: &'a Connection, clock: Option<&InjectedClock>) -> rusqlite::Result<Self> {
+    pub(crate) fn at(connection: &'a Connection, clock: Option<&InjectedClock>) -> rusqlite::Result<Self> {
         match clock {
             Some(clock) => Ok(Self { connection, now: clock.now() }),
             None => Self::new(connection),

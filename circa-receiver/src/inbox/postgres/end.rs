@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::statements::text;
 use crate::inbox::control::State;
 use crate::inbox::settlement::Settlement;
 
@@ -42,9 +43,4 @@ impl End {
             }
         }
     }
-}
-
-/// PostgreSQL's texts have no NUL.
-pub(super) fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

@@ -5,7 +5,8 @@
 //!    connections;
 //! 2. `statements`: the SQL; `rows`: what is read from its answers; `end`: what a
 //!    settlement changes;
-//! 3. `control_statements`, `control`: those of operators.
+//! 3. `transaction`: what is done in a transaction of the user's;
+//! 4. `control_statements`, `control`: those of operators.
 
 mod control;
 mod control_statements;
@@ -13,5 +14,6 @@ mod end;
 mod rows;
 mod statements;
 mod store;
+mod transaction;
 
 pub use store::PostgresInbox;

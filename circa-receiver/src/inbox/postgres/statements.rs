@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::control_statements::ControlStatements;
-use crate::dedup::{CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
+use crate::dedup::{Asked, CLAIMS_TABLE, DURABLE, NEVER, TOKENS_SEQUENCE, identifier, literal};
+use crate::inbox::accept::AcceptRequest;
 
 const TABLE: &str = "circa_receiver_inbox";
 const PAUSES: &str = "circa_receiver_inbox_pauses";
@@ -26,6 +27,7 @@ pub(super) struct Statements {
     pub(super) lease_with_tenants: Arc<str>,
     pub(super) renew: Arc<str>,
     pub(super) settle: Arc<str>,
+    pub(super) complete_in: Arc<str>,
     pub(super) stats: Arc<str>,
     pub(super) sweep: Arc<str>,
     pub(super) usable: Arc<str>,
@@ -49,6 +51,7 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
             )
             .into(),
             settle: settle(&inbox, &claims).into(),
+            complete_in: complete_in(&inbox, &claims).into(),
             stats: stats(&inbox).into(),
             // What is done goes when its claim does, an hour after the retention.
             sweep: format!(
@@ -155,6 +158,20 @@ FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
     )
 }
 
+pub(super) fn bind_accept(query: Asked, request: &AcceptRequest) -> Asked {
+    let entry = request.entry();
+    let (nonce, fingerprint) = (request.nonce().get().to_be_bytes(), entry.fingerprint().to_bytes());
+    let query = query.bind(entry.key().as_bytes().to_vec()).bind(nonce.to_vec()).bind(fingerprint.to_vec());
+    let query = query.bind(entry.endpoint().to_owned()).bind(entry.event_type().to_owned());
+    let query = query.bind(entry.event_id().to_owned()).bind(entry.details().to_owned());
+    query.bind(entry.body().to_vec()).bind(request.why_unreadable().map(text))
+}
+
+/// PostgreSQL's texts have no NUL.
+pub(super) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// Leases the oldest rows that are due and that nobody else is leasing now.
 fn lease(inbox: &str, pauses: &str, here: &str) -> String {
     let lapsed = literal("the lease lapsed: the process ended, or stood still");
@@ -195,6 +212,23 @@ fn settle(inbox: &str, claims: &str) -> String {
 ), ended AS (
     UPDATE {claims} AS claim SET ends = changed.due FROM changed
     WHERE claim.key = changed.key AND claim.token = changed.id AND changed.state = 2
+)
+SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
+    )
+}
+
+/// Completes the run of a handler in its own transaction: `$4` is the retention in microseconds,
+/// `$5` whether the body is dropped.
+fn complete_in(inbox: &str, claims: &str) -> String {
+    format!(
+        "WITH {DURABLE}, changed AS (
+    UPDATE {inbox} SET state = 2, due = clock_timestamp() + $4 * interval '1 microsecond',
+        body = CASE WHEN $5 THEN ''::bytea ELSE body END
+    WHERE id = $1 AND token = $2 AND key = $3 AND state = 1
+    RETURNING id, key, due
+), ended AS (
+    UPDATE {claims} AS claim SET ends = changed.due FROM changed
+    WHERE claim.key = changed.key AND claim.token = changed.id
 )
 SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
     )

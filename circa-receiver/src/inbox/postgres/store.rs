@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use sqlx::{PgPool, Row};
 
 use super::control_statements::ControlStatements;
-use super::end::{End, text};
+use super::end::End;
 use super::rows;
-use super::statements::Statements;
+use super::statements::{Statements, bind_accept};
 use crate::dedup::{DedupStore, Key, PostgresStore};
 use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
@@ -26,7 +26,9 @@ use crate::inbox::wake::Wake;
 use crate::observe::Stats;
 
 /// How often an accept is asked again because another call came between its read and its insert.
-const MAX_RACES: usize = 10;
+pub(super) const MAX_RACES: usize = 10;
+
+pub(super) const TOO_MANY_RACES: &str = "PostgreSQL: others accept and forget this event all the time";
 
 /// A process removes what is over so often, while its worker asks for events.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -52,7 +54,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 pub struct PostgresInbox {
     /// The table of claims, and the connections.
     pub(super) claims: PostgresStore,
-    statements: Statements,
+    pub(super) statements: Statements,
     pub(super) control: ControlStatements,
     swept: Mutex<Instant>,
     wake: Wake,
@@ -181,22 +183,15 @@ impl PostgresInbox {
 #[async_trait]
 impl Inbox for PostgresInbox {
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError> {
-        let entry = request.entry();
-        let (key, nonce) = (entry.key().as_bytes().to_vec(), request.nonce().get().to_be_bytes().to_vec());
-        let fingerprint = entry.fingerprint().to_bytes().to_vec();
         let call = async {
             for _ in 0..MAX_RACES {
-                let row = self.claims.ask(Purpose::Intake, &self.statements.accept, |query, _| {
-                    let query = query.bind(key.clone()).bind(nonce.clone()).bind(fingerprint.clone());
-                    let query = query.bind(entry.endpoint().to_owned()).bind(entry.event_type().to_owned());
-                    let query = query.bind(entry.event_id().to_owned()).bind(entry.details().to_owned());
-                    query.bind(entry.body().to_vec()).bind(request.why_unreadable().map(text))
-                });
+                let bind = |query, _| bind_accept(query, &request);
+                let row = self.claims.ask(Purpose::Intake, &self.statements.accept, bind);
                 if let Some(accepted) = rows::accepted(&row.await?).map_err(|error| self.claims.explain(error))? {
                     return Ok(accepted);
                 }
             }
-            Err(StoreError::Failed("PostgreSQL: others accept and forget this event all the time".into()))
+            Err(StoreError::Failed(TOO_MANY_RACES.into()))
         };
         let accepted = self.claims.bounded(call).await?;
         if accepted == Accepted::New {
@@ -301,7 +296,7 @@ impl fmt::Debug for PostgresInbox {
 }
 
 /// -1, for a number beyond `bigint`, finds no row.
-fn numbers(lease: Lease) -> (i64, i64) {
+pub(super) fn numbers(lease: Lease) -> (i64, i64) {
     let number = |number| i64::try_from(number).unwrap_or(-1);
     (number(lease.id()), number(lease.token().get()))
 }

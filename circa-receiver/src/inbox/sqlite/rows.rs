@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, Result, Row, named_params, params};
 
+use crate::completion::Completion;
 use crate::dedup::{ClaimRows, Kept, Token};
 use crate::engine::sqlite::Group;
 use crate::inbox::accept::{AcceptRequest, Accepted};
@@ -157,6 +158,15 @@ impl<'a> InboxRows<'a> {
     fn finish(&self, lease: Lease, retention: Duration) -> Result<bool> {
         let id = number(lease.id());
         Ok(self.set(lease, State::Done, Duration::ZERO, None)? && self.claims.end_kept(id, retention)?)
+    }
+
+    /// Completes the run of a handler in its own transaction.
+    pub(super) fn complete(&self, completion: &Completion) -> Result<bool> {
+        let id = number(completion.id());
+        let own = "SELECT 1 FROM claims WHERE token = ?1 AND key = ?2";
+        let is_own = self.connection.prepare_cached(own)?.exists(params![id, completion.key().as_bytes()])?;
+        let lease = Lease::new(completion.id(), completion.token());
+        Ok(is_own && self.settle(lease, &Settlement::complete(completion.retention(), completion.drops_body()))?)
     }
 
     /// Ends a run that failed, and keeps its error.

@@ -31,6 +31,10 @@ use crate::observe::Stats;
 /// share one flush. A stored event takes its body and about 700 B of the file, until its retention
 /// ends.
 ///
+/// Your own tables may lie in the file beside those of the inbox, so that one transaction of a
+/// handler covers both: see [`complete_in`](Self::complete_in). Open the inbox first, since it
+/// refuses the file of another application, and leave `claims` and `inbox*` alone.
+///
 /// Leases, backoffs and retentions end by the system clock of the machine. What
 /// [`SqliteStore`](crate::SqliteStore) says of the file, of the clock and of errors holds here too.
 ///
@@ -47,6 +51,7 @@ use crate::observe::Stats;
 pub struct SqliteInbox {
     path: PathBuf,
     writer: Writer,
+    pub(super) clock: Option<InjectedClock>,
     wake: Wake,
 }
 
@@ -74,8 +79,8 @@ impl SqliteInbox {
     fn start(path: &Path, clock: Option<InjectedClock>) -> Result<Self, SqliteOpenError> {
         let file = open(path, &SCHEMA)?;
         let path = file.path().to_owned();
-        match Writer::start(file, clock, |group| ClaimRows::new(group).sweep()) {
-            Ok(writer) => Ok(Self { path, writer, wake: Wake::default() }),
+        match Writer::start(file, clock.clone(), |group| ClaimRows::new(group).sweep()) {
+            Ok(writer) => Ok(Self { path, writer, clock, wake: Wake::default() }),
             Err(error) => Err(SqliteOpenError::Failed { path, source: error.into() }),
         }
     }
@@ -158,4 +163,41 @@ impl fmt::Debug for SqliteInbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteInbox").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use circa_receiver_test_support::Folder;
+
+    use super::*;
+    use crate::testing::inbox_tests::Subject;
+
+    /// SQLite tells of a file with all its pages as of a full disk: `SQLITE_FULL`.
+    async fn with_few_pages() -> Subject {
+        let folder = Folder::new("full");
+        let inbox = Arc::new(SqliteInbox::open(folder.path().join("inbox.sqlite")).unwrap());
+        let limit = |most: fn(i64) -> i64| {
+            let inbox = Arc::clone(&inbox);
+            move || {
+                let inbox = Arc::clone(&inbox);
+                async move { inbox.limit_pages(most).await.unwrap() }
+            }
+        };
+        let (fill, make_room) = (limit(|pages| pages + 100), limit(|pages| pages + 1_000_000));
+        Subject::new(inbox, |_| std::future::ready(())).outage(fill, make_room).keep(folder)
+    }
+
+    impl SqliteInbox {
+        async fn limit_pages(&self, most: fn(i64) -> i64) -> Result<(), StoreError> {
+            let limit = move |group: &crate::engine::sqlite::Group<'_>| {
+                let pages = group.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+                group.connection.pragma_update(None, "max_page_count", most(pages))
+            };
+            self.writer.ask(limit).await
+        }
+    }
+
+    crate::inbox_tests!(full = with_few_pages);
 }

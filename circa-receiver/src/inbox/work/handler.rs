@@ -24,7 +24,7 @@ impl StoredHandler {
 
     /// A portable handler with its state.
     pub(super) fn portable<S: Clone + Send + Sync + 'static>(handler: PortableHandler<S>, state: S) -> Self {
-        Self::new(move |delivery, _| handler.call(delivery.into_event(), state.clone()))
+        Self::new(move |delivery, _| handler.call(delivery, state.clone()))
     }
 
     pub(super) fn call(&self, delivery: Delivery, head: StoredHead) -> Running {

@@ -22,6 +22,7 @@ use super::defaults;
 use super::permit::RunPermit;
 use super::shared::Shared;
 use crate::answer::Outcome;
+use crate::completion::Completion;
 use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::{HandlerError, cut};
@@ -39,6 +40,8 @@ const LOST: (&str, &str) = ("lost", "lease_lost");
 pub(super) struct Job {
     shared: Arc<Shared>,
     leased: Leased,
+    /// With what the handler may complete the run itself.
+    completion: Completion,
     /// When the inbox was asked for it.
     asked: Instant,
     /// Shutdown waits for it.
@@ -49,7 +52,8 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(shared: Arc<Shared>, leased: Leased, asked: Instant, visit: Visit, permit: RunPermit) -> Self {
-        Self { shared, leased, asked, _visit: visit, _permit: permit }
+        let completion = leased.completion_of(shared.retention, shared.drops_bodies);
+        Self { shared, leased, completion, asked, _visit: visit, _permit: permit }
     }
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
@@ -68,7 +72,8 @@ impl Job {
                 // among the dead letters.
                 let settlement =
                     Settlement::Bury { cause: Cause::Unreadable, error: cut(&error.to_string()).to_owned() };
-                return self.settle(None, settlement).await;
+                self.settle(None, settlement).await;
+                return;
             }
         };
         let span = RunSpan::new(&delivery, leased.attempt(), head.get("traceparent"));
@@ -80,7 +85,7 @@ impl Job {
         if leased.attempt() > shared.limits(leased.entry()).max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
-            self.settle_in(span, delivery, settlement, Duration::ZERO).await;
+            self.settle_in(span, delivery, &settlement, Duration::ZERO).await;
             return shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
         }
         if self.is_stale().await {
@@ -101,18 +106,11 @@ impl Job {
         let Self { shared, leased, .. } = self;
         // A worker leases what its routes take.
         let Some(handler) = shared.handler(leased.entry()) else {
-            return self.settle_in(span, delivery, Settlement::GiveBack, Duration::ZERO).await;
+            self.settle_in(span, delivery, &Settlement::GiveBack, Duration::ZERO).await;
+            return;
         };
         let started = Instant::now();
-        let holder = Arc::new(LeaseHolder {
-            calls: shared.calls.clone(),
-            observers: Arc::clone(&shared.observers),
-            delivery: delivery.clone(),
-            lease: leased.lease(),
-            duration: shared.lease,
-            is_lost: AtomicBool::new(false),
-            lost: Notify::new(),
-        });
+        let holder = self.holder(delivery);
         // Until the run is settled: while the inbox is away the lease is renewed as soon as it is
         // back.
         let _kept = shared.keeper.keep(Arc::clone(&holder) as Arc<dyn Holder>, shared.lease / 3);
@@ -122,7 +120,7 @@ impl Job {
                 () = holder.lost.notified() => {}
             }
         };
-        let handled = call(delivery, |delivery| handler.call(delivery, head));
+        let handled = call(delivery, |delivery| handler.call(delivery.completed_with(self.completion.clone()), head));
         let limit = shared.limits(leased.entry()).handler_timeout;
         let result = match attempt(handled, limit, stopped).await {
             Attempt::Ended(result) => result,
@@ -131,21 +129,25 @@ impl Job {
                 return span.ended(LOST.0, Some(LOST.1), started.elapsed());
             }
             Attempt::Stopped => {
-                self.settle_in(span, delivery, Settlement::GiveBack, started.elapsed()).await;
+                self.settle_in(span, delivery, &Settlement::GiveBack, started.elapsed()).await;
                 return shared.observers.tell(|observer| observer.given_back(delivery.endpoint()));
             }
         };
         let (settlement, elapsed) = (self.settlement(&result), started.elapsed());
-        self.settle_in(span, delivery, settlement.clone(), elapsed).await;
-        self.tell_end(delivery, &result, &settlement, elapsed);
+        let settled = match self.settle_in(span, delivery, &settlement, elapsed).await {
+            End::AsSettled => Some(&settlement),
+            End::AsCompleted => None,
+        };
+        self.tell_end(delivery, &result, settled, elapsed);
     }
 
-    /// Tells whoever waits for the run, and the observers, how it ended.
+    /// Tells whoever waits for the run, and the observers, how it ended; `None` where its handler
+    /// has completed it.
     fn tell_end(
         &self,
         delivery: &Delivery,
         result: &Result<(), HandlerError>,
-        settlement: &Settlement,
+        settlement: Option<&Settlement>,
         elapsed: Duration,
     ) {
         let Self { shared, leased, .. } = self;
@@ -153,23 +155,32 @@ impl Job {
         shared.running.tell_end(&leased.entry().key(), outcome);
         shared.observers.tell(|observer| match (result, settlement) {
             (Ok(()), _) => observer.handled(delivery, elapsed),
-            (Err(error), Settlement::Bury { .. }) => observer.dead_lettered(delivery, error),
+            (Err(error), Some(Settlement::Bury { .. })) => observer.dead_lettered(delivery, error),
             (Err(error), _) => observer.failed(delivery, error, elapsed),
         });
-        if let Some(after) = settlement.again_after() {
+        if let Some(after) = settlement.and_then(Settlement::again_after) {
             shared.observers.tell(|observer| observer.retried(delivery, after));
         }
+    }
+
+    fn holder(&self, delivery: &Delivery) -> Arc<LeaseHolder> {
+        Arc::new(LeaseHolder {
+            calls: self.shared.calls.clone(),
+            observers: Arc::clone(&self.shared.observers),
+            delivery: delivery.clone(),
+            lease: self.leased.lease(),
+            completion: self.completion.clone(),
+            duration: self.shared.lease,
+            is_lost: AtomicBool::new(false),
+            lost: Notify::new(),
+        })
     }
 
     /// What becomes of the event after this result.
     fn settlement(&self, result: &Result<(), HandlerError>) -> Settlement {
         let Self { shared, leased, .. } = self;
-        let retention = shared.retention;
         let Err(failure) = result else {
-            return match shared.drops_bodies {
-                false => Settlement::Complete { retention },
-                true => Settlement::CompleteWithoutBody { retention },
-            };
+            return Settlement::complete(shared.retention, shared.drops_bodies);
         };
         let (error, limits) = (cut(&failure.to_string()).to_owned(), shared.limits(leased.entry()));
         match failure.delay() {
@@ -182,26 +193,31 @@ impl Job {
     }
 
     /// Ends the run in the inbox, and in its span.
-    async fn settle_in(&self, span: &RunSpan, delivery: &Delivery, settlement: Settlement, elapsed: Duration) {
-        let (outcome, error_type) = settlement.outcome();
+    async fn settle_in(&self, span: &RunSpan, delivery: &Delivery, settlement: &Settlement, elapsed: Duration) -> End {
+        let end = self.settle(Some(delivery), settlement.clone()).await;
+        let (outcome, error_type) = match end {
+            End::AsSettled => settlement.outcome(),
+            End::AsCompleted => (Outcome::Handled.as_str(), None),
+        };
         span.ended(outcome, error_type, elapsed);
-        self.settle(Some(delivery), settlement).await;
+        end
     }
 
     /// Ends the run in the inbox, and tries for as long as that is away: another worker may only
     /// have the event once the inbox is back, and then this run is the first to be settled.
-    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) {
+    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) -> End {
         let Self { shared, leased, .. } = self;
         let mut pauses = defaults::AWAY_PAUSES;
         let mut failed = false;
         loop {
             let error = match shared.calls.settle(leased.lease(), settlement.clone()).await {
+                Ok(false) if self.completion.is_used() => return End::AsCompleted,
                 // `false` after a call whose answer was lost: that call has settled it.
                 Ok(held) => {
                     if let Some(delivery) = delivery.filter(|_| !held && !failed) {
                         shared.observers.tell(|observer| observer.claim_lost(delivery));
                     }
-                    return;
+                    return End::AsSettled;
                 }
                 Err(error) => error,
             };
@@ -215,12 +231,22 @@ impl Job {
     }
 }
 
+/// What has become of a run that was settled.
+enum End {
+    /// What the settlement says, unless its lease was lost.
+    AsSettled,
+    /// Its handler has completed it in a transaction of its own: the event is done, whatever the
+    /// handler returned afterwards.
+    AsCompleted,
+}
+
 /// A run whose lease is renewed.
 struct LeaseHolder {
     calls: Calls,
     observers: Arc<Observers>,
     delivery: Delivery,
     lease: Lease,
+    completion: Completion,
     duration: Duration,
     is_lost: AtomicBool,
     lost: Notify,
@@ -229,7 +255,9 @@ struct LeaseHolder {
 #[async_trait]
 impl Holder for LeaseHolder {
     async fn renew(&self) -> Result<bool, StoreError> {
-        self.calls.renew(self.lease, self.duration).await
+        let is_held = self.calls.renew(self.lease, self.duration).await?;
+        // What its handler has completed has no lease any more, and has lost none.
+        Ok(is_held || self.completion.is_used())
     }
 
     fn renewed(&self, elapsed: Duration) {

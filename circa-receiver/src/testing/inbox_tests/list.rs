@@ -10,8 +10,17 @@
 /// bring it back, for which `other` makes a subject with
 /// [`Subject::outage`](crate::testing::inbox_tests::Subject::outage) and a server that no other row
 /// uses.
+///
+/// `inbox_tests!(full = other)` makes the row about a full database, for which the
+/// [`outage`](crate::testing::inbox_tests::Subject::outage) of `other`'s subject takes all room but
+/// little, and makes room again.
 #[macro_export]
 macro_rules! inbox_tests {
+    (full = $subject:path $(,)?) => {
+        $crate::inbox_tests! { @rows run, $subject:
+            nothing_is_lost_while_the_database_is_full,
+        }
+    };
     ($subject:path $(,)?) => {
         $crate::inbox_tests! { @rows run, $subject:
             an_inbox_that_works_says_so,

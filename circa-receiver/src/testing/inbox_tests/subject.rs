@@ -78,7 +78,8 @@ impl Subject {
         self
     }
 
-    /// How to stop the inbox's server and how to start it again, for the rows of `outage`.
+    /// How to stop the inbox's server and how to start it again, for the rows of `outage`; how to
+    /// take its room and how to give it back, for that of `full`.
     #[must_use]
     pub fn outage<F, G>(
         mut self,

@@ -2,7 +2,16 @@
 //! row about it fails.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::HashMap, future::ready, panic::catch_unwind, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    future::ready,
+    panic::catch_unwind,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -32,17 +41,24 @@ const DEAD_RUN_AGAIN: Fault = 10;
 const LIMIT_IGNORED: Fault = 11;
 const UNREADABLE_IS_READY: Fault = 12;
 const BODY_KEPT: Fault = 13;
+const ACCEPTS_WITHOUT_ROOM: Fault = 14;
 
 /// The model with a fault.
 struct Faulty<const FAULT: Fault> {
     inner: MemoryInbox,
     /// The newest lease of each event.
     newest: Mutex<HashMap<u64, Lease>>,
+    /// Has no room for an event more.
+    is_full: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl<const FAULT: Fault> Inbox for Faulty<FAULT> {
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            let full = StoreError::Failed("full".into());
+            return if FAULT == ACCEPTS_WITHOUT_ROOM { Ok(Accepted::New) } else { Err(full) };
+        }
         let entry = request.entry();
         let request = match FAULT {
             NONCE_IGNORED => AcceptRequest::new(entry.clone(), Nonce::fresh()),
@@ -131,7 +147,16 @@ impl<const FAULT: Fault> Inbox for Faulty<FAULT> {
 async fn faulty<const FAULT: Fault>() -> Subject {
     let clock = FakeClock::at(1_747_000_800);
     let inner = MemoryInbox::with_clock(clock.clone());
-    let inbox = Faulty::<FAULT> { inner, newest: Mutex::default() };
+    let is_full = Arc::new(AtomicBool::new(false));
+    let inbox = Faulty::<FAULT> { inner, newest: Mutex::default(), is_full: Arc::clone(&is_full) };
+    let fill = |is_full: &Arc<AtomicBool>, to| {
+        let is_full = Arc::clone(is_full);
+        move || {
+            is_full.store(to, Ordering::Relaxed);
+            ready(())
+        }
+    };
+    let (full, empty) = (fill(&is_full, true), fill(&is_full, false));
     // The model looks through all that it has.
     Subject::new(inbox, move |time| {
         clock.advance(time);
@@ -139,6 +164,7 @@ async fn faulty<const FAULT: Fault>() -> Subject {
     })
     .entries(1_000)
     .in_flight(16)
+    .outage(full, empty)
 }
 
 async fn without_fault() -> Subject {
@@ -147,6 +173,7 @@ async fn without_fault() -> Subject {
 
 mod model {
     crate::inbox_tests!(super::without_fault);
+    crate::inbox_tests!(full = super::without_fault);
 }
 
 /// The row, and the trace, fail for an inbox with this fault.
@@ -179,5 +206,6 @@ fails! {
     a_cut_body_is_found: BODY_CUT => what_was_accepted_comes_back_as_it_was;
     the_living_dead_are_found: DEAD_RUN_AGAIN => a_dead_event_is_never_leased_and_never_forgotten;
     an_ignored_limit_is_found: LIMIT_IGNORED => no_more_than_the_limit_is_leased_the_oldest_first;
+    an_answer_without_room_is_found: ACCEPTS_WITHOUT_ROOM => nothing_is_lost_while_the_database_is_full;
     an_unreadable_event_that_runs_is_found: UNREADABLE_IS_READY => an_unreadable_event_is_dead_at_once;
 }

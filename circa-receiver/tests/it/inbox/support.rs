@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use circa_receiver::{
-    AnyEvent, HandlerError, PortableHandler, Routes, Worker, WorkerBuilder,
+    AnyEvent, Delivery, HandlerError, PortableHandler, Routes, Worker, WorkerBuilder,
     inbox::{Inbox, Stats},
 };
 
@@ -46,11 +46,11 @@ impl Bench {
     pub(super) fn builder(&self) -> WorkerBuilder {
         let routes = Arc::clone(&self.endpoint.routes);
         // The routes are not to be had twice; their handlers are.
-        let all = Routes::new().fallback(move |event: AnyEvent, (): ()| {
-            let handler = routes.find(event.event_type()).cloned();
+        let all = Routes::new().fallback(move |delivery: Delivery, (): ()| {
+            let handler = routes.find(delivery.event().event_type()).cloned();
             async move {
                 match handler {
-                    Some(handler) => handler.call(event, ()).await,
+                    Some(handler) => handler.call(delivery, ()).await,
                     None => Ok(()),
                 }
             }

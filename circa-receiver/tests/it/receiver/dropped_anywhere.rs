@@ -242,7 +242,7 @@ async fn deliver_with_task_dropped(endpoint: &Endpoint, count: usize) -> (Respon
         panic!("not admitted")
     };
     let handler = handler.clone();
-    let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, answer) = admitted.run(move |delivery| handler.call(delivery, ()));
     let (sender, ended) = oneshot::channel();
     let task = tokio::spawn(async move {
         let outcome = polls(count, task).await;
@@ -323,7 +323,7 @@ fn a_runtime_dropped_in_the_middle_harms_nothing() {
             let reception = endpoint.receiver.receive(&head, body(), &endpoint.routes).await;
             let Reception::Admitted(admitted, handler) = reception else { panic!("not admitted") };
             let handler = handler.clone();
-            let (task, _) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+            let (task, _) = admitted.run(move |delivery| handler.call(delivery, ()));
             let mut task = Box::pin(task);
             let mut polls = 0;
             // Polled so many times, and kept.

@@ -120,7 +120,7 @@ async fn a_claim_after_one_that_was_given_up_has_a_fresh_nonce() {
         panic!("it is admitted");
     };
     let handler = handler.clone();
-    let (task, _answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, _answer) = admitted.run(move |delivery| handler.call(delivery, ()));
     let run = tokio::spawn(task);
     let waits = endpoint.spawn(&request);
     gate.arrival().await;

@@ -103,7 +103,7 @@ async fn in_chunks(case: &Case, log: &Log) -> Response {
         Reception::Answered(response) => response,
         Reception::Admitted(admitted, handler) => {
             let (handler, log) = (handler.clone(), log.clone());
-            let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), log));
+            let (task, answer) = admitted.run(move |delivery| handler.call(delivery, log));
             answer.wait_for(tokio::spawn(task)).await
         }
     }

@@ -294,9 +294,9 @@ async fn what_a_receiver_hands_out() {
     printed.debug("Routes", &routes);
     printed.debug("Admitted", &admitted);
     printed.debug("Delivery", admitted.delivery());
-    printed.debug("AnyEvent", &circa_receiver::adapter::extract_any(Some(admitted.delivery())).unwrap());
+    printed.debug("AnyEvent", &circa_receiver::adapter::extract::<AnyEvent>(Some(admitted.delivery())).unwrap());
     let portable = portable.clone();
-    let (task, answer) = admitted.run(move |delivery| portable.call(delivery.event().clone(), ()));
+    let (task, answer) = admitted.run(move |delivery| portable.call(delivery, ()));
     printed.debug("Answer", &answer);
     let response = answer.wait_for(tokio::spawn(task)).await;
     printed.debug("Response", &response);

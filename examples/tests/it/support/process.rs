@@ -5,7 +5,7 @@ use std::{ffi::OsStr, mem, net::SocketAddr, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::timeout,
 };
@@ -43,22 +43,12 @@ impl Reference {
         &self,
         environment: &[(&str, impl AsRef<OsStr>)],
     ) -> Result<Process, Vec<String>> {
-        let mut child = self.command(environment).spawn().unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let mut stderr = lines(child.stderr.take().unwrap());
-        let mut before = Vec::new();
-        while let Some(line) = next(&mut stderr).await {
-            if let Some(address) = line.strip_prefix("listening on ") {
-                return Ok(Process { child, address: address.parse().unwrap(), before, stdout, stderr });
-            }
-            before.push(line);
-        }
-        Err(before)
+        Process::start(&mut self.command(environment)).await
     }
 
     /// Started with an environment that it should refuse.
     pub(crate) async fn refuse(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Ended {
-        let mut child = self.command(environment).spawn().unwrap();
+        let mut child = spawn(&mut self.command(environment));
         let (stdout, stderr) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         end(child, stdout, stderr).await
     }
@@ -77,12 +67,12 @@ impl Reference {
         for (variable, value) in environment {
             command.env(variable, value);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::null());
         command
     }
 }
 
-/// A running reference. Killed when dropped.
+/// A running receiver. Killed when dropped.
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     /// What it said on standard error before it listened.
@@ -101,6 +91,27 @@ pub(crate) struct Ended {
 }
 
 impl Process {
+    /// Starts a program that says on standard error where it listens; where it does not, what it
+    /// said.
+    pub(crate) async fn start(command: &mut Command) -> Result<Self, Vec<String>> {
+        let mut child = spawn(command);
+        let stdout = lines(child.stdout.take().unwrap());
+        let mut stderr = lines(child.stderr.take().unwrap());
+        let mut before = Vec::new();
+        while let Some(line) = next(&mut stderr).await {
+            if let Some(address) = line.strip_prefix("listening on ") {
+                return Ok(Self { child, address: address.parse().unwrap(), before, stdout, stderr });
+            }
+            before.push(line);
+        }
+        Err(before)
+    }
+
+    /// Its standard input, where that is piped.
+    pub(crate) fn stdin(&mut self) -> &mut ChildStdin {
+        self.child.stdin.as_mut().expect("standard input is piped")
+    }
+
     /// The next line on standard output.
     pub(crate) async fn line(&mut self) -> String {
         next(&mut self.stdout).await.expect("standard output has ended")
@@ -152,6 +163,10 @@ impl Process {
         self.signal("TERM").await;
         self.end().await
     }
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }
 
 async fn end(mut child: Child, stdout: UnboundedReceiver<String>, stderr: UnboundedReceiver<String>) -> Ended {

@@ -7,6 +7,7 @@
 mod accepting;
 mod cancellation;
 mod control;
+mod full;
 mod leasing;
 mod outage;
 mod races;
@@ -28,6 +29,7 @@ pub use control::{
     every_failed_attempt_is_kept, what_is_discarded_can_be_restored_until_its_retention_ends,
     what_is_paused_is_accepted_and_not_run,
 };
+pub use full::nothing_is_lost_while_the_database_is_full;
 pub use leasing::{
     a_lapsed_lease_is_leased_again_with_a_higher_token, a_leased_event_is_not_leased_again,
     a_limited_interest_leaves_the_rest_to_others, a_renewed_lease_counts_from_the_renewal, a_stale_lease_does_nothing,

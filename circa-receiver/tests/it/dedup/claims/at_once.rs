@@ -163,7 +163,7 @@ async fn who_waits_for_a_run_whose_task_is_gone_runs_itself() {
         panic!("not admitted")
     };
     let handler = handler.clone();
-    let (task, first) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, first) = admitted.run(move |delivery| handler.call(delivery, ()));
     let task = tokio::spawn(task);
     let abort = task.abort_handle();
     let first = async { answer(&first.wait_for(task).await) };

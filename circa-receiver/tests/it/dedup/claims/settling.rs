@@ -46,7 +46,7 @@ async fn a_release_that_is_dropped_is_tried_again() {
     let received = endpoint.receiver.receive(&head, Body::whole(request.body.clone()), &endpoint.routes).await;
     let Reception::Admitted(admitted, handler) = received else { panic!("not admitted") };
     let handler = handler.clone();
-    let (task, _answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, _answer) = admitted.run(move |delivery| handler.call(delivery, ()));
     let task = tokio::spawn(task);
     settle().await;
     assert_eq!(store.calls("release"), 1, "it hangs in its release");

@@ -1,6 +1,8 @@
 //! The PostgreSQL inbox against a real server: what every inbox must do, and what only this one
 //! must.
 
+mod transactions;
+
 use std::{
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -80,6 +82,27 @@ async fn alone() -> Subject {
 }
 
 circa_receiver::inbox_tests!(subject, outage = alone);
+
+/// What the server answers where its disk has no room for a page more.
+async fn with_a_full_disk() -> Subject {
+    let inbox = patient("disk_full");
+    inbox.migrate().await.unwrap();
+    let answer = "RAISE 'could not extend file: no space left on device' USING ERRCODE = 'disk_full'";
+    server().sql(&format!(
+        "CREATE FUNCTION public.no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {answer}; END $$"
+    ));
+    let sql = |statement: &'static str| {
+        move || async move {
+            tokio::task::spawn_blocking(move || _ = server().sql(statement)).await.unwrap();
+        }
+    };
+    Subject::new(inbox, passing(pool(server()), "disk_full")).outage(
+        sql("CREATE TRIGGER no_room BEFORE INSERT ON disk_full.circa_receiver_inbox EXECUTE FUNCTION public.no_room()"),
+        sql("DROP TRIGGER no_room ON disk_full.circa_receiver_inbox"),
+    )
+}
+
+circa_receiver::inbox_tests!(full = with_a_full_disk);
 
 fn entry(id: &str) -> Entry {
     Entry::from_parts("circa", id, "a.type", "{}", "{}".into())

@@ -5,6 +5,7 @@ mod crash;
 mod latency;
 mod one_truth;
 mod plans;
+mod transactions;
 
 use std::{
     fs,

@@ -101,7 +101,7 @@ async fn the_task_runs_though_nobody_waits_for_the_answer() {
     };
     assert_eq!(admitted.delivery().event().id(), "evt_1");
     let handler = handler.clone();
-    let (task, unwanted) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+    let (task, unwanted) = admitted.run(move |delivery| handler.call(delivery, ()));
     drop(unwanted);
     assert_eq!(task.await, Outcome::Handled);
     assert_eq!(answer(&endpoint.deliver(&request).await), DUPLICATE);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use circa_receiver::{
-    AnyEvent, Event, EventData, HandlerError, Mode, PortableHandler, RouteError, Routes, Sender,
+    AnyEvent, Delivery, Event, EventData, HandlerError, Mode, PortableHandler, RouteError, Routes, Sender,
     event::{DatapointPulled, DocumentSigned, WebhookTest},
 };
 
@@ -203,6 +203,34 @@ async fn what_a_handler_takes_does_not_change_what_is_json() {
         let any = Endpoint::new(circa(), Routes::new().fallback(async |_: AnyEvent, (): ()| Ok(())));
         let expected = if expected == MALFORMED { MALFORMED } else { HANDLED };
         assert_eq!(answer(&any.deliver(&request).await), expected, "{data}, as any event");
+    }
+}
+
+/// A handler takes the event, the delivery, or both; a typed one is found by its first argument.
+#[tokio::test]
+async fn a_handler_takes_what_it_wants_of_the_delivery() {
+    type Seen = Arc<Mutex<Vec<String>>>;
+    fn see(seen: &Seen, delivery: &Delivery, event: &AnyEvent) -> Result<(), HandlerError> {
+        let key = delivery.idempotency_key("charge");
+        seen.lock().unwrap().push(format!("{} {} {}", delivery.endpoint(), event.id(), &key[..8]));
+        Ok(())
+    }
+    let typed = async |event: Event<WebhookTest>, delivery: Delivery, seen: Seen| see(&seen, &delivery, &event);
+    let untyped = async |event: AnyEvent, delivery: Delivery, seen: Seen| see(&seen, &delivery, &event);
+    let whole = async |delivery: Delivery, seen: Seen| see(&seen, &delivery, delivery.event());
+    let table = Routes::new;
+    let rows = [
+        ("typed", table().on(typed)),
+        ("untyped", table().on_type("webhook.test", untyped)),
+        ("the whole", table().fallback(whole)),
+    ];
+    for (name, routes) in rows {
+        let (seen, request) = (Seen::default(), Request::circa("evt_1"));
+        let head = (request.method, &request.headers[..]);
+        let receiver = circa().build().unwrap();
+        let response = receiver.handle(&head, request.body.clone(), &routes, Arc::clone(&seen)).await;
+        assert_eq!(answer(&response), HANDLED, "{name}");
+        assert_eq!(*seen.lock().unwrap(), ["circa evt_1 756c3cad"], "{name}");
     }
 }
 

@@ -61,7 +61,7 @@ impl Endpoint {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let handler = handler.clone();
-                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), ()));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery, ()));
                 answer.wait_for(tokio::spawn(task)).await
             }
         }

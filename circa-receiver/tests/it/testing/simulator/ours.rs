@@ -39,7 +39,7 @@ impl Target for Ours {
             Reception::Answered(response) => response,
             Reception::Admitted(admitted, handler) => {
                 let (handler, state) = (handler.clone(), (self.runs.clone(), *name));
-                let (task, answer) = admitted.run(move |delivery| handler.call(delivery.event().clone(), state));
+                let (task, answer) = admitted.run(move |delivery| handler.call(delivery, state));
                 answer.wait_for(tokio::spawn(task)).await
             }
         };
