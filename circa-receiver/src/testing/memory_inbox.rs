@@ -186,12 +186,15 @@ impl Inbox for MemoryInbox {
         let now = self.clock.monotonic();
         let mut rows = self.lock();
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_wanted = |row: &Row| {
+        let is_paused = |row: &Row| {
             let (endpoint, event_type) = (row.entry.endpoint(), row.entry.event_type());
-            let is_paused = [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)));
-            !is_paused
-                && row.state.due().is_some_and(|due| due <= now)
+            [None, Some(event_type)].into_iter().any(|one| pauses.contains(&Pause::new(endpoint, one)))
+        };
+        // First whether it is due: nearly all rows are not.
+        let is_wanted = |row: &Row| {
+            row.state.due().is_some_and(|due| due <= now)
                 && request.interests().iter().any(|interest| interest.covers(&row.entry))
+                && !is_paused(row)
         };
         let mut due: Vec<usize> = (0..rows.len()).filter(|at| is_wanted(&rows[*at])).collect();
         due.sort_by_key(|at| rows[*at].state.due());
