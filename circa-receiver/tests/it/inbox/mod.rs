@@ -3,6 +3,7 @@
 mod accepting;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod protocol;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod support;
