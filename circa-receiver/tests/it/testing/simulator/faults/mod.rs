@@ -88,7 +88,7 @@ async fn storm(sender: Sender, engine: fn(TokioClock) -> Engine, seed: u64) -> (
     world.settle().await;
     let outages = world.injector().outages();
     let judge =
-        Judge { ledger: &ledger, journal: world.journal(), outages: &outages, blocked_for: world.blocked_for() };
+        Judge { ledger: &ledger, journal: world.journal(), outages: &outages, over_inbox: world.is_over_inbox() };
     let tally = judge.judge();
     let story = world.journal().lines().iter().map(|line| format!("{line}\n")).collect();
     (tally, story)

@@ -81,9 +81,10 @@ impl Handling {
         self.journal.note(self.process, What::Started(event.to_owned()));
         let runs = self.runs.started(event);
         let (work, succeeds) = behaviour(self.seed, event, runs);
-        // Some outlive several renewals of their lease.
-        let is_long = drawn(self.seed, event, 200) % 13 == 0;
-        let work = if is_long { work + Duration::from_secs(70) } else { work };
+        // Some outlive several renewals of their lease, and an outage that is longer than it.
+        let long = drawn(self.seed, event, 200);
+        let more = if long % 6 == 0 { 70_000 + long / 6 % 120_000 } else { 0 };
+        let work = work + Duration::from_millis(more);
         tokio::select! {
             biased;
             () = self.injector.killed() => return pending().await,
@@ -97,7 +98,7 @@ impl Handling {
         self.journal.note(self.process, What::Failed(event.to_owned()));
         run.fail();
         // Drawn from the seed, as the backoff of a worker is not.
-        Err(HandlerError::retry_after(10 * work, "not this time"))
+        Err(HandlerError::retry_after(work, "not this time"))
     }
 }
 
@@ -216,15 +217,15 @@ impl World {
         for life in 0.. {
             self.start(slot);
             let process = self.0.slots.borrow()[slot].clone().unwrap();
-            let (fate, lasts) = (drawn("fate", life) % 4, Duration::from_millis(drawn("lasts", life) % ENDS_WITHIN));
+            let (fate, lasts) = (drawn("fate", life) % 6, Duration::from_millis(drawn("lasts", life) % ENDS_WITHIN));
             match fate {
                 _ if life == ENDS => return pending().await,
                 0 => return pending().await,
-                1 => {
+                1 => sleep(lasts).await,
+                2 | 3 => {
                     process.injector.kill_at_call(1 + drawn("call", life) % 30);
                     process.injector.killed().await;
                 }
-                2 => sleep(lasts).await,
                 _ => {
                     sleep(lasts).await;
                     self.journal().note(process.number, What::ShutsDown);
@@ -253,13 +254,8 @@ impl World {
         assert!(emptied.is_ok(), "the inbox is never empty");
     }
 
-    /// For how long what a process left behind blocks an event: a delivery is accepted whatever
-    /// became of others, and claimed once the lease has lapsed.
-    pub(super) fn blocked_for(&self) -> Duration {
-        match self.0.engine {
-            Engine::Store(_) => Duration::from_secs(60),
-            Engine::Inbox(_) => Duration::ZERO,
-        }
+    pub(super) fn is_over_inbox(&self) -> bool {
+        matches!(self.0.engine, Engine::Inbox(_))
     }
 }
 
