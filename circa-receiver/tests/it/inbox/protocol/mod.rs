@@ -44,6 +44,8 @@ fn a_broken_protocol_is_found() {
         (Flaw::TokenStays, "no two live holders of one token"),
         (Flaw::AnswersFirst, "no acknowledged event is lost"),
         (Flaw::MarksFirst, "no acknowledged event is lost"),
+        (Flaw::NoLimit, "no attempt over the limit runs"),
+        (Flaw::GivesBackWhatIsDone, "an effect happens twice only where a lease has lapsed"),
     ];
     for (flaw, broken) in cases {
         let checker = check(Protocol::<1> { deliveries: 1, leases: 3, flaw });

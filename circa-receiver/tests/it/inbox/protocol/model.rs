@@ -251,7 +251,7 @@ impl<const EVENTS: usize> World<EVENTS> {
             Step::Crash(worker) => self.workers[worker] = Worker::Idle,
             Step::Renew(worker, arrives) => self.renew(worker, arrives, flaw),
             Step::Begin(worker) => self.begin(worker, flaw),
-            Step::End(worker, settlement) => self.end(worker, settlement),
+            Step::End(worker, settlement) => self.end(worker, settlement, flaw),
             Step::Stop(worker) => {
                 let lease = self.workers[worker].lease();
                 self.workers[worker] =
@@ -270,7 +270,7 @@ impl<const EVENTS: usize> World<EVENTS> {
     /// An event whose attempts are used up is buried before it runs.
     fn begin(&mut self, worker: usize, flaw: Flaw) {
         let Worker::Leased(lease) = self.workers[worker] else { return };
-        if lease.attempt > MAX_ATTEMPTS {
+        if lease.attempt > MAX_ATTEMPTS && flaw != Flaw::NoLimit {
             self.workers[worker] = Worker::Settling(lease, Settlement::Bury);
             return;
         }
@@ -280,14 +280,18 @@ impl<const EVENTS: usize> World<EVENTS> {
         self.workers[worker] = Worker::Running(lease);
     }
 
-    fn end(&mut self, worker: usize, settlement: Settlement) {
+    fn end(&mut self, worker: usize, settlement: Settlement, flaw: Flaw) {
         let Worker::Running(lease) = self.workers[worker] else { return };
         let event = &mut self.events[lease.event];
         if settlement == Settlement::Complete {
             event.successes = (event.successes + 1).min(2);
         }
-        let is_last = settlement == Settlement::Retry && lease.attempt >= MAX_ATTEMPTS;
-        self.workers[worker] = Worker::Settling(lease, if is_last { Settlement::Bury } else { settlement });
+        let settlement = match settlement {
+            Settlement::Complete if flaw == Flaw::GivesBackWhatIsDone => Settlement::GiveBack,
+            Settlement::Retry if lease.attempt >= MAX_ATTEMPTS => Settlement::Bury,
+            _ => settlement,
+        };
+        self.workers[worker] = Worker::Settling(lease, settlement);
     }
 
     /// A worker that learns that its lease was lost stops its run.

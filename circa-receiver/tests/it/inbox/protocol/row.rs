@@ -49,6 +49,10 @@ pub(super) enum Flaw {
     AnswersFirst,
     /// A worker marks an event done before it runs the handler.
     MarksFirst,
+    /// An event whose attempts are used up runs all the same.
+    NoLimit,
+    /// A run that has succeeded gives its event back.
+    GivesBackWhatIsDone,
     /// A lost lease does not stop its run, which settles under the lease that holds now.
     TakesTheNewToken,
 }

@@ -108,9 +108,11 @@ fn storms(sender: Sender, engine: fn(TokioClock) -> Engine, default: u64) {
     }
 }
 
+/// So many that a store without a fence is found, and a receiver that does not wait for its own
+/// runs.
 #[test]
 fn circa_over_a_store() {
-    storms(Sender::CIRCA, store, 200);
+    storms(Sender::CIRCA, store, 600);
 }
 
 /// It never retries: what is refused is lost, and nothing else.
