@@ -159,15 +159,14 @@ impl Judge<'_> {
         let of_process = || lines.iter().filter(|line| line.process == run.process);
         let was_shut_down = of_process().any(|line| matches!(line.what, What::ShutsDown));
         let was_killed = ended(lines, run.process).is_some() && !was_shut_down;
-        // A mark is tried again, a release is not, and a shutdown waits for neither for long.
-        let is_tried_again = run.succeeded.is_some() && !was_shut_down;
+        // Marks and releases are tried again, and a shutdown waits for neither for long.
         let went_wrong = |line: &Line| {
             let is_faulty = matches!(&line.what, What::Call(call) if call.fault().is_some());
             is_faulty && line.event() == Some(event) && run.started <= line.at
         };
-        let is_excused = match is_tried_again {
-            true => self.outages.iter().any(|outage| outage.start <= run.lease_ends && run.started <= outage.end),
-            false => of_process().any(went_wrong),
+        let is_excused = match was_shut_down {
+            false => self.outages.iter().any(|outage| outage.start <= run.lease_ends && run.started <= outage.end),
+            true => of_process().any(went_wrong),
         };
         if run.marked || run.given_up || was_killed || is_excused {
             return Ok(());
