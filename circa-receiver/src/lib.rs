@@ -43,7 +43,7 @@
 //! | `serve` | no | [`serving`]: readiness, and the end of a process, for the adapters' servers (rlimit) |
 //! | `tracing` | no | [`TracingObserver`], and a span for each delivery and handler |
 //! | `metrics` | no | [`MetricsObserver`]: counts and measures, for whatever recorder of the crate `metrics` is installed |
-//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, `assert_mounted`, [`store_tests!`], [`inbox_tests!`] |
+//! | `testing` | no | [`testing`]: signers, fixtures, fake clocks, a request builder, simulated senders, injected faults, `assert_mounted`, [`store_tests!`], [`inbox_tests!`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;

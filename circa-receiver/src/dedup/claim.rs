@@ -18,9 +18,9 @@ use super::store::ClaimAnswer;
 use super::token::{Nonce, Token};
 use crate::error::StoreError;
 
-/// The pauses between the first tries to mark an event done, while its sender waits.
-const COMPLETE_PAUSES: [Duration; 3] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
+/// The pauses between the first tries to mark an event done, while its sender waits, and between
+/// those to release a claim in the background.
+const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
 
 /// The pause between further tries in the background.
 const BACKGROUND_PAUSE: Duration = Duration::from_secs(1);
@@ -81,15 +81,7 @@ impl Claim {
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another
     /// holder. After an error it can be completed still, by [`Claim::complete_late`].
     pub(crate) async fn complete(&self) -> Result<bool, StoreError> {
-        let mut completed = self.claims.complete(&self.key, self.token).await;
-        for pause in COMPLETE_PAUSES {
-            if completed.is_ok() {
-                break;
-            }
-            sleep(pause).await;
-            // `false` after a try whose answer was lost: that try has completed it.
-            completed = self.claims.complete(&self.key, self.token).await.map(|_| true);
-        }
+        let completed = tried(|| self.claims.complete(&self.key, self.token)).await;
         // Never released from here on: its handler has succeeded.
         self.held.store(false, Ordering::Relaxed);
         completed
@@ -109,8 +101,9 @@ impl Claim {
     /// Gives the claim up. `false` if it has passed to another holder.
     pub(crate) async fn release(&self) -> Result<bool, StoreError> {
         let released = self.claims.release(&self.key, self.token).await;
-        // Only afterwards: a release that is itself dropped is tried once more in the background.
-        self.held.store(false, Ordering::Relaxed);
+        // Only afterwards: a release that fails, or is itself dropped, is tried again in the
+        // background.
+        self.held.store(released.is_err(), Ordering::Relaxed);
         released
     }
 
@@ -126,8 +119,25 @@ impl Drop for Claim {
             let (claims, key, token) = (Arc::clone(&self.claims), self.key.clone(), self.token);
             // Where this fails, or cannot be tried, the lease lapses.
             self.claims.in_background(async move {
-                let _ = claims.release(&key, token).await;
+                let _ = tried(|| claims.release(&key, token)).await;
             });
         }
     }
+}
+
+/// The answer to a call that is tried again briefly.
+async fn tried<F>(call: impl Fn() -> F) -> Result<bool, StoreError>
+where
+    F: Future<Output = Result<bool, StoreError>>,
+{
+    let mut answer = call().await;
+    for pause in PAUSES {
+        if answer.is_ok() {
+            break;
+        }
+        sleep(pause).await;
+        // `false` after a try whose answer was lost: that try has done it.
+        answer = call().await.map(|_| true);
+    }
+    answer
 }

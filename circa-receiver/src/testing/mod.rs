@@ -1,10 +1,12 @@
 //! For tests, yours and ours: signers for both senders, a fixture of every documented event, events
 //! and deliveries without a request, fake clocks, a builder of signed requests, simulated senders
-//! that misbehave as told, probes of what stands in front of a receiver, an inbox in memory, and
-//! what every dedup store and every inbox must do.
+//! that misbehave as told, injected faults of stores and inboxes, probes of what stands in front of
+//! a receiver, an inbox in memory, and what every dedup store and every inbox must do.
 
 mod clock;
 mod event;
+#[cfg(feature = "receiver")]
+mod fault_injection;
 mod fixtures;
 #[cfg(feature = "receiver")]
 pub mod inbox_tests;
@@ -25,6 +27,8 @@ mod tokio_clock;
 
 pub use clock::{FakeClock, unix_time};
 pub use event::{delivery, event};
+#[cfg(feature = "receiver")]
+pub use fault_injection::{FaultInjector, Faulty, StoreCall, StoreFault, StoreFaults};
 pub use fixtures::{Fixture, fixtures};
 #[cfg(feature = "receiver")]
 pub use memory_inbox::MemoryInbox;

@@ -1,13 +1,14 @@
 //! Circularo, as far as it is documented: eleven events, sent once; repeats where asked for, no
 //! retry.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use http::Request;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     HandlerRuns, Ledger, SENDER_TIMEOUT, SimulatedBody, Target,
+    faults::Random,
     join::join_all,
     ledger::{Attempt, End, Repetition, Row},
 };
@@ -24,12 +25,15 @@ pub struct CircularoSimulator {
     path: String,
     secret: Vec<u8>,
     repeats: usize,
+    seed: u64,
+    /// Within which the events are sent.
+    span: Duration,
 }
 
 impl CircularoSimulator {
     /// A sender with one endpoint, at this path and with this secret.
     pub fn new(path: &str, secret: impl AsRef<[u8]>) -> Self {
-        Self { path: path.to_owned(), secret: secret.as_ref().to_vec(), repeats: 0 }
+        Self { path: path.to_owned(), secret: secret.as_ref().to_vec(), repeats: 0, seed: 0, span: Duration::ZERO }
     }
 
     /// Sends the same bytes so many times more, at the same time: as a tenant's and a team's
@@ -39,14 +43,27 @@ impl CircularoSimulator {
         self
     }
 
+    /// Sends each event at a time within this span that is drawn from the seed, in whole
+    /// milliseconds; all at the same time by default.
+    pub fn spread(mut self, span: Duration, seed: u64) -> Self {
+        (self.span, self.seed) = (span, seed);
+        self
+    }
+
     /// Sends everything.
     pub async fn run(self, target: impl Target, runs: &HandlerRuns) -> Ledger {
         let started = Instant::now();
         let events: Vec<_> = fixtures().into_iter().filter(|event| event.sender() == Sender::CIRCULARO).collect();
         let mut rows: Vec<_> = events.iter().map(|event| self.row(event)).collect();
         let (simulator, target) = (&self, &target);
+        let mut random = Random::new(self.seed);
         join_all(events.iter().zip(&mut rows).map(|(event, row)| -> Pin<Box<dyn Future<Output = ()>>> {
+            let waits = Duration::from_millis(random.below(simulator.span.as_millis() as u64 + 1));
             Box::pin(async move {
+                if !waits.is_zero() {
+                    sleep(waits).await;
+                }
+                let sent_at = started.elapsed();
                 let mut copies = Vec::new();
                 copies.resize_with(simulator.repeats + 1, || None);
                 join_all(copies.iter_mut().map(|copy| -> Pin<Box<dyn Future<Output = ()>>> {
@@ -61,14 +78,14 @@ impl CircularoSimulator {
                         row.end = End::Delivered;
                     }
                     let answer = answer.map_or("none".to_owned(), |answer| answer.status().to_string());
-                    row.attempts.push(Attempt { at: started.elapsed(), fault: None, answer });
+                    row.attempts.push(Attempt { at: sent_at, fault: None, answer });
                 }
             })
         }))
         .await;
         Ledger {
-            seed: 0,
-            repetition: Repetition::Nothing,
+            seed: self.seed,
+            repetition: if self.span.is_zero() { Repetition::Nothing } else { Repetition::Spread },
             runs: runs.clone(),
             rows,
             named: Vec::new(),

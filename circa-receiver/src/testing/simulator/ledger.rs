@@ -25,6 +25,8 @@ pub(super) enum Repetition {
     Story,
     /// What was drawn, but not what came first: time is real.
     Faults,
+    /// When the events were sent.
+    Spread,
     /// There is none: nothing is drawn.
     Nothing,
 }
@@ -71,6 +73,28 @@ impl Ledger {
         self.rows_of(event_id).flat_map(|row| row.attempts.iter().map(|attempt| attempt.at)).collect()
     }
 
+    /// When deliveries of the event were attempted with which the sender and the network did
+    /// nothing wrong, since the simulation began.
+    pub fn attempted_without_fault_at(&self, event_id: &str) -> Vec<Duration> {
+        let attempts = self.rows_of(event_id).flat_map(|row| &row.attempts);
+        attempts.filter(|attempt| attempt.fault.is_none()).map(|attempt| attempt.at).collect()
+    }
+
+    /// The ids of the events, as handlers record them.
+    pub fn events(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.run_id.as_str())
+    }
+
+    /// The history of the event, as failed assertions print it.
+    pub fn history(&self, event_id: &str) -> String {
+        self.rows_of(event_id).map(|row| self.history_of(row)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether a delivery of the event was answered 2xx, and the sender took it as received.
+    pub fn was_delivered(&self, event_id: &str) -> bool {
+        self.rows_of(event_id).any(|row| row.end == End::Delivered)
+    }
+
     /// Whether the sender gave up on the event after its last attempt.
     pub fn was_dropped(&self, event_id: &str) -> bool {
         self.rows_of(event_id).any(|row| row.end == End::Dropped)
@@ -89,6 +113,19 @@ impl Ledger {
     #[track_caller]
     pub fn assert_nothing_lost(&self) {
         self.assert("was lost", |row| self.counts(row).settled() > 0);
+    }
+
+    /// The effect of every event that was answered 2xx has happened, or its handler has buried it:
+    /// what holds where the sender gives up on others, because it retries nothing or everything was
+    /// refused. With an inbox let its worker run first what it has accepted.
+    ///
+    /// # Panics
+    ///
+    /// With the history of an event that was lost, and the seed.
+    #[track_caller]
+    pub fn assert_nothing_acknowledged_lost(&self) {
+        let is_kept = |row: &Row| row.end != End::Delivered || self.counts(row).settled() > 0;
+        self.assert("was answered 2xx and lost", is_kept);
     }
 
     /// The effect of no event has happened twice, nor was one buried twice.
@@ -124,7 +161,7 @@ impl Ledger {
     pub fn assert_enabled(&self) {
         if let Some(path) = self.disabled.first() {
             let last = self.rows.iter().rfind(|row| row.path == *path && row.end != End::Delivered);
-            let history = last.map(|row| self.history(row)).unwrap_or_default();
+            let history = last.map(|row| self.history_of(row)).unwrap_or_default();
             panic!("the endpoint {path} was disabled after too many failures in a row\n{history}");
         }
     }
@@ -133,7 +170,7 @@ impl Ledger {
     fn assert(&self, what_went_wrong: &str, holds: impl Fn(&Row) -> bool) {
         if let Some(row) = self.rows.iter().find(|row| !holds(row)) {
             let others = self.rows.iter().filter(|row| !holds(row)).count() - 1;
-            panic!("the event {} {what_went_wrong} (and {others} more)\n{}", row.run_id, self.history(row));
+            panic!("the event {} {what_went_wrong} (and {others} more)\n{}", row.run_id, self.history_of(row));
         }
     }
 
@@ -145,7 +182,7 @@ impl Ledger {
         self.runs.counts(&row.run_id, &self.named)
     }
 
-    fn history(&self, row: &Row) -> String {
+    fn history_of(&self, row: &Row) -> String {
         let counts = self.counts(row);
         let mut table = format!("{:>12}  {:<16}  answer\n", "after", "fault");
         for attempt in &row.attempts {
@@ -164,6 +201,7 @@ impl Ledger {
                 "\n.seed({:#x}) repeats the faults, but not the order of events: the schedule was divided, in real time",
                 self.seed
             ),
+            Repetition::Spread => format!("\nrepeat with this seed of .spread(..): {:#x}", self.seed),
             Repetition::Nothing => String::new(),
         };
         format!(

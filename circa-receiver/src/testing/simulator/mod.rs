@@ -19,6 +19,7 @@ pub use circa::{CircaSimulator, RETRY_DELAYS};
 pub use circularo::CircularoSimulator;
 pub use endpoint::Disabling;
 pub use faults::Faults;
+pub(crate) use faults::Random;
 pub use ledger::Ledger;
 pub use runs::{HandlerRun, HandlerRuns};
 pub use target::{Answer, HttpTarget, SimulatedBody, Target};

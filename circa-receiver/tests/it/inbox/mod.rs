@@ -7,6 +7,7 @@ mod transactions;
 mod accepting;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod protocol;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod support;

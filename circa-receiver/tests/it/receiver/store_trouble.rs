@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::support::receiving::{
-    Body, DUPLICATE, Endpoint, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, seconds, settle,
+    Body, DUPLICATE, Endpoint, FAILED, Fault, Gate, HANDLED, Request, ScriptedStore, answer, circa, routes, seconds,
+    settle,
 };
 use async_trait::async_trait;
 use circa_receiver::{
@@ -65,6 +66,25 @@ async fn a_complete_whose_answer_was_lost_is_no_lost_claim() {
         assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
         assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), DUPLICATE);
         assert_eq!(endpoint.notes.count("claim lost"), 0, "{fault:?}: {:?}", endpoint.notes.all());
+    }
+}
+
+/// Contract, section 7: "a store's blip is not the sender's business". The claim of a handler that
+/// failed does not block the sender's next attempt for a whole lease.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_is_tried_again() {
+    for fault in [Fault::Fail, Fault::Hang] {
+        let store = ScriptedStore::memory();
+        store.script("release", fault, 2);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let fails_first = routes(move |_| {
+            let is_first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+            async move { if is_first { Err("not this time".into()) } else { Ok(()) } }
+        });
+        let endpoint = Endpoint::new(circa().dedup(store), fails_first);
+        assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), FAILED);
+        tokio::time::sleep(seconds(30)).await;
+        assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED, "{fault:?}");
     }
 }
 

@@ -8,9 +8,9 @@ use circa_receiver::{
     testing::{Answer, CircaSimulator, CircularoSimulator, Faults, HandlerRuns, SimulatedBody, Target, TokioClock},
 };
 use http::Request;
-use tokio::time::sleep;
+use tokio::{task::AbortHandle, time::sleep};
 
-use super::{ASSERTIONS, Always, NEW_SECRET, NOW, PATH, SECRET, behaviour, failure};
+use super::{ASSERTIONS, Always, NEW_SECRET, NOW, PATH, SECRET, behaviour, failure, in_virtual_time, seeds};
 
 /// Ours, as an adapter runs it: the task is spawned, the answer awaited.
 struct Ours {
@@ -31,20 +31,34 @@ impl Head for RequestHead<'_> {
     }
 }
 
+/// A delivery, as an adapter runs it. Its task is told to `spawned`.
+pub(super) async fn answered<S: Send + 'static>(
+    receiver: &Receiver,
+    routes: &Routes<PortableHandler<S>>,
+    state: S,
+    request: Request<SimulatedBody>,
+    spawned: impl FnOnce(AbortHandle),
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let response = match receiver.receive(&RequestHead(&parts), body, routes).await {
+        Reception::Answered(response) => response,
+        Reception::Admitted(admitted, handler) => {
+            let handler = handler.clone();
+            let (task, answer) = admitted.run(move |delivery| handler.call(delivery, state));
+            let task = tokio::spawn(task);
+            spawned(task.abort_handle());
+            answer.wait_for(task).await
+        }
+    };
+    let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));
+    Answer::new(response.status(), headers, response.body())
+}
+
 impl Target for Ours {
     async fn deliver(&self, request: Request<SimulatedBody>) -> Option<Answer> {
-        let (parts, body) = request.into_parts();
-        let (name, receiver) = self.receivers.iter().find(|(name, _)| parts.uri.path().ends_with(name)).unwrap();
-        let response = match receiver.receive(&RequestHead(&parts), body, &self.routes).await {
-            Reception::Answered(response) => response,
-            Reception::Admitted(admitted, handler) => {
-                let (handler, state) = (handler.clone(), (self.runs.clone(), *name));
-                let (task, answer) = admitted.run(move |delivery| handler.call(delivery, state));
-                answer.wait_for(tokio::spawn(task)).await
-            }
-        };
-        let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));
-        Some(Answer::new(response.status(), headers, response.body()))
+        let path = request.uri().path();
+        let (name, receiver) = self.receivers.iter().find(|(name, _)| path.ends_with(name)).unwrap();
+        Some(answered(receiver, &self.routes, (self.runs.clone(), *name), request, drop).await)
     }
 }
 
@@ -74,12 +88,8 @@ fn ours(seed: u64, clock: TokioClock, runs: &HandlerRuns) -> Ours {
 /// or the endpoint disabled.
 #[test]
 fn ours_loses_nothing_and_handles_once_whatever_happens() {
-    let seeds = std::env::var("SEEDS").map_or(200, |seeds| seeds.parse().expect("SEEDS is a number"));
-    for seed in 0..seeds {
-        // A runtime of its own each: virtual time starts anew, and a seed means the same wherever
-        // it is repeated.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+    for seed in seeds(200) {
+        in_virtual_time(seed, async {
             let (runs, clock) = (HandlerRuns::default(), TokioClock::starting_at(NOW));
             let simulator = CircaSimulator::new(PATH, SECRET).clock(clock).seed(seed).faults(Faults::all()).count(12);
             let simulator = simulator.endpoint("second", "/webhooks/second", SECRET).rotate_to(NEW_SECRET);
