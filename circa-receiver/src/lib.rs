@@ -103,7 +103,8 @@ pub use dedup::{DedupStore, MemoryStore};
 pub use dedup::{SqliteOpenError, SqliteStore};
 #[cfg(feature = "receiver")]
 pub use handler::{
-    DeadLetter, DeadLetterSink, FromDelivery, Handler, HandlerError, PortableHandler, RouteError, Routes, TakesEvent,
+    BeginsWithEvent, DeadLetter, DeadLetterSink, FromDelivery, Handler, HandlerError, PortableHandler, RouteError,
+    Routes,
 };
 #[cfg(feature = "postgres")]
 pub use inbox::PostgresInbox;

@@ -16,7 +16,7 @@ mod status;
 pub use dead_letter::{DeadLetter, DeadLetterSink};
 pub use error::HandlerError;
 pub use extract::{ExtractError, FromDelivery, extract};
-pub use portable::{Handler, PortableHandler, TakesEvent};
+pub use portable::{BeginsWithEvent, Handler, PortableHandler};
 pub use routes::{RouteError, Routes};
 pub(crate) use status::cut;
 pub use status::{MAX_REASON_BYTES, error_status, handler_result, is_failure, service_result};

@@ -62,16 +62,16 @@ fn taken<T: FromDelivery>(delivery: &Delivery) -> Result<T, HandlerError> {
     message = "the handler has no argument `Event<T>` in front, so it does not tell its event type",
     note = "begin with an argument `Event<T>`, or register the handler with `.on_type(\"name\", handler)` or `.fallback(handler)`"
 )]
-pub trait TakesEvent {
+pub trait BeginsWithEvent {
     /// The data of the event.
     type Data: EventData;
 }
 
-impl<T: EventData> TakesEvent for Event<T> {
+impl<T: EventData> BeginsWithEvent for Event<T> {
     type Data = T;
 }
 
-impl<T: EventData, A> TakesEvent for (Event<T>, A) {
+impl<T: EventData, A> BeginsWithEvent for (Event<T>, A) {
     type Data = T;
 }
 
@@ -114,7 +114,7 @@ impl<S> fmt::Debug for PortableHandler<S> {
 impl<S: Send + 'static> Routes<PortableHandler<S>> {
     /// Runs the handler for the events of its argument's type.
     #[must_use]
-    pub fn on<E: TakesEvent + 'static>(self, handler: impl Handler<E, S>) -> Self {
+    pub fn on<E: BeginsWithEvent + 'static>(self, handler: impl Handler<E, S>) -> Self {
         self.insert::<E::Data>(PortableHandler::new(handler))
     }
 
