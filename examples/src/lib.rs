@@ -29,6 +29,8 @@ pub mod application;
 mod environment;
 mod metrics;
 mod output;
+#[cfg(feature = "testing")]
+pub mod random;
 pub mod sources;
 mod store;
 

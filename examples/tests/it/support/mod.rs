@@ -5,7 +5,6 @@ pub(crate) mod deliveries;
 mod drip;
 pub(crate) mod nobody;
 mod process;
-pub(crate) mod random;
 pub(crate) mod replicas;
 mod request;
 pub(crate) mod sender;
@@ -14,6 +13,7 @@ mod slowness;
 pub(crate) mod turn;
 pub(crate) mod vectors;
 
+pub(crate) use circa_receiver_examples::random;
 pub(crate) use drip::{READ_DEADLINE, drip};
 pub(crate) use process::{Ended, Process, REFERENCES, Reference, lines};
 pub(crate) use request::{Answer, Protocol, Request, read_answer, read_answer_to};
