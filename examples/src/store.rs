@@ -37,9 +37,13 @@ impl Kept {
 /// is set.
 pub(crate) async fn from_env() -> Result<Kept, BoxError> {
     let url = variable("STORE_URL").unwrap_or_else(|| "memory:".into());
-    let url = url.into_string().map_err(|_| refused("it is not UTF-8"))?;
-    let named = Named::parse(&url).map_err(refused)?;
-    Ok(if has_inbox() { Kept::Inbox(named.open_inbox().await?) } else { Kept::Store(named.open().await?) })
+    open(&url.into_string().map_err(|_| refused("it is not UTF-8"))?, has_inbox()).await
+}
+
+/// As [`from_env`], of this URL.
+pub(crate) async fn open(url: &str, is_inbox: bool) -> Result<Kept, BoxError> {
+    let named = Named::parse(url).map_err(refused)?;
+    Ok(if is_inbox { Kept::Inbox(named.open_inbox().await?) } else { Kept::Store(named.open().await?) })
 }
 
 /// Whether `INBOX` is set.

@@ -27,6 +27,7 @@ mod serving;
 mod sources;
 mod store_frozen;
 mod store_url;
+mod storm;
 mod survives_a_flood;
 mod survives_kills;
 mod testing_your_receiver_actix;
