@@ -1,6 +1,13 @@
 //! The store of a storm: a server of its own, or a file, and what is done to it.
 
-use std::{path::PathBuf, process::Command, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use rusqlite::Connection;
@@ -34,14 +41,14 @@ enum Kind {
 }
 
 impl Database {
-    pub(super) fn start(kind: StoreKind, mode: Mode, incidents: &Arc<Incidents>) -> Self {
+    pub(super) fn start(kind: StoreKind, mode: Mode, incidents: &Arc<Incidents>) -> io::Result<Self> {
         let kind = match kind {
-            StoreKind::Sqlite => Kind::Sqlite(Disk::new()),
+            StoreKind::Sqlite => Kind::Sqlite(Disk::new()?),
             StoreKind::Postgres => Kind::Postgres(PostgresServer::start()),
             // Every write is on the disk before it is answered.
             StoreKind::Redis => Kind::Redis(RedisServer::start_durable()),
         };
-        Self { kind, mode, incidents: Arc::clone(incidents) }
+        Ok(Self { kind, mode, incidents: Arc::clone(incidents) })
     }
 
     /// For `STORE_URL`.
@@ -160,16 +167,17 @@ fn lock_tables(server: &PostgresServer, time: Duration, mode: Mode) -> What {
 /// The folder of a SQLite file: a small disk of its own where that can be mounted.
 struct Disk {
     is_mounted: bool,
+    remover: Child,
     folder: Folder,
 }
 
 impl Disk {
-    fn new() -> Self {
+    fn new() -> io::Result<Self> {
         let folder = Folder::new("storm-disk");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"]).arg(folder.path());
         let is_mounted = mount.output().is_ok_and(|output| output.status.success());
-        Self { is_mounted, folder }
+        Ok(Self { is_mounted, remover: remover(folder.path())?, folder })
     }
 
     fn file(&self) -> PathBuf {
@@ -201,5 +209,15 @@ impl Drop for Disk {
             // Lazily: a process may just be ending that has the file open.
             let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
         }
+        let _ = self.remover.kill();
+        let _ = self.remover.wait();
     }
+}
+
+/// Removes the disk when this process ends without dropping it: a watching shell sees its pipe
+/// close. Ctrl-C, which all processes of a terminal get, does not end the shell.
+fn remover(disk: &Path) -> io::Result<Child> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; read -r _; umount -l \"$0\"; rm -rf \"$0\""]).arg(disk);
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }

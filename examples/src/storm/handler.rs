@@ -38,9 +38,9 @@ impl Work {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         let millis = match random.below(100) {
             // Longer than the ack deadline, the drain deadline and the lease.
-            0 => random.between(5_200, 6_500),
-            1..=4 => random.between(1_000, 2_000),
-            5..=14 => random.between(100, 500),
+            0..=2 => random.between(5_200, 6_500),
+            3..=5 => random.between(1_000, 2_000),
+            6..=15 => random.between(100, 500),
             _ => random.below(40),
         };
         (Duration::from_millis(millis as u64), !random.one_in(20))

@@ -76,7 +76,7 @@ fn store_faults(options: &Options, has_tmpfs: bool, random: &mut Random) -> Vec<
         );
         return faults;
     }
-    faults.extend((0..1 + kills / 15).map(|_| StoreFault::Kill(millis(random, 0, 1_000))));
+    faults.extend((0..(kills / 15).max(1)).map(|_| StoreFault::Kill(millis(random, 0, 1_000))));
     faults.extend((0..1 + kills / 6).map(|_| StoreFault::Freeze(millis(random, 200, 1_500))));
     faults.extend((0..kills / 15).map(|_| StoreFault::Freeze(beyond_lease(random))));
     faults.extend((0..1 + kills / 10).map(|_| StoreFault::Slow(millis(random, 500, 2_000))));

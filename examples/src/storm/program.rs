@@ -46,7 +46,7 @@ fn run(options: &Options) -> Result<bool, BoxError> {
     // First: it repeats the faults also of a storm that does not come to its end.
     println!("seed {:#x}", options.seed);
     let (folder, incidents) = (Folder::new("storm"), Arc::new(Incidents::default()));
-    let database = Database::start(options.store, options.mode, &incidents);
+    let database = Database::start(options.store, options.mode, &incidents)?;
     let left_out = database.can_fill_disk().err();
     let (mode, seed, path) = (options.mode, options.seed, folder.path().to_owned());
     let launch = Launch { store_url: database.url(), mode, seed, folder: path };

@@ -11,7 +11,7 @@ use super::judge::{Double, Sent, Verdict};
 use super::ledger::{End, Run};
 use super::options::Options;
 
-/// So many names are printed of each kind.
+/// So many names are printed of what is lost or stuck.
 const NAMED: usize = 20;
 
 /// What is printed.
@@ -62,11 +62,11 @@ impl Report<'_> {
         writeln!(f, "\njudgement")?;
         row(f, "handled once", &verdict.once)?;
         row(f, "begun again, explained", &(verdict.doubles.len() - unexplained))?;
-        for double in verdict.doubles.iter().filter(|double| !double.causes.is_empty()).take(NAMED) {
+        for double in verdict.doubles.iter().filter(|double| !double.causes.is_empty()) {
             writeln!(f, "    {}", self.double(double))?;
         }
         row(f, "begun again, unexplained", &unexplained)?;
-        for double in verdict.unexplained().take(NAMED) {
+        for double in verdict.unexplained() {
             writeln!(f, "    {}", self.double(double))?;
         }
         row(f, "lost", &verdict.lost.len())?;
@@ -74,7 +74,7 @@ impl Report<'_> {
         row(f, "stuck", &verdict.stuck.len())?;
         names(f, verdict.stuck.iter())?;
         row(f, "disorders", &verdict.disorders.len())?;
-        for disorder in verdict.disorders.iter().take(NAMED) {
+        for disorder in &verdict.disorders {
             writeln!(f, "    {}", self.incident(disorder).trim_start())?;
         }
         writeln!(

@@ -37,6 +37,5 @@ pub(super) const QUIET_WITHIN: Duration = Duration::from_secs(60);
 /// After so long without renewals a lease may have lapsed: it is renewed at a third, and a renewal
 /// that fails takes the store timeout until it is noticed.
 pub(super) const MAY_LAPSE_AFTER: Duration = Duration::from_millis(1_800);
-/// The mark that an event is done is made within this time after the end of its handler, unless the
-/// store stands still.
-pub(super) const MARKED_WITHIN: Duration = Duration::from_secs(1);
+/// The mark that an event is done is made within one call of the store, unless that stands still.
+pub(super) const MARKED_WITHIN: Duration = STORE_TIMEOUT;

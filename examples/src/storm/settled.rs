@@ -20,8 +20,8 @@ use crate::BoxError;
 
 /// How often it is looked.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
-/// So many events that are left in an inbox are named.
-const NAMED: usize = 20;
+/// So many events that are left in an inbox are counted, of each state.
+const COUNTED: usize = 1_000;
 
 /// Waits until no handler runs, and nothing is left in the inbox, where there is one. What is left
 /// after a bound is stuck.
@@ -61,7 +61,7 @@ fn pid(incident: &Incident) -> Option<u32> {
 async fn waiting(inbox: &Arc<dyn Inbox>) -> Result<BTreeSet<String>, BoxError> {
     let mut waiting = BTreeSet::new();
     for state in [State::Ready, State::Running, State::Dead] {
-        let left = inbox.list(&Filter::all().state(state), None, NAMED).await?;
+        let left = inbox.list(&Filter::all().state(state), None, COUNTED).await?;
         waiting.extend(left.into_iter().map(|record| format!("{} ({state:?})", record.event_id)));
     }
     Ok(waiting)
