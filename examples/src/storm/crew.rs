@@ -1,4 +1,4 @@
-//! The receivers and workers of a storm, as processes: who runs, who is frozen, who is to be started
+//! The receivers and workers of a storm, as processes: who runs, who is frozen, and who is started
 //! again, as an orchestrator does.
 
 use std::{env, io, mem, path::PathBuf, process::Command, sync::Arc, time::Duration};

@@ -88,7 +88,8 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Verdict {
         let runs = by_event.get(event.event.as_str()).map_or(&[][..], Vec::as_slice);
         let is_handled = runs.iter().any(|run| run.begun < sent_again && is_done(run));
         if !is_handled && (event.is_retried || event.is_answered) {
-            verdict.lost.push(event.event.clone());
+            let why = if event.is_answered { "" } else { " (no attempt was answered 2xx)" };
+            verdict.lost.push(format!("{}{why}", event.event));
         }
         let doubles: Vec<Double> = doubles(runs, incidents).collect();
         verdict.once += usize::from(is_handled && doubles.is_empty());

@@ -2,7 +2,7 @@
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
-use super::settings::EVENTS_PER_SECOND;
+use super::settings::{EVENTS_PER_SECOND, SCHEDULE_DIVISOR, SHORT, SHORT_SCHEDULE_DIVISOR};
 
 pub(super) const USAGE: &str = "usage: storm [--mode dedup|inbox] [--store sqlite|postgres|redis] \
                                 [--seconds N | --events N] [--kills N] [--seed S]";
@@ -77,6 +77,11 @@ impl Options {
     /// For how long events are sent for the first time.
     pub(super) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.events as f64 / EVENTS_PER_SECOND as f64)
+    }
+
+    /// What the schedule of the sender that retries is divided by.
+    pub(super) fn schedule_divisor(&self) -> u32 {
+        if self.duration() < SHORT { SHORT_SCHEDULE_DIVISOR } else { SCHEDULE_DIVISOR }
     }
 }
 

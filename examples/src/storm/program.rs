@@ -57,7 +57,7 @@ fn run(options: &Options) -> Result<bool, BoxError> {
     let story = LocalSet::new().block_on(&runtime, async {
         until_open(&front).await?;
         let lanes = Lanes::start(crew, database, plan, seed);
-        let story = tell(&launch, &events, &front, &incidents, &lanes).await;
+        let story = tell(options, &launch, &events, &front, &incidents, &lanes).await;
         lanes.end()?;
         story
     });

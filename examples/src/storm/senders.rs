@@ -1,5 +1,5 @@
-//! The two senders: Circa, which sends again on its schedule, compressed, and Circularo, which never
-//! does.
+//! The two senders: Circa, which sends again on its schedule, compressed, and Circularo, which
+//! never does.
 
 use std::{rc::Rc, time::Duration};
 
@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::front::Front;
-use super::settings::{ACK_DEADLINE, CIRCA_SECRET, CIRCULARO_SECRET, EVENTS_PER_SECOND, LEASE, SCHEDULE_DIVISOR};
+use super::options::Options;
+use super::settings::{ACK_DEADLINE, CIRCA_SECRET, CIRCULARO_SECRET, EVENTS_PER_SECOND, LEASE};
 
 /// One event in so many is Circularo's.
 const CIRCULARO_EVERY: usize = 4;
@@ -47,18 +48,19 @@ pub(super) fn is_retried(event: &Fixture) -> bool {
 }
 
 /// Sends all events at their rate, from their first attempts to their last.
-pub(super) async fn send_all(events: &[Fixture], front: &Rc<Front>, seed: u64) {
+pub(super) async fn send_all(events: &[Fixture], front: &Rc<Front>, options: &Options) {
     let mut every = interval(Duration::from_secs(1) / EVENTS_PER_SECOND as u32);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lives = JoinSet::new();
     for (number, event) in events.iter().enumerate() {
         every.tick().await;
-        lives.spawn_local(live(event.clone(), Rc::clone(front), seed.wrapping_add(number as u64)));
+        let seed = options.seed.wrapping_add(number as u64);
+        lives.spawn_local(live(event.clone(), Rc::clone(front), seed, options.schedule_divisor()));
     }
     lives.join_all().await;
 }
 
-async fn live(event: Fixture, front: Rc<Front>, seed: u64) {
+async fn live(event: Fixture, front: Rc<Front>, seed: u64, divisor: u32) {
     let target = front.of(event.id());
     if !is_retried(&event) {
         let _ = timeout(SENDER_TIMEOUT, target.deliver(request(&event))).await;
@@ -67,7 +69,7 @@ async fn live(event: Fixture, front: Rc<Front>, seed: u64) {
     let simulator = CircaSimulator::new(&path(&event), CIRCA_SECRET).events([event]).seed(seed);
     let simulator = simulator.faults(Faults::none().answers_lost().twice_at_once());
     // What the handlers did stands in the storm's own ledger.
-    let _ = simulator.schedule_divided_by(SCHEDULE_DIVISOR).run(target, &HandlerRuns::default()).await;
+    let _ = simulator.schedule_divided_by(divisor).run(target, &HandlerRuns::default()).await;
 }
 
 /// Sends every event once more, until it is answered 2xx. What is not, though a lease and an ack

@@ -17,7 +17,7 @@ use super::incident::Incidents;
 use super::judge::Sent;
 use super::lanes::Lanes;
 use super::ledger::now;
-use super::options::Mode;
+use super::options::{Mode, Options};
 use super::senders::{is_retried, send_again, send_all};
 use super::settled::until_settled;
 use crate::{
@@ -52,6 +52,7 @@ pub(super) async fn until_open(front: &Front) -> Result<(), BoxError> {
 
 /// From the first event to the last.
 pub(super) async fn tell(
+    options: &Options,
     launch: &Launch,
     events: &[Fixture],
     front: &Rc<Front>,
@@ -59,11 +60,11 @@ pub(super) async fn tell(
     lanes: &Lanes,
 ) -> Result<Story, BoxError> {
     let begun = now();
-    send_all(events, front, launch.seed).await;
+    send_all(events, front, options).await;
     while !lanes.are_done() {
         sleep(LOOKS_EVERY).await;
     }
-    let kept = store::open(&launch.store_url, launch.mode == Mode::Inbox).await?;
+    let kept = store::open(&launch.store_url, options.mode == Mode::Inbox).await?;
     let inbox = if let Kept::Inbox(inbox) = &kept { Some(inbox) } else { None };
     let ledger: &Path = &launch.ledger();
     let mut stuck = until_settled(ledger, incidents, inbox).await?;

@@ -12,8 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const STORMS: [(&str, &str); 5] =
     [("dedup", "sqlite"), ("dedup", "postgres"), ("dedup", "redis"), ("inbox", "sqlite"), ("inbox", "postgres")];
 
-/// All at once: a storm mostly waits. Contract, section 7: "Done only after the handler succeeded"; section 8a: "A crash at any point
-/// loses nothing and repeats at most the handlers that were running."
+/// All at once: a storm mostly waits. Contract, section 7: "Done only after the handler succeeded";
+/// section 8a: "A crash at any point loses nothing and repeats at most the handlers that were
+/// running."
 #[tokio::test]
 async fn storms_lose_nothing() {
     let _turn = turn::alone().await;
