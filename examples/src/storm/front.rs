@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// How long a delivery waits for a receiver that accepts connections, and how often it looks.
-const ACCEPTS_WITHIN: Duration = Duration::from_secs(1);
+const ACCEPTS_WITHIN: Duration = Duration::from_secs(3);
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// One for all deliveries.

@@ -2,6 +2,7 @@
 //! and then.
 
 use std::{
+    collections::HashSet,
     env, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -22,7 +23,15 @@ pub(super) const SEED: &str = "STORM_SEED";
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     ledger: Arc<Ledger>,
-    random: Arc<Mutex<Random>>,
+    chance: Arc<Mutex<Chance>>,
+}
+
+#[derive(Debug)]
+struct Chance {
+    random: Random,
+    /// An event fails once at most: seven attempts must be enough for a sender, whatever else is
+    /// done to them.
+    failed: HashSet<String>,
 }
 
 impl Work {
@@ -30,20 +39,23 @@ impl Work {
         let ledger = env::var_os(LEDGER).ok_or("STORM_LEDGER is not set")?;
         let seed: u64 = env::var(SEED)?.parse()?;
         let random = Random::new(seed ^ u64::from(std::process::id()));
-        Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, random: Arc::new(Mutex::new(random)) })
+        let chance = Chance { random, failed: HashSet::new() };
+        Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, chance: Arc::new(Mutex::new(chance)) })
     }
 
     /// How long a run takes, and whether it succeeds.
-    fn draw(&self) -> (Duration, bool) {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+    fn draw(&self, event: &str) -> (Duration, bool) {
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let random = &mut chance.random;
         let millis = match random.below(100) {
             // Longer than the ack deadline, the drain deadline and the lease.
-            0..=2 => random.between(5_200, 6_500),
+            0..=2 => random.between(7_200, 8_500),
             3..=5 => random.between(1_000, 2_000),
             6..=15 => random.between(100, 500),
             _ => random.below(40),
         };
-        (Duration::from_millis(millis as u64), !random.one_in(20))
+        let fails = random.one_in(20) && chance.failed.insert(event.to_owned());
+        (Duration::from_millis(millis as u64), !fails)
     }
 }
 
@@ -54,8 +66,9 @@ pub(super) fn routes() -> Routes<PortableHandler<Work>> {
 
 async fn handle(event: AnyEvent, work: Work) -> Result<(), HandlerError> {
     // Circularo's events have no id: in a storm each has a document of its own.
-    let run = work.ledger.begin(event.document_id().unwrap_or_else(|| event.id()))?;
-    let (takes, succeeds) = work.draw();
+    let name = event.document_id().unwrap_or_else(|| event.id());
+    let run = work.ledger.begin(name)?;
+    let (takes, succeeds) = work.draw(name);
     sleep(takes).await;
     run.close(if succeeds { End::Done } else { End::Failed })?;
     if succeeds { Ok(()) } else { Err(io::Error::other("what the handler calls has failed"))? }

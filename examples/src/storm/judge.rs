@@ -260,7 +260,7 @@ mod tests {
             (
                 "two standstills in a row",
                 CUT,
-                vec![incident(Frozen, Some(7), 1_050, 2_500), incident(Locked, None, 2_500, 3_700)],
+                vec![incident(Frozen, Some(7), 1_050, 2_500), incident(Locked, None, 2_500, 4_700)],
                 true,
             ),
             (

@@ -11,14 +11,14 @@ pub(super) const EVENTS_PER_SECOND: usize = 70;
 /// and 28.8 s. What is away for longer would outlast the sender, which proves nothing.
 pub(super) const SCHEDULE_DIVISOR: u32 = 3_000;
 /// In a storm of less than [`SHORT`], whose faults take less time together: 11 s remain. Each attempt
-/// that waits for a store adds 1 s.
+/// that waits for a store adds 3 s.
 pub(super) const SHORT_SCHEDULE_DIVISOR: u32 = 10_000;
 pub(super) const SHORT: Duration = Duration::from_secs(10);
 
 /// Short, so that a storm can wait until it has lapsed, and above the ack deadline.
-pub(super) const LEASE: Duration = Duration::from_secs(5);
-/// A store that is away is given up 2 s before.
-pub(super) const ACK_DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const LEASE: Duration = Duration::from_secs(7);
+/// A store that is away is given up 2 s before: most of its faults take less than the rest.
+pub(super) const ACK_DEADLINE: Duration = Duration::from_secs(5);
 /// At most a third of the lease.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Below what some handlers take: SIGTERM drops them.
@@ -40,6 +40,6 @@ pub(super) const QUIET_WITHIN: Duration = Duration::from_secs(60);
 
 /// After so long without renewals a lease may have lapsed: it is renewed at a third, and a renewal
 /// that fails takes the store timeout until it is noticed.
-pub(super) const MAY_LAPSE_AFTER: Duration = Duration::from_millis(1_800);
+pub(super) const MAY_LAPSE_AFTER: Duration = Duration::from_secs(3);
 /// The mark that an event is done is made within one call of the store, unless that stands still.
 pub(super) const MARKED_WITHIN: Duration = STORE_TIMEOUT;
