@@ -10,8 +10,8 @@ pub(super) const EVENTS_PER_SECOND: usize = 70;
 /// What Circa's schedule is divided by: of 31 h 12 m 30 s remain 37 s, the last two waits being 7.2
 /// and 28.8 s. What is away for longer would outlast the sender, which proves nothing.
 pub(super) const SCHEDULE_DIVISOR: u32 = 3_000;
-/// In a storm of less than [`SHORT`], whose faults take less time together: 11 s remain. Each attempt
-/// that waits for a store adds 3 s.
+/// In a storm of less than [`SHORT`], whose faults take less time together: 11 s remain. Each
+/// attempt that waits for a store adds 3 s.
 pub(super) const SHORT_SCHEDULE_DIVISOR: u32 = 10_000;
 pub(super) const SHORT: Duration = Duration::from_secs(10);
 
