@@ -36,10 +36,13 @@ impl Kept {
 /// Opened and found usable; a PostgreSQL database has its tables afterwards. An inbox where `INBOX`
 /// is set.
 pub(crate) async fn from_env() -> Result<Kept, BoxError> {
-    if variable("INBOX").is_some() {
-        return Ok(Kept::Inbox(inbox_from_env().await?));
-    }
-    Ok(Kept::Store(Named::parse(&url()?).map_err(refused)?.open().await?))
+    open(&url()?, variable("INBOX").is_some()).await
+}
+
+/// As [`from_env`], of this URL.
+pub(crate) async fn open(url: &str, is_inbox: bool) -> Result<Kept, BoxError> {
+    let named = Named::parse(url).map_err(refused)?;
+    Ok(if is_inbox { Kept::Inbox(named.open_inbox().await?) } else { Kept::Store(named.open().await?) })
 }
 
 /// As [`from_env`] where `INBOX` is set.

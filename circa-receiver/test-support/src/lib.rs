@@ -138,6 +138,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// `kill -TERM`: asks it to end.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
     /// `kill -STOP`: connections stay open, and nothing answers.
     pub fn freeze(&self) {
         self.signal("STOP");

@@ -104,7 +104,7 @@ async fn to_random_deliveries() {
     let mut seeds = Random::new(seed);
     let mut lanes = JoinSet::new();
     for lane in 0..LANES {
-        let deliveries = Deliveries::new(seeds.next(), &lane.to_string());
+        let deliveries = Deliveries::new(seeds.draw(), &lane.to_string());
         lanes.spawn(compare(seed, lane, deliveries, [axum.address, actix.address]));
     }
     let mut met = BTreeMap::new();

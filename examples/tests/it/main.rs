@@ -30,6 +30,7 @@ mod slow_handlers_with_an_inbox;
 mod sources;
 mod store_frozen;
 mod store_url;
+mod storm;
 mod survives_a_flood;
 mod survives_kills;
 mod testing_your_receiver_actix;

@@ -6,7 +6,6 @@ mod drip;
 pub(crate) mod nobody;
 mod process;
 pub(crate) mod prometheus;
-pub(crate) mod random;
 pub(crate) mod replicas;
 mod request;
 pub(crate) mod sender;
@@ -15,6 +14,7 @@ mod slowness;
 pub(crate) mod turn;
 pub(crate) mod vectors;
 
+pub(crate) use circa_receiver_examples::random;
 pub(crate) use drip::{READ_DEADLINE, drip};
 pub(crate) use process::{Ended, Process, REFERENCES, Reference, lines};
 pub(crate) use request::{Answer, Protocol, Request, read_answer, read_answer_to};

@@ -1,0 +1,75 @@
+//! The handler of all events of a storm: it writes into the ledger, takes a while, and fails now
+//! and then.
+
+use std::{
+    collections::HashSet,
+    env, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use circa_receiver::{AnyEvent, HandlerError, PortableHandler, Routes};
+use tokio::time::sleep;
+
+use super::ledger::{End, Ledger};
+use crate::{BoxError, random::Random};
+
+/// The variables by which a process of a storm gets its part.
+pub(super) const LEDGER: &str = "STORM_LEDGER";
+pub(super) const SEED: &str = "STORM_SEED";
+
+/// What the handlers of a process share.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    ledger: Arc<Ledger>,
+    chance: Arc<Mutex<Chance>>,
+}
+
+#[derive(Debug)]
+struct Chance {
+    random: Random,
+    /// An event fails once at most: seven attempts must be enough for a sender, whatever else is
+    /// done to them.
+    failed: HashSet<String>,
+}
+
+impl Work {
+    pub(super) fn from_env() -> Result<Self, BoxError> {
+        let ledger = env::var_os(LEDGER).ok_or("STORM_LEDGER is not set")?;
+        let seed: u64 = env::var(SEED)?.parse()?;
+        let random = Random::new(seed ^ u64::from(std::process::id()));
+        let chance = Chance { random, failed: HashSet::new() };
+        Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, chance: Arc::new(Mutex::new(chance)) })
+    }
+
+    /// How long a run takes, and whether it succeeds.
+    fn draw(&self, event: &str) -> (Duration, bool) {
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let random = &mut chance.random;
+        let millis = match random.below(100) {
+            // Longer than the ack deadline, the drain deadline and the lease.
+            0..=2 => random.between(7_200, 8_500),
+            3..=5 => random.between(1_000, 2_000),
+            6..=15 => random.between(100, 500),
+            _ => random.below(40),
+        };
+        let fails = random.one_in(20) && chance.failed.insert(event.to_owned());
+        (Duration::from_millis(millis as u64), !fails)
+    }
+}
+
+/// All events are handled alike.
+pub(super) fn routes() -> Routes<PortableHandler<Work>> {
+    Routes::new().fallback(handle)
+}
+
+async fn handle(event: AnyEvent, work: Work) -> Result<(), HandlerError> {
+    // Circularo's events have no id: in a storm each has a document of its own.
+    let name = event.document_id().unwrap_or_else(|| event.id());
+    let run = work.ledger.begin(name)?;
+    let (takes, succeeds) = work.draw(name);
+    sleep(takes).await;
+    run.close(if succeeds { End::Done } else { End::Failed })?;
+    if succeeds { Ok(()) } else { Err(io::Error::other("what the handler calls has failed"))? }
+}
