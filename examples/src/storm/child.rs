@@ -1,7 +1,7 @@
 //! The processes of a storm, as the program that they are: a receiver on either framework, or a
 //! worker of the inbox. Told by the environment, as the reference receivers are.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use actix_web::App;
 use axum::Router;
@@ -10,7 +10,8 @@ use circa_receiver_actix as actix;
 use circa_receiver_axum as on_axum;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::handler::{Work, routes};
+use super::effects::Effects;
+use super::handler::{Booking, Work, booking_routes, routes};
 use super::settings::{
     ACK_DEADLINE, BACKOFF, CIRCA_SECRET, CIRCULARO_SECRET, CONCURRENCY, DRAIN_DEADLINE, LEASE, STORE_TIMEOUT,
 };
@@ -91,10 +92,12 @@ async fn serve_on_actix() -> Result<(), BoxError> {
 
 async fn work() -> Result<(), BoxError> {
     let Kept::Inbox(inbox) = store::from_env().await? else { return Err("a worker needs INBOX".into()) };
-    let work = Work::from_env()?;
+    let booking = Booking::new(Work::from_env()?, Effects::open(&env::var("STORE_URL")?)?);
     let worker = [("circa", Sender::CIRCA), ("circularo", Sender::CIRCULARO)]
         .into_iter()
-        .fold(Worker::builder(inbox), |worker, (name, sender)| worker.endpoint(name, sender, routes(), work.clone()))
+        .fold(Worker::builder(inbox), |worker, (name, sender)| {
+            worker.endpoint(name, sender, booking_routes(), booking.clone())
+        })
         .concurrency(CONCURRENCY)
         .lease(LEASE)
         .backoff(BACKOFF.0, BACKOFF.1)

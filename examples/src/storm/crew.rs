@@ -6,13 +6,14 @@ use std::{env, io, mem, path::PathBuf, process::Command, sync::Arc, time::Durati
 use circa_receiver_test_support::{Process, free_port};
 
 use super::child::Role;
+use super::effects::Effects;
 use super::handler::{LEDGER, SEED};
 use super::incident::{Incidents, What, Whom};
 use super::ledger::now;
 use super::options::Mode;
 use super::plan::ProcessFault;
 use super::settings::ENDS_WITHIN;
-use crate::random::Random;
+use crate::{BoxError, random::Random};
 
 /// What ended by itself is started again after so long.
 const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -53,6 +54,11 @@ enum State {
 impl Launch {
     pub(super) fn ledger(&self) -> PathBuf {
         self.folder.join("ledger")
+    }
+
+    /// Where the workers book.
+    pub(super) fn effects(&self) -> Result<Option<Effects>, BoxError> {
+        (self.mode == Mode::Inbox).then(|| Effects::open(&self.store_url)).transpose()
     }
 
     fn log(&self, name: &str) -> PathBuf {

@@ -1,18 +1,19 @@
-//! The handler of all events of a storm: it writes into the ledger, takes a while, and fails now
-//! and then.
+//! The handlers of all events of a storm: they write into the ledger, take a while, and fail now
+//! and then. Run from an inbox, about half of the events book an effect.
 
 use std::{
     collections::HashSet,
-    env, io,
+    env,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use circa_receiver::{AnyEvent, HandlerError, PortableHandler, Routes};
+use circa_receiver::{AnyEvent, Completion, CompletionError, HandlerError, PortableHandler, Routes};
 use tokio::time::sleep;
 
-use super::ledger::{End, Ledger};
+use super::effects::{Effects, books};
+use super::ledger::{End, Ledger, OpenRun};
 use crate::{BoxError, random::Random};
 
 /// The variables by which a process of a storm gets its part.
@@ -43,6 +44,20 @@ impl Work {
         Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, chance: Arc::new(Mutex::new(chance)) })
     }
 
+    /// A run but for its end. It is closed where it fails.
+    async fn begin(&self, event: &AnyEvent) -> Result<OpenRun, BoxError> {
+        // Circularo's events have no id: in a storm each has a document of its own.
+        let name = event.document_id().unwrap_or_else(|| event.id());
+        let run = self.ledger.begin(name)?;
+        let (takes, succeeds) = self.draw(name);
+        sleep(takes).await;
+        if succeeds {
+            return Ok(run);
+        }
+        run.close(End::Failed)?;
+        Err("what the handler calls has failed".into())
+    }
+
     /// How long a run takes, and whether it succeeds.
     fn draw(&self, event: &str) -> (Duration, bool) {
         let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,17 +74,44 @@ impl Work {
     }
 }
 
+/// What the handlers of a worker share.
+#[derive(Clone, Debug)]
+pub(super) struct Booking {
+    work: Work,
+    effects: Effects,
+}
+
+impl Booking {
+    pub(super) fn new(work: Work, effects: Effects) -> Self {
+        Self { work, effects }
+    }
+}
+
 /// All events are handled alike.
 pub(super) fn routes() -> Routes<PortableHandler<Work>> {
     Routes::new().fallback(handle)
 }
 
+/// As [`routes`], for a worker: the runs of some events complete themselves.
+pub(super) fn booking_routes() -> Routes<PortableHandler<Booking>> {
+    Routes::new().fallback(book)
+}
+
 async fn handle(event: AnyEvent, work: Work) -> Result<(), HandlerError> {
-    // Circularo's events have no id: in a storm each has a document of its own.
-    let name = event.document_id().unwrap_or_else(|| event.id());
-    let run = work.ledger.begin(name)?;
-    let (takes, succeeds) = work.draw(name);
-    sleep(takes).await;
-    run.close(if succeeds { End::Done } else { End::Failed })?;
-    if succeeds { Ok(()) } else { Err(io::Error::other("what the handler calls has failed"))? }
+    Ok(work.begin(&event).await?.close(End::Done)?)
+}
+
+async fn book(event: AnyEvent, completion: Completion, booking: Booking) -> Result<(), HandlerError> {
+    let run = booking.work.begin(&event).await?;
+    let effect = run.effect();
+    if !books(&effect.event) {
+        return Ok(run.close(End::Done)?);
+    }
+    let booked = booking.effects.book(effect, completion).await;
+    run.close(match &booked {
+        Ok(()) => End::Booked,
+        Err(error) if matches!(error.downcast_ref(), Some(CompletionError::Lost)) => End::Fenced,
+        Err(_) => End::Failed,
+    })?;
+    Ok(booked?)
 }

@@ -8,13 +8,17 @@
 //! 3. *double*: a run that did not say that it failed, and was followed by another of its event.
 //!    It is explained by the end of its process before it could mark the event, or by a standstill
 //!    of its process or of the store for so long that its lease may have lapsed;
-//! 4. *disorder*: a process that did not end at SIGTERM, or that ended by itself.
+//!    Nothing explains it where the run was completed together with its effect;
+//! 4. *disorder*: a process that did not end at SIGTERM, or that ended by itself;
+//! 5. what `bookings` says of the effects.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
+use super::bookings::{Bookings, with_effects};
+use super::effects::Effect;
 use super::incident::{Incident, What, Whom};
 use super::ledger::{End, Run};
 use super::settings::{MARKED_WITHIN, MAY_LAPSE_AFTER};
@@ -35,6 +39,8 @@ pub(super) struct Evidence<'a> {
     pub(super) sent: &'a [Sent],
     pub(super) runs: &'a [Run],
     pub(super) incidents: &'a [Incident],
+    /// `None` where runs cannot book any.
+    pub(super) effects: Option<&'a [Effect]>,
     /// When everything was sent once more.
     pub(super) sent_again: Duration,
     /// The events that were stuck then.
@@ -62,6 +68,7 @@ pub(super) struct Verdict {
     /// Processes that did not end when they were told to, and those that ended though nobody had
     /// told them to, and they had run handlers.
     pub(super) disorders: Vec<Incident>,
+    pub(super) bookings: Option<Bookings>,
 }
 
 impl Verdict {
@@ -74,19 +81,22 @@ impl Verdict {
             && self.stuck.is_empty()
             && self.disorders.is_empty()
             && self.unexplained().next().is_none()
+            && self.bookings.as_ref().is_none_or(Bookings::is_good)
     }
 }
 
 pub(super) fn judge(evidence: Evidence<'_>) -> Verdict {
-    let Evidence { sent, runs, incidents, sent_again, stuck } = evidence;
+    let Evidence { sent, runs, incidents, effects, sent_again, stuck } = evidence;
+    let bookings = effects.map(|effects| Bookings::of(runs, effects));
+    let runs = with_effects(runs, effects.unwrap_or_default());
     let mut by_event = BTreeMap::<&str, Vec<&Run>>::new();
-    for run in runs {
+    for run in &runs {
         by_event.entry(&run.event).or_default().push(run);
     }
-    let mut verdict = Verdict { stuck, ..Verdict::default() };
+    let mut verdict = Verdict { stuck, bookings, ..Verdict::default() };
     for event in sent {
         let runs = by_event.get(event.event.as_str()).map_or(&[][..], Vec::as_slice);
-        let is_handled = runs.iter().any(|run| run.begun < sent_again && is_done(run));
+        let is_handled = runs.iter().any(|run| run.begun < sent_again && run.is_done());
         if !is_handled && (event.is_retried || event.is_answered) {
             let why = if event.is_answered { "" } else { " (no attempt was answered 2xx)" };
             verdict.lost.push(format!("{}{why}", event.event));
@@ -105,10 +115,6 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Verdict {
     verdict
 }
 
-fn is_done(run: &Run) -> bool {
-    matches!(run.ended, Some((_, End::Done)))
-}
-
 /// The runs of one event that should not have been followed by another.
 fn doubles<'a>(runs: &'a [&Run], incidents: &'a [Incident]) -> impl Iterator<Item = Double> + 'a {
     let pairs = runs.windows(2).filter(|pair| !matches!(pair[0].ended, Some((_, End::Failed))));
@@ -123,6 +129,8 @@ fn doubles<'a>(runs: &'a [&Run], incidents: &'a [Incident]) -> impl Iterator<Ite
 fn causes(run: &Run, again: Duration, incidents: &[Incident]) -> Vec<Incident> {
     // Until when the event was not yet marked done. What came later has not hurt this run.
     let unmarked_until = match run.ended {
+        // It was completed by then, whatever happened.
+        Some((_, End::Booked)) => return vec![],
         Some((at, End::Done)) => at + MARKED_WITHIN,
         _ => again,
     };
@@ -137,7 +145,7 @@ fn causes(run: &Run, again: Duration, incidents: &[Incident]) -> Vec<Incident> {
     let longest = standstills.iter().copied().max_by_key(|incident| incident.until.saturating_sub(incident.from));
     let end = near.iter().copied().find(|incident| incident.is_of(run.pid) && is_told_to_end(incident));
     // A process that ends in order marks what it has handled.
-    let marks = |end: &Incident| end.what == What::Terminated && is_done(run);
+    let marks = |end: &Incident| end.what == What::Terminated && run.is_done();
     let is_hindered =
         |end: &Incident| standstills.iter().any(|standstill| standstill.until + MARKED_WITHIN >= end.from);
     let causes = match (end, longest) {
@@ -184,7 +192,7 @@ mod tests {
         let runs = parse(&lines.collect::<String>());
         let sent = [Sent { event: "a".to_owned(), is_retried, is_answered }];
         let stuck = BTreeSet::new();
-        judge(Evidence { sent: &sent, runs: &runs, incidents, sent_again: SENT_AGAIN, stuck })
+        judge(Evidence { sent: &sent, runs: &runs, incidents, effects: None, sent_again: SENT_AGAIN, stuck })
     }
 
     fn incident(what: What, pid: Option<u32>, from: u64, until: u64) -> Incident {
@@ -215,7 +223,8 @@ mod tests {
     fn what_is_stuck_is_not_good() {
         let sent = [Sent { event: "a".to_owned(), is_retried: false, is_answered: false }];
         let stuck = BTreeSet::from(["a".to_owned()]);
-        let evidence = Evidence { sent: &sent, runs: &[], incidents: &[], sent_again: SENT_AGAIN, stuck };
+        let (runs, incidents, effects) = (&[], &[], None);
+        let evidence = Evidence { sent: &sent, runs, incidents, effects, sent_again: SENT_AGAIN, stuck };
         assert!(!judge(evidence).is_good());
     }
 

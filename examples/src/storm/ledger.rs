@@ -13,6 +13,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::effects::Effect;
+
 /// The ledger as a process writes it.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -35,6 +37,10 @@ pub(super) struct OpenRun {
 pub(super) enum End {
     /// Its effect has happened.
     Done,
+    /// Its effect and the completion of the run were committed together.
+    Booked,
+    /// Its effect was not committed: another run may have the event.
+    Fenced,
     /// The handler returned an error.
     Failed,
     /// The handler was dropped half-way.
@@ -78,6 +84,11 @@ impl Ledger {
 }
 
 impl OpenRun {
+    /// What it would book.
+    pub(super) fn effect(&self) -> Effect {
+        Effect { event: self.event.clone(), pid: self.ledger.pid, run: self.number }
+    }
+
     /// Its effect has happened, or it has failed.
     pub(super) fn close(mut self, end: End) -> io::Result<()> {
         self.is_closed = true;
@@ -95,14 +106,22 @@ impl Drop for OpenRun {
 }
 
 impl End {
-    const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Cut];
+    const ALL: [Self; 5] = [Self::Done, Self::Booked, Self::Fenced, Self::Failed, Self::Cut];
 
     fn word(self) -> &'static str {
         match self {
             Self::Done => "end",
+            Self::Booked => "book",
+            Self::Fenced => "fence",
             Self::Failed => "fail",
             Self::Cut => "cut",
         }
+    }
+}
+
+impl Run {
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.ended, Some((_, End::Done | End::Booked)))
     }
 }
 
@@ -142,12 +161,20 @@ mod tests {
         let path = folder.path().join("ledger");
         let ledger = Ledger::open(&path)?;
         ledger.begin("done")?.close(End::Done)?;
+        ledger.begin("booked")?.close(End::Booked)?;
+        ledger.begin("fenced")?.close(End::Fenced)?;
         ledger.begin("failed")?.close(End::Failed)?;
         drop(ledger.begin("cut")?);
         let _open = ledger.begin("open")?;
         let ends: Vec<_> = read(&path)?.into_iter().map(|run| (run.event, run.ended.map(|(_, end)| end))).collect();
-        let expected =
-            [("done", Some(End::Done)), ("failed", Some(End::Failed)), ("cut", Some(End::Cut)), ("open", None)];
+        let expected = [
+            ("done", Some(End::Done)),
+            ("booked", Some(End::Booked)),
+            ("fenced", Some(End::Fenced)),
+            ("failed", Some(End::Failed)),
+            ("cut", Some(End::Cut)),
+            ("open", None),
+        ];
         assert_eq!(ends, expected.map(|(event, end)| (event.to_owned(), end)));
         Ok(())
     }

@@ -5,15 +5,17 @@
 //! | | |
 //! |---|---|
 //! | `program`, `options`, `settings` | what is asked, and what holds for all storms |
-//! | `child`, `handler`, `ledger` | the receivers and workers, each a process; what their handlers do, and what they write down |
+//! | `child`, `handler`, `effects`, `ledger` | the receivers and workers, each a process; what their handlers do, book in the inbox's database, and write down |
 //! | `crew`, `database`, `plan`, `lanes`, `incident` | the processes and their store; what is done to them, when, and that it was done |
 //! | `senders`, `front` | who sends, and what is answered |
 //! | `story`, `settled` | the order of a storm, and when everything has come to its end |
-//! | `judge`, `report` | what is right, and what is printed |
+//! | `judge`, `bookings`, `report` | what is right, and what is printed |
 
+mod bookings;
 mod child;
 mod crew;
 mod database;
+mod effects;
 mod front;
 mod handler;
 mod incident;

@@ -56,14 +56,18 @@ fn run(options: &Options) -> Result<bool, BoxError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let story = LocalSet::new().block_on(&runtime, async {
         until_open(&front).await?;
+        if let Some(effects) = launch.effects()? {
+            effects.make_table().await?;
+        }
         let lanes = Lanes::start(crew, database, plan, seed);
         let story = tell(options, &launch, &events, &front, &incidents, &lanes).await;
         lanes.end()?;
         story
     });
-    let Story { begun, sent_again, sent, answers, stuck } = story?;
+    let Story { begun, sent_again, sent, answers, stuck, effects } = story?;
+    let effects = effects.as_deref();
     let (took, runs, incidents) = (now().saturating_sub(begun), ledger::read(&launch.ledger())?, incidents.all());
-    let verdict = judge(Evidence { sent: &sent, runs: &runs, incidents: &incidents, sent_again, stuck });
+    let verdict = judge(Evidence { sent: &sent, runs: &runs, incidents: &incidents, effects, sent_again, stuck });
     let (sent, answers, runs, incidents, is_good) = (&sent, &answers, &runs, &incidents, verdict.is_good());
     println!("{}", Report { options, begun, took, left_out, sent, answers, runs, incidents, verdict: &verdict });
     if !is_good {

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::bookings::Bookings;
 use super::incident::Incident;
 use super::judge::{Double, Sent, Verdict};
 use super::ledger::{End, Run};
@@ -48,6 +49,8 @@ impl fmt::Display for Report<'_> {
         }
         let count = |end| self.runs.iter().filter(|run| run.ended.map(|(_, end)| end) == end).count();
         row(f, "runs that succeeded", &count(Some(End::Done)))?;
+        row(f, "runs completed with their effects", &count(Some(End::Booked)))?;
+        row(f, "runs fenced off, their lease lost", &count(Some(End::Fenced)))?;
         row(f, "runs that failed", &count(Some(End::Failed)))?;
         row(f, "runs cut off by their process", &count(Some(End::Cut)))?;
         row(f, "runs that died with their process", &count(None))?;
@@ -77,6 +80,13 @@ impl Report<'_> {
         for disorder in &verdict.disorders {
             writeln!(f, "    {}", self.incident(disorder).trim_start())?;
         }
+        if let Some(Bookings { booked, doubled, missing }) = &verdict.bookings {
+            row(f, "effects booked", booked)?;
+            row(f, "effects doubled", &doubled.len())?;
+            names(f, doubled.iter())?;
+            row(f, "effects missing", &missing.len())?;
+            names(f, missing.iter())?;
+        }
         writeln!(
             f,
             "\n{}",
@@ -99,6 +109,8 @@ impl Report<'_> {
         let mut line = format!("{}: run by pid {} at {}", run.event, run.pid, self.at(run.begun));
         let ended = match run.ended {
             Some((at, End::Done)) => format!(", done at {}", self.at(at)),
+            Some((at, End::Booked)) => format!(", completed with its effect at {}", self.at(at)),
+            Some((at, End::Fenced)) => format!(", fenced off at {}", self.at(at)),
             Some((at, End::Failed)) => format!(", failed at {}", self.at(at)),
             Some((at, End::Cut)) => format!(", cut off at {}", self.at(at)),
             None => ", never ended".to_owned(),

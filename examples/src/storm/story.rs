@@ -12,6 +12,7 @@ use circa_receiver::testing::Fixture;
 use tokio::time::sleep;
 
 use super::crew::Launch;
+use super::effects::Effect;
 use super::front::Front;
 use super::incident::Incidents;
 use super::judge::Sent;
@@ -36,6 +37,8 @@ pub(super) struct Story {
     pub(super) sent: Vec<Sent>,
     pub(super) answers: BTreeMap<String, usize>,
     pub(super) stuck: BTreeSet<String>,
+    /// `None` where nobody can book any.
+    pub(super) effects: Option<Vec<Effect>>,
 }
 
 /// Waits until all receivers accept connections.
@@ -76,5 +79,9 @@ pub(super) async fn tell(
     let (sent, answers, sent_again) = (sent.collect(), front.answers(), now());
     stuck.extend(send_again(events, front).await);
     stuck.extend(until_settled(ledger, incidents, inbox).await?);
-    Ok(Story { begun, sent_again, sent, answers, stuck })
+    let effects = match launch.effects()? {
+        Some(effects) => Some(effects.all().await?),
+        None => None,
+    };
+    Ok(Story { begun, sent_again, sent, answers, stuck, effects })
 }
