@@ -135,7 +135,7 @@ impl PostgresStore {
 
     /// How long a call may take, half of it to wait for a connection. Default 1 s; stay below the
     /// receiver's store timeout of 2 s. To be set before the first call. A connection may take up
-    /// to 10 s to open: it then serves later calls.
+    /// to 10 s to open: [`migrate`](Self::migrate) waits for it, and it serves later calls.
     ///
     /// The sessions of the store's own pool have it as `statement_timeout`, and half of it as
     /// `lock_timeout`.
@@ -151,8 +151,10 @@ impl PostgresStore {
     /// # Errors
     ///
     /// [`StoreError`] where the server cannot be reached or refuses, where a pooler loses prepared
-    /// statements, where the table was made by a newer version, or after 30 s.
+    /// statements, where the table was made by a newer version, where no connection opens within
+    /// 10 s, or after 30 s.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.source.connections().open(&self.statements.table).await?;
         self.find_pooler().await?;
         migration::migrate(self.source.connections(), &self.statements).await
     }

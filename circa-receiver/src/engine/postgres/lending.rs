@@ -22,7 +22,7 @@ use crate::error::StoreError;
 /// How long the pool may take to test a connection that is given back.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a connection may take to open. No call waits for so long.
+/// How long a connection may take to open. A start waits for so long, no other call.
 pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many connections of the pool are never taken by [`Purpose::Intake`].
@@ -58,17 +58,32 @@ impl Connections {
         &self.pool
     }
 
+    /// How long a call may wait for a connection.
+    pub(super) fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// Opens a connection, where none is open: for a start, which may wait for longer than a call.
+    pub(crate) async fn open(&self, table: &Table) -> Result<(), StoreError> {
+        let patient = Self { within: OPEN_WITHIN.max(self.within), ..self.clone() };
+        patient.lend(Purpose::Holder, table).await?.put_back().await;
+        Ok(())
+    }
+
     pub(crate) async fn lend(&self, purpose: Purpose, table: &Table) -> Result<Lent, StoreError> {
         table.check_name()?;
-        let lend = async {
-            let permit = match purpose {
-                Purpose::Intake => Arc::clone(&self.intake).acquire_owned().await.ok(),
-                Purpose::Holder => None,
-            };
-            self.pool.acquire().await.map(|connection| Lent { connection: Some(connection), permit })
+        // Each wait has its whole time. Of a common one too little might be left to open a
+        // connection in, and one that is half open is dropped with its call: after an outage, when
+        // many calls wait for a permit, none would ever be open.
+        let permit = match purpose {
+            Purpose::Intake => {
+                let permit = timeout(self.within, Arc::clone(&self.intake).acquire_owned()).await;
+                Some(permit.map_err(|_| self.no_connection())?.expect("the semaphore is never closed"))
+            }
+            Purpose::Holder => None,
         };
-        match timeout(self.within, lend).await {
-            Ok(Ok(lent)) => Ok(lent),
+        match timeout(self.within, self.pool.acquire()).await {
+            Ok(Ok(connection)) => Ok(Lent { connection: Some(connection), _permit: permit }),
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {
                 self.open_for_later();
                 Err(self.no_connection())
@@ -86,7 +101,7 @@ impl Connections {
             let Self { pool, is_opening, .. } = self.clone();
             tokio::spawn(async move {
                 if let Ok(Ok(connection)) = timeout(OPEN_WITHIN, pool.acquire()).await {
-                    Lent { connection: Some(connection), permit: None }.give_back();
+                    Lent { connection: Some(connection), _permit: None }.put_back().await;
                 }
                 is_opening.store(false, Ordering::Relaxed);
             });
@@ -111,7 +126,7 @@ impl Connections {
 /// not keep a place in the pool.
 pub(crate) struct Lent {
     connection: Option<PoolConnection<Postgres>>,
-    permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Lent {
@@ -119,18 +134,19 @@ impl Lent {
         self.connection.as_mut().expect("only `give_back` and `drop` take it, and they end this value").deref_mut()
     }
 
-    /// After an answer that was read to its end.
-    pub(crate) fn give_back(mut self) {
+    /// After an answer that was read to its end. The caller does not wait.
+    pub(crate) fn give_back(self) {
+        tokio::spawn(self.put_back());
+    }
+
+    /// As [`Lent::give_back`]; the connection is free when this ends.
+    pub(super) async fn put_back(mut self) {
         if let Some(mut connection) = self.connection.take() {
-            let permit = self.permit.take();
-            tokio::spawn(async move {
-                // The pool tests each connection before it takes it back, without a timeout of its
-                // own: without this one, a server that vanishes at that moment would keep the
-                // places of these connections.
-                let _ = timeout(GIVE_BACK_WITHIN, connection.return_to_pool()).await;
-                // Only now: until it is tested the connection is not free for others.
-                drop(permit);
-            });
+            // The pool tests each connection before it takes it back, without a timeout of its own:
+            // without this one, a server that vanishes at that moment would keep the places of
+            // these connections. Until it is tested the connection is not free for others, and its
+            // permit, which goes with `self`, is neither.
+            let _ = timeout(GIVE_BACK_WITHIN, connection.return_to_pool()).await;
         }
     }
 }

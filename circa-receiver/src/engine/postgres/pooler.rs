@@ -12,26 +12,29 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use sqlx::{AssertSqlSafe, Connection, Error, PgConnection, Row, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, Error, PgConnection, Row};
+use tokio::time::{error::Elapsed, timeout};
 
 use super::lending::{Connections, Purpose};
 use super::table::Table;
 use crate::error::StoreError;
 
 /// Whether prepared statements were seen to be kept. `false` where no second connection could be
-/// made.
+/// made in time.
 ///
 /// # Errors
 ///
 /// Where they are lost, or the server failed.
 pub(crate) async fn keeps_statements(connections: &Connections, table: &Table) -> Result<bool, StoreError> {
     let mut lent = connections.lend(Purpose::Holder, table).await?;
-    let seen = in_two_processes(lent.connection(), &connections.pool().connect_options()).await;
+    let options = connections.pool().connect_options();
+    let second = timeout(connections.within(), PgConnection::connect_with(&options));
+    let seen = in_two_processes(lent.connection(), second).await;
     match seen {
         Ok(Statements::Lost) => Err(lost()),
         Err(error) if is_lost(&error) => Err(lost()),
         Ok(seen) => {
-            lent.give_back();
+            lent.put_back().await;
             Ok(seen == Statements::Kept)
         }
         Err(error) => Err(table.explain(error)),
@@ -43,16 +46,19 @@ pub(crate) async fn keeps_statements(connections: &Connections, table: &Table) -
 enum Statements {
     Kept,
     Lost,
-    /// No second connection could be made.
+    /// No second connection could be made in time.
     Unknown,
 }
 
-async fn in_two_processes(first: &mut PgConnection, options: &PgConnectOptions) -> Result<Statements, Error> {
+async fn in_two_processes(
+    first: &mut PgConnection,
+    second: impl Future<Output = Result<Result<PgConnection, Error>, Elapsed>>,
+) -> Result<Statements, Error> {
     let number = RandomState::new().build_hasher().finish().to_string();
     let statement = format!("SELECT '{number}'::text");
     let ask = || sqlx::query(AssertSqlSafe(statement.clone()));
     ask().fetch_one(&mut *first).await?;
-    let Ok(mut second) = PgConnection::connect_with(options).await else { return Ok(Statements::Unknown) };
+    let Ok(Ok(mut second)) = second.await else { return Ok(Statements::Unknown) };
     let mut transaction = second.begin().await?;
     sqlx::raw_sql("SELECT 1").execute(&mut *transaction).await?;
     let again = ask().fetch_one(&mut *first).await;

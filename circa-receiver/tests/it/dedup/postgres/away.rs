@@ -311,12 +311,13 @@ async fn calls_that_are_dropped_leave_the_pool_whole() {
     });
 }
 
-/// Each connection takes a second to open, and a call waits 400 ms for one.
+/// Each connection takes a second to open. A start waits for one; a call waits 400 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_connection_that_opens_slowly_serves_later_calls() {
     let server = PostgresServer::start_with(&["post_auth_delay=1"]);
-    patient_store_of(&server).await;
-    let store = PostgresStore::connect_lazy(&server.url()).unwrap().timeout(Duration::from_millis(800));
+    let store = || PostgresStore::connect_lazy(&server.url()).unwrap().timeout(Duration::from_millis(800));
+    store().migrate().await.unwrap();
+    let store = store();
     let key = key("evt_slow");
     let deadline = Instant::now() + READY_WITHIN;
     let answer = loop {
