@@ -52,7 +52,7 @@ struct Stores;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/inbox.md")]
-struct Inbox;
+struct InboxPage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/production.md")]
