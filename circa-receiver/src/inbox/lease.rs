@@ -100,12 +100,16 @@ impl Interest {
     /// Whether it covers an entry.
     pub fn covers(&self, entry: &Entry) -> bool {
         let has_type = |types: &Vec<String>| types.iter().any(|one| one == entry.event_type());
-        let is_here = match entry.endpoint().strip_prefix(&*self.endpoint) {
-            Some(rest) => rest.is_empty() || self.has_tenants && rest.starts_with('/'),
-            None => false,
-        };
+        let is_here = covers_endpoint(&self.endpoint, self.has_tenants, entry.endpoint());
         is_here && self.types.as_ref().is_none_or(has_type) && !has_type(&self.except)
     }
+}
+
+/// Whether `other` is the endpoint of this name, or, where these are meant too, that of one of its
+/// tenants.
+pub(super) fn covers_endpoint(name: &str, has_tenants: bool, other: &str) -> bool {
+    let rest = other.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || has_tenants && rest.starts_with('/'))
 }
 
 /// What a worker asks of an inbox.

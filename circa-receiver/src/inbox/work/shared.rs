@@ -18,7 +18,7 @@ use super::policy::Limits;
 use crate::handler::Routes;
 use crate::inbox::calls::Calls;
 use crate::inbox::entry::Entry;
-use crate::inbox::lease::Interest;
+use crate::inbox::lease::{Interest, covers_endpoint};
 use crate::observe::Observers;
 use crate::run::{Keeper, Running};
 
@@ -81,8 +81,7 @@ impl Endpoint {
 
     /// Whether an endpoint is this one, or that of one of its tenants.
     fn covers(&self, endpoint: &str) -> bool {
-        let rest = endpoint.strip_prefix(&*self.name);
-        rest.is_some_and(|rest| rest.is_empty() || self.has_tenants && rest.starts_with('/'))
+        covers_endpoint(&self.name, self.has_tenants, endpoint)
     }
 
     fn limit(&self, event_type: &str) -> Option<&Arc<Semaphore>> {
@@ -91,8 +90,8 @@ impl Endpoint {
 }
 
 impl Shared {
-    /// What the inbox is asked for now. Each interest comes first in its turn, so that one with many
-    /// events does not keep the others waiting.
+    /// What the inbox is asked for now. Each interest comes first in its turn, so that one with
+    /// many events does not keep the others waiting.
     pub(super) fn interests(&self) -> Vec<Interest> {
         let mut interests: Vec<Interest> = self.endpoints.iter().flat_map(Endpoint::interests).collect();
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
