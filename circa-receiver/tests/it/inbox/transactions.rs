@@ -10,7 +10,7 @@ use circa_receiver::{
     AnyEvent, Completion, CompletionError, Delivery, HandlerError, Observer, PortableHandler, Routes, Sender,
     StoreOperation, Worker, WorkerBuilder, async_trait,
     dedup::{Nonce, Token},
-    inbox::{AcceptRequest, Accepted, Entry, Inbox, Interest, LeaseRequest, Leased, Settlement, Stats},
+    inbox::{AcceptRequest, Accepted, Change, Entry, Filter, Inbox, Interest, LeaseRequest, Leased, Settlement, Stats},
 };
 use tokio::sync::Semaphore;
 
@@ -62,6 +62,7 @@ macro_rules! transaction_tests {
             what_is_rolled_back_runs_again,
             a_handler_that_goes_on_after_its_commit_is_not_stopped,
             what_was_committed_is_not_given_back,
+            the_body_goes_with_the_commit_by_choice,
         }
     };
 }
@@ -249,6 +250,28 @@ pub(super) async fn what_was_committed_is_not_given_back<B: Books>(books: Arc<B>
     assert_eq!(notes.count("claim lost"), 0);
     assert_eq!(stats(&*inbox).await, Stats::default());
     assert_eq!(books.booked().await, ["evt_1"]);
+}
+
+/// Contract, section 8a: bodies of done events are kept for the retention, or dropped at once by
+/// choice.
+pub(super) async fn the_body_goes_with_the_commit_by_choice<B: Books>(books: Arc<B>) {
+    let inbox = books.inbox();
+    for (id, is_dropped) in [("kept", false), ("dropped", true)] {
+        let routes = Routes::new().fallback(async |event: AnyEvent, completion: Completion, books: Arc<B>| {
+            Ok(books.book(event.id(), &completion, End::Commit).await?)
+        });
+        accept(&*inbox, id).await;
+        let builder = worker(&books, &Notes::default(), routes);
+        let builder = if is_dropped { builder.drop_handled_bodies() } else { builder };
+        assert_eq!(builder.build().unwrap().drain().await.unwrap(), 1, "{id}");
+        let done = inbox.list(&Filter::all(), None, 10).await.unwrap().pop().unwrap();
+        for change in [Change::Discard { retention: RETENTION }, Change::Restore, Change::Replay] {
+            assert_eq!(inbox.change(&[done.id], change).await.unwrap(), 1, "{id}");
+        }
+        let again = lease(&*inbox, LEASE).await;
+        assert_eq!(again.entry().event_id(), id);
+        assert_eq!(again.entry().body().is_empty(), is_dropped, "{id}");
+    }
 }
 
 /// Without an inbox there is nothing to complete, and the answer names the fix.
