@@ -1,5 +1,5 @@
-//! What handlers take of their delivery, and why one gets nothing. The adapters turn that into their
-//! framework's answer.
+//! What handlers take of their delivery, and why one gets nothing. The adapters turn that into
+//! their framework's answer.
 
 use crate::completion::Completion;
 use crate::event::{AnyEvent, DecodeError, Delivery, Event, EventData};

@@ -11,8 +11,8 @@ use crate::event::{Delivery, Event, EventData};
 ///
 /// `event` is an [`Event<T>`](Event), whose `T` tells the event type, or an
 /// [`AnyEvent`](crate::AnyEvent). One argument more may stand between event and state: whatever is
-/// [taken from the delivery](FromDelivery). Implemented for functions and closures; `E` is what they
-/// take.
+/// [taken from the delivery](FromDelivery). Implemented for functions and closures; `E` is what
+/// they take.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for events",
     note = "a handler is `async fn(event: Event<T>, state: S) -> Result<(), HandlerError>`, or takes an `AnyEvent`",

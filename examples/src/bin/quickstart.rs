@@ -3,9 +3,9 @@
 //!
 //! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and
 //! fails if anything was not as expected. Its inbox is a file in a temporary folder, or in the
-//! folder of `--data DIR`, where the next start finds all events handled already. The secrets are for demonstration, unless
-//! `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is where it listens;
-//! `127.0.0.1:3000` by default.
+//! folder of `--data DIR`, where the next start finds all events handled already. The secrets are
+//! for demonstration, unless `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is
+//! where it listens; `127.0.0.1:3000` by default.
 
 use std::{
     env,

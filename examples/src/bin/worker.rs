@@ -41,7 +41,8 @@ fn worker(inbox: Arc<dyn Inbox>) -> Result<Worker, BoxError> {
     let worker = Worker::builder(inbox)
         .endpoint("circa", Sender::CIRCA, stored_routes(&CIRCA_EVENTS), ())
         .endpoint("circularo", Sender::CIRCULARO, stored_routes(&CIRCULARO_EVENTS), ())
-        // As where a handler fetches the signed document, and its interface takes two calls at once.
+        // As where a handler fetches the signed document, and its interface takes two calls at
+        // once.
         .policy_of("documentCompleted", RunPolicy::new().concurrency(2))
         .observer(TracingObserver);
     Ok(worker.build()?)

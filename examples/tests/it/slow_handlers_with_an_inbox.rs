@@ -1,5 +1,5 @@
-//! A handler that takes longer than any sender waits, in a process of its own with an inbox, on both
-//! frameworks: it ends when the test lets it.
+//! A handler that takes longer than any sender waits, in a process of its own with an inbox, on
+//! both frameworks: it ends when the test lets it.
 
 use std::{
     env, io,

@@ -131,7 +131,7 @@ pub(crate) struct Lent {
 
 impl Lent {
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect("only `give_back` and `drop` take it, and they end this value").deref_mut()
+        self.connection.as_mut().expect("only `put_back` and `drop` take it, and they end this value").deref_mut()
     }
 
     /// After an answer that was read to its end. The caller does not wait.
@@ -144,8 +144,8 @@ impl Lent {
         if let Some(mut connection) = self.connection.take() {
             // The pool tests each connection before it takes it back, without a timeout of its own:
             // without this one, a server that vanishes at that moment would keep the places of
-            // these connections. Until it is tested the connection is not free for others, and its
-            // permit, which goes with `self`, is neither.
+            // these connections. Until the test is over, `self` holds the permit: the connection is
+            // not free for others before.
             let _ = timeout(GIVE_BACK_WITHIN, connection.return_to_pool()).await;
         }
     }

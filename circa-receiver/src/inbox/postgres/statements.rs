@@ -198,7 +198,8 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
 
 /// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
 /// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
-/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its claim end with it.
+/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its
+/// claim end with it.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (

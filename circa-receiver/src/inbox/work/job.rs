@@ -1,7 +1,8 @@
 //! One run of a stored event, and what becomes of it (contract, section 8a).
 //!
 //! 1. an event whose attempts are used up, or which cannot be read back, is buried before it runs;
-//! 2. the handler runs in a span, its lease renewed by the keeper, within its time limit and the drain;
+//! 2. the handler runs in a span, its lease renewed by the keeper, within its time limit and the
+//!    drain;
 //! 3. the run is settled, however long the inbox is away.
 
 use std::{

@@ -1,9 +1,10 @@
 //! The worker: runs what an inbox holds.
 //!
-//! 1. `builder`: the settings; `policy`: those of one type; `defaults`: each with its reason; `error`: why a worker is not
-//!    built;
+//! 1. `builder`: the settings; `policy`: those of one type; `defaults`: each with its reason;
+//!    `error`: why a worker is not built;
 //! 2. `worker`: leases what is due, and starts a run for each;
-//! 3. `job`: one run, and what becomes of its event; `permit`: what it takes of the worker; `backoff`: how long a failed event waits;
+//! 3. `job`: one run, and what becomes of its event; `permit`: what it takes of the worker;
+//!    `backoff`: how long a failed event waits;
 //! 4. `measure`: tells observers what the inbox holds; `prune`: removes old dead letters;
 //! 5. `handler`: what is run; `shared`: what a worker and its runs share.
 

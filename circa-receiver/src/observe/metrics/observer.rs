@@ -60,8 +60,8 @@ impl MetricsObserver {
         }
     }
 
-    /// Event types that get a label of their own beside those that a handler is registered for, such
-    /// as some of those that a fallback takes; all others share the label `other`.
+    /// Event types that get a label of their own beside those that a handler is registered for,
+    /// such as some of those that a fallback takes; all others share the label `other`.
     #[must_use]
     pub fn event_types<'a>(mut self, event_types: impl IntoIterator<Item = &'a str>) -> Self {
         self.event_types.extend(event_types.into_iter().map(Arc::from));

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::faults::StoreFault;
 
-/// A call of a dedup store or an inbox, as [`FaultInjector::on_call`](super::FaultInjector::on_call)
-/// tells it. `Display` is a line of a story: `complete evt_1: yes, answer lost`.
+/// A call of a dedup store or an inbox, as
+/// [`FaultInjector::on_call`](super::FaultInjector::on_call) tells it. `Display` is a line of a
+/// story: `complete evt_1: yes, answer lost`.
 #[derive(Clone, Debug)]
 pub struct StoreCall {
     pub(super) operation: &'static str,
@@ -16,8 +17,8 @@ pub struct StoreCall {
 }
 
 impl StoreCall {
-    /// The operation: `"claim"`, `"renew"`, `"complete"`, `"release"`, `"withdraw"` or `"forget"` of
-    /// a store; `"accept"`, `"lease"`, `"renew"` or `"forget"` of an inbox, and `"complete"`,
+    /// The operation: `"claim"`, `"renew"`, `"complete"`, `"release"`, `"withdraw"` or `"forget"`
+    /// of a store; `"accept"`, `"lease"`, `"renew"` or `"forget"` of an inbox, and `"complete"`,
     /// `"retry"`, `"postpone"`, `"give back"` or `"bury"` for its settlements.
     pub fn operation(&self) -> &'static str {
         self.operation

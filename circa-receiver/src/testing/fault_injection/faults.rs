@@ -4,8 +4,8 @@ use std::{fmt, ops::Range, time::Duration};
 
 use crate::testing::simulator::Random;
 
-/// An outage of [`StoreFaults::all`] lasts so long at most. Circa's first retry comes after 30 s, so
-/// an outage costs an event one attempt.
+/// An outage of [`StoreFaults::all`] lasts so long at most. Circa's first retry comes after 30 s,
+/// so an outage costs an event one attempt.
 const SHORT_OUTAGE: Duration = Duration::from_secs(20);
 
 /// There are so many outages at most: with three faults of the sender and a handler that fails once

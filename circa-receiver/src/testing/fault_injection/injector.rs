@@ -124,8 +124,8 @@ impl FaultInjector {
         self.world.outages.iter().map(|outage| outage.time.clone()).collect()
     }
 
-    /// Kills the process: nothing that it asks reaches the store any more. Fenced calls are answered
-    /// as if another process held the claim, so that what is left of it ends.
+    /// Kills the process: nothing that it asks reaches the store any more. Fenced calls are
+    /// answered as if another process held the claim, so that what is left of it ends.
     pub fn kill(&self) {
         self.process.killed.send_replace(true);
     }

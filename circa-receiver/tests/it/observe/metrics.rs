@@ -204,7 +204,8 @@ async fn the_store_is_watched() {
     assert!(series.0["circa_receiver_store_call_duration_seconds{endpoint=\"circa\",operation=\"complete\"}"] > 0.7);
 }
 
-/// Contract, section 8a: what an inbox holds of all processes, and how the worker of this one fares.
+/// Contract, section 8a: what an inbox holds of all processes, and how the worker of this one
+/// fares.
 #[tokio::test(start_paused = true)]
 async fn an_inbox_is_measured() {
     let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());

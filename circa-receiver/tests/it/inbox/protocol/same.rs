@@ -1,5 +1,5 @@
-//! The rows of the model are those of the reference inbox: in every state that a row can be in, every
-//! operation is answered alike.
+//! The rows of the model are those of the reference inbox: in every state that a row can be in,
+//! every operation is answered alike.
 
 use std::{
     panic::catch_unwind,

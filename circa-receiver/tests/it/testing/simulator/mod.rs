@@ -62,8 +62,8 @@ fn seeds(default: u64) -> Range<u64> {
     }
 }
 
-/// Simulates in virtual time. A runtime of its own each: time starts anew, and a seed means the same
-/// wherever it is repeated.
+/// Simulates in virtual time. A runtime of its own each: time starts anew, and a seed means the
+/// same wherever it is repeated.
 fn in_virtual_time<T>(seed: u64, simulation: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     catch_unwind(AssertUnwindSafe(|| runtime.block_on(simulation))).unwrap_or_else(|panic| {

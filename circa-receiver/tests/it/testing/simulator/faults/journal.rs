@@ -1,4 +1,5 @@
-//! What happened in a simulation, in order: calls of the store, runs of handlers, ends of processes.
+//! What happened in a simulation, in order: calls of the store, runs of handlers, ends of
+//! processes.
 
 use std::{
     fmt,

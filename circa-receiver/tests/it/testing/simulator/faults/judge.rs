@@ -1,12 +1,12 @@
 //! What is a fault of the receiver's, and what the contract allows after kills and outages.
 //!
 //! 1. Nothing that was answered 2xx is lost (sections 7, 8a).
-//! 2. What was refused each time was refused for a reason: a fault of the sender, an outage, the end of
-//!    a process, a run that failed or was cut off with its process.
+//! 2. What was refused each time was refused for a reason: a fault of the sender, an outage, the
+//!    end of a process, a run that failed or was cut off with its process.
 //! 3. Each run has a claim that holds when it starts, and no other run of its event is alive or
-//!    marked done. An earlier one was given up after its handler failed, or its lease has lapsed; and
-//!    a lease lapses under a run that has not failed only because its process ended before the mark
-//!    was made, or the store was away when it lapsed.
+//!    marked done. An earlier one was given up after its handler failed, or its lease has lapsed;
+//!    and a lease lapses under a run that has not failed only because its process ended before the
+//!    mark was made, or the store was away when it lapsed.
 //!    Over a store, a process waits for its own run, however long the store was away.
 //! 4. A run that has ended is marked done or given up, and so is one that a shutdown has stopped:
 //!    unless its process was killed, or its calls went wrong.
@@ -114,8 +114,8 @@ impl Judge<'_> {
         panic!("the event {event} {why}\noutages: {:?}\n{story}{}", self.outages, self.ledger.history(event))
     }
 
-    /// Whether an attempt met neither a fault of the sender, nor an outage, nor a process that ended,
-    /// nor a run that failed or was cut off.
+    /// Whether an attempt met neither a fault of the sender, nor an outage, nor a process that
+    /// ended, nor a run that failed or was cut off.
     fn is_refused_without_reason(&self, event: &str, runs: &[Run], lines: &[Line]) -> bool {
         // A delivery is accepted whatever became of others, and claimed once the lease has lapsed.
         let blocked_for = if self.over_inbox { Duration::ZERO } else { LEASE };
