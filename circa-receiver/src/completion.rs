@@ -57,9 +57,9 @@ impl Completion {
         self.0.retention
     }
 
-    /// Whether the body goes at once.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn drops_body(&self) -> bool {
+    /// Whether the body is dropped with the completion, as where the worker was built with
+    /// [`drop_handled_bodies`](crate::WorkerBuilder::drop_handled_bodies); `false` by default.
+    pub fn drops_body(&self) -> bool {
         self.0.drops_body
     }
 
