@@ -8,21 +8,12 @@ use circa_receiver::{
 use tokio::time::advance;
 
 use crate::support::receiving::{
-    Endpoint, Gate, NOW, OTHER_SECRET, Request, SECRET, UNAUTHORIZED, answer, circa, seconds, settle,
+    Endpoint, Gate, NOW, OTHER_SECRET, Request, SECRET, UNAUTHORIZED, answer, circa, seconds,
 };
 
 /// Signed with the secret without its prefix.
 fn stripped(id: &str) -> Request {
     Request::circa(id).resigned(&CircaSigner::new(&SECRET[6..]), NOW)
-}
-
-/// Waits until so many diagnoses are told; how many were.
-async fn diagnosed(endpoint: &Endpoint, times: usize) -> usize {
-    while endpoint.notes.count("diagnosed") < times {
-        tokio::task::spawn_blocking(|| {}).await.unwrap();
-    }
-    settle().await;
-    endpoint.notes.count("diagnosed")
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +23,7 @@ async fn a_flood_is_diagnosed_once_a_minute() {
         for _ in 0..10_000 {
             assert_eq!(answer(&endpoint.deliver(&stripped("evt_1")).await), UNAUTHORIZED);
         }
-        assert_eq!(diagnosed(&endpoint, flood).await, flood);
+        assert_eq!(endpoint.diagnosed(flood).await, flood);
         advance(seconds(60)).await;
     }
     let expected = format!("diagnosed {:?}", Diagnosis::PrefixStripped(Side::Signer));
@@ -44,7 +35,7 @@ async fn a_replaced_secret_is_recognised() {
     let endpoint = Endpoint::new(circa(), Gate::open().routes());
     endpoint.receiver.replace_secrets(Secret::new(OTHER_SECRET).unwrap());
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), UNAUTHORIZED);
-    assert_eq!(diagnosed(&endpoint, 1).await, 1);
+    assert_eq!(endpoint.diagnosed(1).await, 1);
     let expected = format!("diagnosed {:?}", Diagnosis::OtherSecret(Origin::Retired));
     assert_eq!(endpoint.notes.count(&expected), 1, "{:?}", endpoint.notes.all());
 }

@@ -275,8 +275,14 @@ async fn of_an_unauthenticated_delivery_only_the_reason_is_told() {
         let endpoint = endpoint(circa().endpoint("billing"), &[flaw]);
         let (request, body) = circa_request(&[flaw]);
         let _ = deliver(&endpoint, &[flaw], request, body).await;
+        // A diagnosis is made beside the answer: it may be told before the refusal or after it.
+        let diagnoses = usize::from(flaw == Mac);
+        assert_eq!(endpoint.diagnosed(diagnoses).await, diagnoses, "{flaw:?}");
+        let (diagnosed, told): (Vec<_>, Vec<_>) =
+            endpoint.notes.all().into_iter().partition(|line| line.starts_with("diagnosed"));
+        assert!(diagnosed.iter().all(|line| line == "diagnosed Unexplained"), "{diagnosed:?}");
         let expected = ["received billing".to_owned(), format!("rejected {}", reason.unwrap())];
-        assert_eq!(endpoint.notes.all(), expected, "{flaw:?}");
+        assert_eq!(told, expected, "{flaw:?}");
     }
 }
 

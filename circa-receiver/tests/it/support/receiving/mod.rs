@@ -54,6 +54,15 @@ impl Endpoint {
         self.deliver_with(request, Body::whole(request.body.clone())).await
     }
 
+    /// Waits until so many diagnoses are told, on a thread of their own; how many were.
+    pub(crate) async fn diagnosed(&self, times: usize) -> usize {
+        while self.notes.count("diagnosed") < times {
+            tokio::task::spawn_blocking(|| {}).await.unwrap();
+        }
+        settle().await;
+        self.notes.count("diagnosed")
+    }
+
     /// As an adapter does it: receive, spawn the task, await the answer.
     pub(crate) async fn deliver_with(&self, request: &Request, body: Body) -> Response {
         let head = (request.method, &request.headers[..]);
