@@ -156,7 +156,8 @@ impl PostgresStore {
         Ok(ClaimAnswer::InProgress { retry_after: remaining })
     }
 
-    pub(super) fn sweep_now_and_then(&self) {
+    /// Counts a claim; sweeps a part of the table, in the background, where that is due.
+    pub(crate) fn sweep_now_and_then(&self) {
         if self.sweeper.is_due() {
             let (connections, statements) = (self.source.connections().clone(), Arc::clone(&self.statements));
             let sweeper = Arc::clone(&self.sweeper);
@@ -166,15 +167,20 @@ impl PostgresStore {
         }
     }
 
-    /// Runs a statement that no call waits for.
-    pub(crate) fn in_background(&self, sql: String) {
+    /// Runs a statement that removes rows, at most so many each time, for as long as it finds as
+    /// many. No call waits for it.
+    pub(crate) fn sweep_in_background(&self, sql: Arc<str>, at_once: u64) {
         let (connections, statements) = (self.source.connections().clone(), Arc::clone(&self.statements));
         let within = self.source.timeout();
         tokio::spawn(async move {
-            let Ok(mut lent) = connections.lend(Purpose::Intake, &statements.table).await else { return };
-            let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(lent.connection());
-            if let Ok(Ok(_)) = tokio::time::timeout(within, run).await {
+            loop {
+                let Ok(mut lent) = connections.lend(Purpose::Intake, &statements.table).await else { return };
+                let run = sqlx::query(AssertSqlSafe(Arc::clone(&sql))).execute(lent.connection());
+                let Ok(Ok(swept)) = tokio::time::timeout(within, run).await else { return };
                 lent.give_back();
+                if swept.rows_affected() < at_once {
+                    return;
+                }
             }
         });
     }

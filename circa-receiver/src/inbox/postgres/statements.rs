@@ -12,6 +12,9 @@ const PAUSES: &str = "circa_receiver_inbox_pauses";
 /// The version of the table, kept in the table's comment.
 const MARK: &str = "circa-receiver inbox, version 1";
 
+/// So many events one statement removes: it holds its locks for some milliseconds.
+pub(super) const SWEPT_AT_ONCE: u64 = 1_000;
+
 /// An endpoint and those of its tenants. Names are not compared by size, which depends on the
 /// database's collation.
 const WITH_TENANTS: &str = "(endpoint = $1 OR starts_with(endpoint, $1 || '/'))";
@@ -53,11 +56,11 @@ SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durabl
             settle: settle(&inbox, &claims).into(),
             complete_in: complete_in(&inbox, &claims).into(),
             stats: stats(&inbox).into(),
-            // What is done goes when its claim does, an hour after the retention.
+            // As its claim, which the dedup store's sweep removes: an hour after the retention.
             sweep: format!(
                 "DELETE FROM {inbox} WHERE id IN (
     SELECT id FROM {inbox} WHERE state IN (2, 4) AND due <= clock_timestamp() - interval '1 hour'
-    ORDER BY due LIMIT 1000 FOR UPDATE SKIP LOCKED
+    ORDER BY due LIMIT {SWEPT_AT_ONCE} FOR UPDATE SKIP LOCKED
 )"
             )
             .into(),

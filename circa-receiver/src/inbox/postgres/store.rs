@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use sqlx::{PgPool, Row};
 use super::control_statements::ControlStatements;
 use super::end::End;
 use super::rows;
-use super::statements::{Statements, bind_accept};
+use super::statements::{SWEPT_AT_ONCE, Statements, bind_accept};
 use crate::dedup::{DedupStore, Key, PostgresStore};
 use crate::engine::postgres::Purpose;
 use crate::engine::server_clock::micros;
@@ -56,7 +56,7 @@ pub struct PostgresInbox {
     pub(super) claims: PostgresStore,
     pub(super) statements: Statements,
     pub(super) control: ControlStatements,
-    swept: Mutex<Instant>,
+    swept: Mutex<Option<Instant>>,
     wake: Wake,
 }
 
@@ -79,7 +79,7 @@ impl PostgresInbox {
         let claims = claims.of_inbox();
         let statements = Statements::new("public");
         let control = statements.control();
-        Self { claims, statements, control, swept: Mutex::new(Instant::now()), wake: Wake::default() }
+        Self { claims, statements, control, swept: Mutex::default(), wake: Wake::default() }
     }
 
     /// The schema of the tables, in place of `public`.
@@ -169,13 +169,13 @@ impl PostgresInbox {
         Ok(())
     }
 
-    /// Removes what is over, now and then, in the background. After an error the next sweep removes
+    /// Removes events that are over, now and then, in the background. After an error the next sweep removes
     /// it.
     fn sweep_now_and_then(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        if swept.elapsed() >= SWEEP_EVERY {
-            *swept = Instant::now();
-            self.claims.in_background(self.statements.sweep.to_string());
+        if swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY) {
+            *swept = Some(Instant::now());
+            self.claims.sweep_in_background(Arc::clone(&self.statements.sweep), SWEPT_AT_ONCE);
         }
     }
 }
@@ -194,6 +194,7 @@ impl Inbox for PostgresInbox {
             Err(StoreError::Failed(TOO_MANY_RACES.into()))
         };
         let accepted = self.claims.bounded(call).await?;
+        self.claims.sweep_now_and_then();
         if accepted == Accepted::New {
             self.wake.notify();
         }
@@ -202,8 +203,8 @@ impl Inbox for PostgresInbox {
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError> {
         self.sweep_now_and_then();
+        let mut leased = Vec::new();
         let call = async {
-            let mut leased = Vec::new();
             for interest in request.interests() {
                 let limit = interest.limit().min(request.limit() - leased.len());
                 if limit == 0 {
@@ -221,9 +222,14 @@ impl Inbox for PostgresInbox {
                     leased.push(rows::leased(&row).map_err(|error| self.claims.explain(error))?);
                 }
             }
-            Ok(leased)
+            Ok(())
         };
-        self.claims.bounded(call).await
+        match self.claims.bounded(call).await {
+            Err(error) if leased.is_empty() => Err(error),
+            // What the statements before the error have leased would run nowhere until its lease
+            // lapses.
+            _ => Ok(leased),
+        }
     }
 
     async fn renew(&self, lease: Lease, duration: Duration) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@ mod transactions;
 
 use std::{
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use circa_receiver::{
@@ -194,4 +194,45 @@ async fn a_role_with_its_grants_can_do_all() {
     assert_eq!(inbox.stats("circa").await.unwrap().ready, 1);
     let failures = server().sql("SELECT jsonb_array_length(failures) FROM granted.circa_receiver_inbox");
     assert_eq!(failures, "1");
+}
+
+/// Contract, section 7: what is left to the background is bounded. Without a dedup store, accepts
+/// sweep the claims, and leases the events.
+#[tokio::test]
+async fn an_inbox_sweeps_its_claims_and_its_events() {
+    let inbox = patient("swept");
+    inbox.migrate().await.unwrap();
+    let filled = "swept.circa_receiver";
+    server().sql(&format!(
+        "INSERT INTO {filled}_claims (token, ends, done, key, nonce, fingerprint)
+         SELECT nextval('{filled}_tokens'), clock_timestamp() - interval '100 hours', true, int8send(id), '\\x00', '\\x00'
+         FROM generate_series(1, 2500) AS id;
+         INSERT INTO {filled}_inbox (id, due, arrived, state, endpoint, type, event, key, details, body)
+         SELECT token, ends, ends, 2, 'circa', 'a.type', token, key, '{{}}', '{{}}' FROM {filled}_claims"
+    ));
+    for id in 0..1_000 {
+        accept(&inbox, &id.to_string(), 1).await;
+    }
+    let none = [Interest::all("nothing")];
+    inbox.lease(LeaseRequest::new("worker", &none, 1, LEASE)).await.unwrap();
+    let rows = |table: &str| server().sql(&format!("SELECT count(*) FROM {filled}_{table}"));
+    let started = Instant::now();
+    while [rows("claims"), rows("inbox")] != ["1000", "1000"] {
+        assert!(started.elapsed() < 6 * PATIENCE, "{} claims and {} events", rows("claims"), rows("inbox"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A lease takes a statement for each interest: where one fails, those before it have leased.
+#[tokio::test]
+async fn what_was_leased_before_an_error_runs() {
+    let inbox = patient("leased_partly");
+    inbox.migrate().await.unwrap();
+    accept(&inbox, "evt_1", 1).await;
+    // PostgreSQL refuses a NUL in a text.
+    let failing = Interest::of_types("circa", vec!["\0".to_owned()]);
+    let interests = [Interest::all("circa"), failing];
+    let request = LeaseRequest::new("worker", &interests, 10, LEASE);
+    assert_eq!(inbox.lease(request.clone()).await.unwrap().len(), 1);
+    inbox.lease(request).await.unwrap_err();
 }
