@@ -16,11 +16,8 @@ use super::fingerprint::Fingerprint;
 use super::key::Key;
 use super::store::ClaimAnswer;
 use super::token::{Nonce, Token};
+use super::tries::tried;
 use crate::error::StoreError;
-
-/// The pauses between the first tries to mark an event done, while its sender waits, and between
-/// those to release a claim in the background.
-const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
 
 /// The pause between further tries in the background.
 const BACKGROUND_PAUSE: Duration = Duration::from_secs(1);
@@ -81,10 +78,9 @@ impl Claim {
     /// Marks the event done, trying again briefly. `false` if the claim has passed to another
     /// holder. After an error it can be completed still, by [`Claim::complete_late`].
     pub(crate) async fn complete(&self) -> Result<bool, StoreError> {
-        let completed = tried(|| self.claims.complete(&self.key, self.token)).await;
         // Never released from here on: its handler has succeeded.
         self.held.store(false, Ordering::Relaxed);
-        completed
+        tried(|| self.claims.complete(&self.key, self.token)).await
     }
 
     /// Goes on trying to mark the event done, until a lease has passed.
@@ -123,21 +119,4 @@ impl Drop for Claim {
             });
         }
     }
-}
-
-/// The answer to a call that is tried again briefly.
-async fn tried<F>(call: impl Fn() -> F) -> Result<bool, StoreError>
-where
-    F: Future<Output = Result<bool, StoreError>>,
-{
-    let mut answer = call().await;
-    for pause in PAUSES {
-        if answer.is_ok() {
-            break;
-        }
-        sleep(pause).await;
-        // `false` after a try whose answer was lost: that try has done it.
-        answer = call().await.map(|_| true);
-    }
-    answer
 }

@@ -8,6 +8,7 @@ use super::fingerprint::Fingerprint;
 use super::key::Key;
 use super::store::{ClaimAnswer, ClaimRequest, DedupStore};
 use super::token::{Nonce, Token};
+use super::tries::tried;
 use crate::bounded::bounded;
 use crate::error::StoreError;
 
@@ -50,7 +51,7 @@ impl Claims {
         let (claims, key) = (Arc::clone(self), key.clone());
         self.in_background(async move {
             // Where this fails too, the lease lapses.
-            let _ = claims.bounded(|| claims.store.withdraw(&key, nonce)).await;
+            let _ = tried(|| claims.bounded(|| claims.store.withdraw(&key, nonce))).await;
         });
     }
 

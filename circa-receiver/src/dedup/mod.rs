@@ -7,6 +7,7 @@
 //! 1. `key`, `fingerprint`, `token`: what a claim is about, what it covers, and what fences it;
 //! 2. `store`: the trait, its request and its answer;
 //! 3. `claims`: makes claims in a store, each call bounded in time; `claim`: a claim as a guard;
+//!    `tries`: what is tried again briefly;
 //! 4. `memory`, `sqlite`, `redis`, `postgres`: the stores.
 
 mod claim;
@@ -22,6 +23,7 @@ mod redis;
 mod sqlite;
 mod store;
 mod token;
+mod tries;
 
 pub use fingerprint::Fingerprint;
 pub use key::Key;

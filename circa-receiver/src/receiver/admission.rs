@@ -53,8 +53,8 @@ impl Admission<'_> {
             let asked = Instant::now();
             let claim = match self.claim(nonce).await {
                 Ok(Claimed::Won(claim)) if asked.elapsed() >= self.shared.claims.lease() => {
-                    // The process stood still and the lease may have lapsed: claimed once more by
-                    // its nonce, it is renewed.
+                    // The answer came later than the lease, which may have lapsed. Claiming again
+                    // with the same nonce renews it.
                     claim.leave();
                     continue;
                 }
@@ -75,8 +75,9 @@ impl Admission<'_> {
             };
             match visit.run(&self.key, self.fingerprint) {
                 Entry::Registered => return Ok(Permission { claim, permit }),
-                // Another delivery came first while the store was away: it is waited for. What is
-                // given up in the background under this nonce must not be what is claimed next.
+                // Another delivery of this event started here while the store was away: it is
+                // waited for. The next claim has a fresh nonce: the withdrawal above, which goes on
+                // in the background, must not undo it.
                 Entry::AlreadyRuns => nonce = Nonce::fresh(),
                 Entry::IntakeStopped => {
                     self.shared.release(self.delivery, claim.as_deref()).await;

@@ -49,6 +49,9 @@ pub(super) const RETRY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), D
 /// So long before the ack deadline a store that is away is given up: the sender still gets its
 /// answer.
 pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
+/// So long before the ack deadline the mark of a handler that succeeded is left to the background:
+/// its sender is answered 200 and not to come back.
+pub(super) const ANSWERED_BEFORE: Duration = Duration::from_millis(500);
 
 /// What longer durations are cut to, so that no deadline overflows.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -8,8 +8,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::defaults::ANSWERED_BEFORE;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::Claim;
@@ -25,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) delivery: &'a Delivery,
     pub(super) claim: Option<Arc<Claim>>,
+    pub(super) ack_deadline: Instant,
 }
 
 /// How a run ended.
@@ -118,14 +120,22 @@ impl Run<'_> {
         outcome
     }
 
-    /// Marks the event done. A claim that could not be marked comes back: the sender is answered as
-    /// if it had been, and the mark is tried on in the background. Until it is made, or the lease
-    /// ends, this run answers further deliveries here.
+    /// Marks the event done. A claim that could not be marked in time comes back: the sender is
+    /// answered as if it had been, and the mark is tried on in the background. Until it is made, or
+    /// the lease ends, this run answers further deliveries here.
     async fn complete(&self) -> Option<Arc<Claim>> {
-        let Self { shared, delivery, claim } = self;
+        let Self { shared, delivery, claim, ack_deadline } = self;
         let claim = claim.as_ref()?;
         let was_lost = claim.is_lost();
-        match Box::pin(shared.measured(StoreOperation::Complete, claim.complete())).await {
+        let completed = async {
+            let until = ack_deadline.checked_sub(ANSWERED_BEFORE).unwrap_or(*ack_deadline);
+            // After the deadline no sender waits: it was told to come back.
+            if Instant::now() >= *ack_deadline {
+                return claim.complete().await;
+            }
+            timeout_at(until, claim.complete()).await.unwrap_or(Err(StoreError::Timeout))
+        };
+        match Box::pin(shared.measured(StoreOperation::Complete, completed)).await {
             Ok(held) => {
                 if !held && !was_lost {
                     shared.observe(|observer| observer.claim_lost(delivery));

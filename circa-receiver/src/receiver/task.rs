@@ -86,7 +86,7 @@ impl<H> Task<H> {
             Err(outcome) => return outcome,
         };
         drop(place);
-        let run = Run { shared: &shared, delivery: &delivery, claim: permission.claim };
+        let run = Run { shared: &shared, delivery: &delivery, claim: permission.claim, ack_deadline };
         let stay = shared.stay(Stage::Handler);
         let outcome = run.execute(handler, visit).await;
         drop(stay);

@@ -153,3 +153,33 @@ async fn a_claim_after_one_that_was_given_up_has_a_fresh_nonce() {
     let (given_up, later) = nonces.split_at(4);
     assert!(!later.is_empty() && later.iter().all(|nonce| !given_up.contains(nonce)), "{nonces:?}");
 }
+
+/// Contract, section 7: if the handler succeeded and only the mark failed, the sender gets its 200:
+/// in time, however slowly the store fails.
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_hangs_does_not_delay_the_answer_beyond_the_ack_deadline() {
+    let store = ScriptedStore::memory();
+    store.script("complete", Fault::Hang, 4);
+    let builder = circa().dedup(store.clone()).ack_deadline(seconds(5));
+    let endpoint = Endpoint::new(builder, Gate::open().routes());
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), DUPLICATE);
+    assert_eq!((store.calls("release"), store.calls("claim")), (0, 2), "the mark was made in the background");
+}
+
+/// Contract, section 7: what an abandoned claim may have left is withdrawn, also where the store is
+/// still away when the claim is given up.
+#[tokio::test(start_paused = true)]
+async fn a_withdrawal_that_fails_is_tried_again() {
+    let store = ScriptedStore::memory();
+    store.script("claim", Fault::DoneButFails, usize::MAX);
+    store.script("withdraw", Fault::Fail, 2);
+    let endpoint = Endpoint::new(circa().dedup(store.clone()), Gate::open().routes());
+    assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 503);
+    store.script("claim", Fault::Fail, 0);
+    tokio::time::sleep(seconds(2)).await;
+    let started = tokio::time::Instant::now();
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
+    assert!(started.elapsed() < seconds(1), "{:?}", started.elapsed());
+}
