@@ -1,8 +1,10 @@
 //! Storing a delivery in the inbox, in place of running it (contract, section 8a).
 
-use tokio::time::{Instant, sleep, sleep_until};
+use std::sync::Arc;
 
-use super::defaults::POLL_PAUSES;
+use tokio::time::{Instant, sleep_until};
+
+use super::duplicate::Duplicate;
 use super::shared::Shared;
 use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Key, Nonce};
@@ -16,7 +18,7 @@ impl Shared {
     /// Stores an event, and says what its sender is answered. Dropped at any await, it may have
     /// been stored; then the sender has no answer, and its retry is a duplicate.
     pub(super) async fn accept(
-        &self,
+        self: &Arc<Self>,
         inbox: &Calls,
         delivery: &Delivery,
         head: &impl Head,
@@ -47,13 +49,19 @@ impl Shared {
         }
     }
 
-    async fn store(&self, inbox: &Calls, delivery: &Delivery, head: &impl Head, ack_deadline: Instant) -> Outcome {
+    async fn store(
+        self: &Arc<Self>,
+        inbox: &Calls,
+        delivery: &Delivery,
+        head: &impl Head,
+        ack_deadline: Instant,
+    ) -> Outcome {
         let fault = delivery.event().fault();
         let mut request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
         if let Some(fault) = fault {
             request = request.unreadable(fault.to_string());
         }
-        let mut pauses = POLL_PAUSES;
+        let mut duplicate = Duplicate::new(self, delivery, ack_deadline);
         loop {
             let call = || inbox.accept(request.clone());
             match self.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
@@ -67,17 +75,15 @@ impl Shared {
                     return Outcome::Duplicate;
                 }
                 // A receiver in dedup mode runs it, and may fail.
-                Ok(Accepted::InProgress { .. }) => {}
-                Err(_) => return self.reject(Rejection::StoreUnavailable),
-            }
-            tokio::select! {
-                biased;
-                () = self.running.drain_ended() => return self.reject(Rejection::ShuttingDown),
-                () = sleep_until(ack_deadline) => {
-                    self.observe(|observer| observer.unfinished(delivery));
-                    return Outcome::Unfinished;
+                Ok(Accepted::InProgress { retry_after }) => {
+                    if let Err(outcome) = duplicate.wait_for_store(retry_after).await {
+                        if outcome == Outcome::Unfinished {
+                            self.observe(|observer| observer.unfinished(delivery));
+                        }
+                        return outcome;
+                    }
                 }
-                () = sleep(pauses.next()) => {}
+                Err(_) => return self.reject(Rejection::StoreUnavailable),
             }
         }
     }

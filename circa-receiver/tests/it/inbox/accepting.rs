@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::support::Bench;
 use crate::support::receiving::{
     ACCEPTED, DEAD_LETTERED, DUPLICATE, Endpoint, Fault, IGNORED, Request, ScriptedInbox, UNAVAILABLE, answer, circa,
-    circularo, circularo_body, routes, seconds,
+    circularo, circularo_body, routes, seconds, settle,
 };
 
 /// A handler that is never called: nothing runs without a worker.
@@ -169,4 +169,23 @@ async fn an_inbox_stands_alone() {
     ] {
         assert_eq!(builder.build().map(drop), Err(error));
     }
+}
+
+/// Contract, section 1a: deliveries that only wait for a run of their event keep a quarter of the
+/// places; section 7: until their ack deadline.
+#[tokio::test(start_paused = true)]
+async fn what_a_receiver_in_dedup_mode_handles_is_waited_for() {
+    let inbox = ScriptedInbox::new();
+    let endpoint = Endpoint::new(circa().inbox(inbox.clone()).max_in_flight(4), routes(never));
+    inbox.set_in_progress(true);
+    let waiting = endpoint.spawn(&Request::circa("evt_1"));
+    settle().await;
+    let started = Instant::now();
+    assert_eq!(endpoint.deliver(&Request::circa("evt_2")).await.status(), 503);
+    assert_eq!(started.elapsed(), seconds(0), "it gives way");
+    inbox.set_in_progress(false);
+    assert_eq!(answer(&waiting.await.unwrap()), ACCEPTED);
+    inbox.set_in_progress(true);
+    assert_eq!(endpoint.deliver(&Request::circa("evt_3")).await.status(), 503);
+    assert_eq!(started.elapsed().as_secs(), 10, "it waits until its ack deadline");
 }

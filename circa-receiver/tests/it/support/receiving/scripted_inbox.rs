@@ -1,6 +1,12 @@
 //! An inbox that fails on demand.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use circa_receiver::{
@@ -18,12 +24,16 @@ use super::{
     script::{Fault, Script},
 };
 
+const LEASE: Duration = Duration::from_secs(60);
+
 /// An inbox in memory, whose time is tokio's, and which fails on demand and counts its calls.
 /// Clones are the same.
 #[derive(Clone)]
 pub(crate) struct ScriptedInbox {
     inner: Arc<MemoryInbox>,
     script: Script,
+    /// A receiver in dedup mode handles every event that is accepted.
+    is_in_progress: Arc<AtomicBool>,
     /// Of this process alone, where the inbox is another process's too.
     own_wake: Option<Wake>,
 }
@@ -31,7 +41,7 @@ pub(crate) struct ScriptedInbox {
 impl ScriptedInbox {
     pub(crate) fn new() -> Self {
         let inner = Arc::new(MemoryInbox::with_clock(TokioClock::starting_at(NOW)));
-        Self { inner, script: Script::default(), own_wake: None }
+        Self { inner, script: Script::default(), is_in_progress: Arc::default(), own_wake: None }
     }
 
     /// The same inbox, as another process sees it: not woken by this one, and with faults of its
@@ -50,6 +60,10 @@ impl ScriptedInbox {
         self.script.fault(operation, fault, times);
     }
 
+    pub(crate) fn set_in_progress(&self, is_in_progress: bool) {
+        self.is_in_progress.store(is_in_progress, Ordering::SeqCst);
+    }
+
     pub(crate) fn calls(&self, operation: &str) -> usize {
         self.script.calls(operation)
     }
@@ -58,6 +72,9 @@ impl ScriptedInbox {
 #[async_trait]
 impl Inbox for ScriptedInbox {
     async fn accept(&self, request: AcceptRequest) -> Result<Accepted, StoreError> {
+        if self.is_in_progress.load(Ordering::SeqCst) {
+            return self.script.call("accept", async { Ok(Accepted::InProgress { retry_after: LEASE }) }).await;
+        }
         self.script.call("accept", self.inner.accept(request)).await
     }
 
