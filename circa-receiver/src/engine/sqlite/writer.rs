@@ -190,7 +190,8 @@ impl<S: FnMut(&Group<'_>) -> rusqlite::Result<bool>> Thread<S> {
         // process has written.
         let transaction = self.file.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let group = Group::at(&transaction, self.clock.as_ref())?;
-        for step in steps {
+        // The lock may have been waited for: what is dropped by now is not done.
+        for step in steps.iter_mut().filter(|step| !step.is_dropped()) {
             step.run(&group)?;
         }
         let now = Instant::now();
