@@ -145,13 +145,15 @@ pub trait Observer: Send + Sync + 'static {
         let _ = delivery;
     }
 
-    /// A call of the dedup store ended, well or not, after so long. With
-    /// [`StoreOperation::Complete`] it has been repeated, if need be.
+    /// A call of the dedup store or the inbox ended, well or not, after so long. With
+    /// [`StoreOperation::Complete`] it has been repeated, if need be; [`StoreOperation::Lease`] is
+    /// told of each endpoint that the worker runs events of.
     fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
         let _ = (endpoint, operation, elapsed);
     }
 
-    /// The dedup store or the inbox failed.
+    /// The dedup store or the inbox failed at a delivery; where a worker's lease failed,
+    /// [`inbox_unavailable`](Observer::inbox_unavailable) is told.
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         let _ = (delivery, operation, error);
     }

@@ -16,13 +16,16 @@ pub enum StoreOperation {
     Release,
     /// Storing an event in the inbox.
     Accept,
+    /// Asking the inbox for events to run.
+    Lease,
     /// Ending a run in the inbox.
     Settle,
 }
 
 impl StoreOperation {
     /// All operations.
-    pub const ALL: [Self; 6] = [Self::Claim, Self::Renew, Self::Complete, Self::Release, Self::Accept, Self::Settle];
+    pub const ALL: [Self; 7] =
+        [Self::Claim, Self::Renew, Self::Complete, Self::Release, Self::Accept, Self::Lease, Self::Settle];
 
     /// The operation as one word, for metric labels.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +35,7 @@ impl StoreOperation {
             Self::Complete => "complete",
             Self::Release => "release",
             Self::Accept => "accept",
+            Self::Lease => "lease",
             Self::Settle => "settle",
         }
     }

@@ -35,7 +35,7 @@ use crate::observe::{Observers, RunSpan, StoreOperation};
 use crate::run::{Attempt, Holder, Visit, attempt, call, timed_out};
 
 /// Outcome and class of error of a run whose lease has passed to another worker.
-const LOST: (&str, &str) = ("lost", "lease_lost");
+const LOST: (&str, Option<&str>) = ("lost", Some("lease_lost"));
 
 /// One run of a stored event.
 pub(super) struct Job {
@@ -58,8 +58,8 @@ impl Job {
     }
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
-    pub(super) async fn give_back(shared: &Shared, leased: &Leased) {
-        let _ = shared.calls.settle(leased.lease(), Settlement::GiveBack).await;
+    pub(super) async fn give_back(shared: Arc<Shared>, leased: Leased) {
+        let _ = shared.settle(&leased, Settlement::GiveBack).await;
         shared.observers.tell(|observer| observer.given_back(leased.entry().endpoint()));
     }
 
@@ -83,38 +83,44 @@ impl Job {
 
     async fn run_in(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
         let Self { shared, leased, .. } = self;
+        let holder = self.holder(delivery);
         if leased.attempt() > shared.limits(leased.entry()).max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
-            self.settle_in(span, delivery, &settlement, Duration::ZERO).await;
+            self.settle_in(span, &holder, &settlement, Duration::ZERO).await;
             return shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
         }
-        if self.is_stale().await {
-            return span.ended(LOST.0, Some(LOST.1), Duration::ZERO);
+        match self.is_held().await {
+            Ok(true) => self.attempt(span, &holder, head).await,
+            Ok(false) => {
+                holder.lost();
+                span.ended(LOST.0, LOST.1, Duration::ZERO);
+            }
+            Err(_) => self.give_back_in(span, &holder, Duration::ZERO).await,
         }
-        self.attempt(span, delivery, head).await;
     }
 
-    /// Whether the lease may have passed to another worker before its run began: the process stood
-    /// still.
-    async fn is_stale(&self) -> bool {
+    /// Whether no other worker has the lease before the run begins. Where the process may have
+    /// stood still since it asked for events, the lease is renewed.
+    async fn is_held(&self) -> Result<bool, StoreError> {
         let Self { shared, leased, .. } = self;
-        self.asked.elapsed() >= shared.lease / 2
-            && !matches!(shared.calls.renew(leased.lease(), shared.lease).await, Ok(true))
+        if self.asked.elapsed() < shared.lease / 2 {
+            return Ok(true);
+        }
+        shared.calls.renew(leased.lease(), shared.lease).await
     }
 
-    async fn attempt(&self, span: &RunSpan, delivery: &Delivery, head: StoredHead) {
+    async fn attempt(&self, span: &RunSpan, holder: &Arc<LeaseHolder>, head: StoredHead) {
         let Self { shared, leased, .. } = self;
+        let delivery = &holder.delivery;
         // A worker leases what its routes take.
         let Some(handler) = shared.handler(leased.entry()) else {
-            self.settle_in(span, delivery, &Settlement::GiveBack, Duration::ZERO).await;
-            return;
+            return self.give_back_in(span, holder, Duration::ZERO).await;
         };
         let started = Instant::now();
-        let holder = self.holder(delivery);
         // Until the run is settled: while the inbox is away the lease is renewed as soon as it is
         // back.
-        let _kept = shared.keeper.keep(Arc::clone(&holder) as Arc<dyn Holder>, shared.lease / 3);
+        let _kept = shared.keeper.keep(Arc::clone(holder) as Arc<dyn Holder>, shared.lease / 3);
         let stopped = async {
             tokio::select! {
                 () = shared.running.drain_ended() => {}
@@ -127,23 +133,20 @@ impl Job {
             Attempt::Ended(result) => result,
             Attempt::TimedOut => Err(timed_out(limit)),
             Attempt::Stopped if holder.is_lost.load(Ordering::Relaxed) => {
-                return span.ended(LOST.0, Some(LOST.1), started.elapsed());
+                return span.ended(LOST.0, LOST.1, started.elapsed());
             }
-            Attempt::Stopped => {
-                self.settle_in(span, delivery, &Settlement::GiveBack, started.elapsed()).await;
-                return shared.observers.tell(|observer| observer.given_back(delivery.endpoint()));
-            }
+            Attempt::Stopped => return self.give_back_in(span, holder, started.elapsed()).await,
         };
         let (settlement, elapsed) = (self.settlement(&result), started.elapsed());
-        let settled = match self.settle_in(span, delivery, &settlement, elapsed).await {
+        let settled = match self.settle_in(span, holder, &settlement, elapsed).await {
             End::AsSettled => Some(&settlement),
-            End::AsCompleted => None,
+            End::AsCompleted | End::Lost => None,
         };
         self.tell_end(delivery, &result, settled, elapsed);
     }
 
     /// Tells whoever waits for the run, and the observers, how it ended; `None` where its handler
-    /// has completed it.
+    /// has completed it, or its lease was lost.
     fn tell_end(
         &self,
         delivery: &Delivery,
@@ -184,21 +187,33 @@ impl Job {
             return Settlement::complete(shared.retention, shared.drops_bodies);
         };
         let (error, limits) = (cut(&failure.to_string()).to_owned(), shared.limits(leased.entry()));
-        match failure.delay() {
-            _ if failure.is_permanent() => Settlement::Bury { cause: Cause::Permanent, error },
-            Some(after) if leased.postponed() < defaults::MAX_POSTPONEMENTS => Settlement::Postpone { after, error },
-            _ if leased.attempt() >= limits.max_attempts => Settlement::Bury { cause: Cause::Attempts, error },
-            Some(after) => Settlement::Retry { after, error },
-            None => Settlement::Retry { after: limits.backoff.after(leased.attempt()), error },
+        if failure.is_permanent() {
+            return Settlement::Bury { cause: Cause::Permanent, error };
+        }
+        let delay = failure.delay();
+        if let Some(after) = delay.filter(|_| leased.postponed() < defaults::MAX_POSTPONEMENTS) {
+            return Settlement::Postpone { after, error };
+        }
+        if leased.attempt() >= limits.max_attempts {
+            return Settlement::Bury { cause: Cause::Attempts, error };
+        }
+        Settlement::Retry { after: delay.unwrap_or_else(|| limits.backoff.after(leased.attempt())), error }
+    }
+
+    /// Gives the event back, in the inbox and in the run's span.
+    async fn give_back_in(&self, span: &RunSpan, holder: &LeaseHolder, elapsed: Duration) {
+        if let End::AsSettled = self.settle_in(span, holder, &Settlement::GiveBack, elapsed).await {
+            self.shared.observers.tell(|observer| observer.given_back(holder.delivery.endpoint()));
         }
     }
 
     /// Ends the run in the inbox, and in its span.
-    async fn settle_in(&self, span: &RunSpan, delivery: &Delivery, settlement: &Settlement, elapsed: Duration) -> End {
-        let end = self.settle(Some(delivery), settlement.clone()).await;
+    async fn settle_in(&self, span: &RunSpan, holder: &LeaseHolder, settlement: &Settlement, elapsed: Duration) -> End {
+        let end = self.settle(Some(holder), settlement.clone()).await;
         let (outcome, error_type) = match end {
             End::AsSettled => settlement.outcome(),
             End::AsCompleted => (Outcome::Handled.as_str(), None),
+            End::Lost => LOST,
         };
         span.ended(outcome, error_type, elapsed);
         end
@@ -206,23 +221,22 @@ impl Job {
 
     /// Ends the run in the inbox, and tries for as long as that is away: another worker may only
     /// have the event once the inbox is back, and then this run is the first to be settled.
-    async fn settle(&self, delivery: Option<&Delivery>, settlement: Settlement) -> End {
+    async fn settle(&self, holder: Option<&LeaseHolder>, settlement: Settlement) -> End {
         let Self { shared, leased, .. } = self;
         let mut pauses = defaults::AWAY_PAUSES;
         let mut failed = false;
         loop {
-            let error = match shared.calls.settle(leased.lease(), settlement.clone()).await {
+            let error = match shared.settle(leased, settlement.clone()).await {
                 Ok(false) if self.completion.is_used() => return End::AsCompleted,
-                // `false` after a call whose answer was lost: that call has settled it.
-                Ok(held) => {
-                    if let Some(delivery) = delivery.filter(|_| !held && !failed) {
-                        shared.observers.tell(|observer| observer.claim_lost(delivery));
-                    }
-                    return End::AsSettled;
+                Ok(false) if !failed => {
+                    holder.inspect(|holder| holder.lost());
+                    return End::Lost;
                 }
+                // `false` after a call whose answer was lost: that call has settled it.
+                Ok(_) => return End::AsSettled,
                 Err(error) => error,
             };
-            if let Some(delivery) = delivery.filter(|_| !failed) {
+            if let Some(LeaseHolder { delivery, .. }) = holder.filter(|_| !failed) {
                 let operation = StoreOperation::Settle;
                 shared.observers.tell(|observer| observer.store_error(delivery, operation, &error));
             }
@@ -234,11 +248,13 @@ impl Job {
 
 /// What has become of a run that was settled.
 enum End {
-    /// What the settlement says, unless its lease was lost.
+    /// What the settlement says.
     AsSettled,
     /// Its handler has completed it in a transaction of its own: the event is done, whatever the
     /// handler returned afterwards.
     AsCompleted,
+    /// Its lease has passed to another worker, whose run decides.
+    Lost,
 }
 
 /// A run whose lease is renewed.
@@ -266,10 +282,11 @@ impl Holder for LeaseHolder {
         self.observers.tell(|observer| observer.store_called(endpoint, operation, elapsed));
     }
 
-    /// Another worker runs the event: this run is stopped.
+    /// Another worker runs the event: this run is stopped. Told once, by whichever call finds it.
     fn lost(&self) {
-        self.is_lost.store(true, Ordering::Relaxed);
-        self.observers.tell(|observer| observer.claim_lost(&self.delivery));
+        if !self.is_lost.swap(true, Ordering::Relaxed) {
+            self.observers.tell(|observer| observer.claim_lost(&self.delivery));
+        }
         self.lost.notify_one();
     }
 

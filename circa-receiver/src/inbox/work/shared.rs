@@ -10,16 +10,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::handler::StoredHandler;
 use super::permit::RunPermit;
 use super::policy::Limits;
+use crate::error::StoreError;
 use crate::handler::Routes;
 use crate::inbox::calls::Calls;
 use crate::inbox::entry::Entry;
-use crate::inbox::lease::{Interest, covers_endpoint};
-use crate::observe::Observers;
+use crate::inbox::lease::{Interest, Leased, covers_endpoint};
+use crate::inbox::settlement::Settlement;
+use crate::observe::{Observers, StoreOperation};
 use crate::run::{Keeper, Running};
 
 pub(super) struct Shared {
@@ -45,7 +50,7 @@ pub(super) struct Shared {
     pub(super) keeper: Keeper,
     pub(super) running: Arc<Running>,
     pub(super) observers: Arc<Observers>,
-    /// The last lease failed.
+    /// The last lease or settlement failed.
     pub(super) is_away: AtomicBool,
 }
 
@@ -98,6 +103,28 @@ impl Shared {
         let first = turn.checked_rem(interests.len()).unwrap_or(0);
         interests.rotate_left(first);
         interests
+    }
+
+    /// Ends a run in the inbox; `false` where its lease is not held any more.
+    pub(super) async fn settle(&self, leased: &Leased, settlement: Settlement) -> Result<bool, StoreError> {
+        let started = Instant::now();
+        let settled = self.calls.settle(leased.lease(), settlement).await;
+        let (endpoint, operation, elapsed) = (leased.entry().endpoint(), StoreOperation::Settle, started.elapsed());
+        self.observers.tell(|observer| observer.store_called(endpoint, operation, elapsed));
+        self.note_answer(settled.as_ref().err());
+        settled
+    }
+
+    /// Notes whether the inbox answered, and tells where that has changed.
+    pub(super) fn note_answer(&self, error: Option<&StoreError>) {
+        let was_away = self.is_away.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(error) if !was_away => {
+                self.observers.tell(|observer| observer.inbox_unavailable(&self.name, error));
+            }
+            None if was_away => self.observers.tell(|observer| observer.inbox_available(&self.name)),
+            _ => {}
+        }
     }
 
     pub(super) fn handler(&self, entry: &Entry) -> Option<&StoredHandler> {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -20,6 +19,7 @@ use super::prune::prune;
 use super::shared::Shared;
 use crate::error::StoreError;
 use crate::inbox::lease::LeaseRequest;
+use crate::observe::StoreOperation;
 use crate::run::HARD_END;
 
 /// How many events one lease takes at most: a worker with much room leaves something to others.
@@ -61,13 +61,20 @@ impl Worker {
     /// ended, or have been given back after the drain deadline; at most 3 s after it.
     pub async fn run(self) {
         let Self(shared) = self;
+        let runs = async {
+            tokio::select! {
+                biased;
+                () = start_runs(&shared) => {}
+                never = measure(&shared) => match never {},
+                never = prune(&shared) => match never {},
+            }
+            let _ = shared.permits.acquire_many(shared.concurrency).await;
+        };
         tokio::select! {
             biased;
-            () = start_runs(&shared) => {}
-            never = measure(&shared) => match never {},
-            never = prune(&shared) => match never {},
+            () = runs => {}
+            () = hard_end(&shared) => {}
         }
-        end_of_runs(&shared).await;
     }
 
     /// Runs what is due now, and what becomes due meanwhile, until nothing is, and says how many
@@ -96,7 +103,7 @@ impl Worker {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
     }
 
-    /// Whether the inbox answered the last time it was asked for events.
+    /// Whether the inbox answered the last time that it was asked for events, or to end a run.
     pub fn is_healthy(&self) -> bool {
         !self.0.is_away.load(Ordering::Relaxed)
     }
@@ -158,27 +165,22 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
     let Some(_visit) = shared.running.enter() else { return Ok(Vec::new()) };
     let interests = shared.interests();
     let request = LeaseRequest::new(&shared.name, &interests, permits.num_permits(), shared.lease);
-    let leased = match shared.calls.lease(request).await {
-        Ok(leased) => leased,
-        Err(error) => {
-            if !shared.is_away.swap(true, Ordering::Relaxed) {
-                shared.observers.tell(|observer| observer.inbox_unavailable(&shared.name, &error));
-            }
-            return Err(error);
-        }
-    };
-    if shared.is_away.swap(false, Ordering::Relaxed) {
-        shared.observers.tell(|observer| observer.inbox_available(&shared.name));
+    let leased = shared.calls.lease(request).await;
+    for endpoint in &shared.endpoints {
+        let (operation, elapsed) = (StoreOperation::Lease, asked.elapsed());
+        shared.observers.tell(|observer| observer.store_called(&endpoint.name, operation, elapsed));
     }
-    let mut jobs = Vec::new();
-    for leased in leased {
+    shared.note_answer(leased.as_ref().err());
+    let (mut jobs, mut given_back) = (Vec::new(), JoinSet::new());
+    for leased in leased? {
         let permit = permits.split(1).and_then(|permit| shared.permit(leased.entry(), permit));
         match (shared.running.enter(), permit) {
             (Some(visit), Some(permit)) => jobs.push(Job::new(Arc::clone(shared), leased, asked, visit, permit)),
             // The worker was stopped meanwhile.
-            _ => Job::give_back(shared, &leased).await,
+            _ => _ = given_back.spawn(Job::give_back(Arc::clone(shared), leased)),
         }
     }
+    given_back.join_all().await;
     Ok(jobs)
 }
 
@@ -189,18 +191,10 @@ async fn sleep_unless_stopped(shared: &Shared, wait: Duration) {
     }
 }
 
-/// Waits for all runs of this worker, and not much longer than the end of the drain.
-async fn end_of_runs(shared: &Shared) {
-    let ended = pin!(shared.permits.acquire_many(shared.concurrency));
-    let given_up = async {
-        shared.running.drain_ended().await;
-        sleep(HARD_END).await;
-    };
-    tokio::select! {
-        biased;
-        _ = ended => {}
-        () = given_up => {}
-    }
+/// Waits until runs that go on after the drain are not waited for any more.
+async fn hard_end(shared: &Shared) {
+    shared.running.drain_ended().await;
+    sleep(HARD_END).await;
 }
 
 impl From<Shared> for Worker {

@@ -154,7 +154,8 @@ fn index(operation: StoreOperation) -> usize {
         StoreOperation::Complete => 2,
         StoreOperation::Release => 3,
         StoreOperation::Accept => 4,
-        StoreOperation::Settle => 5,
+        StoreOperation::Lease => 5,
+        StoreOperation::Settle => 6,
     }
 }
 

@@ -48,8 +48,12 @@ pub(super) fn describe() {
         "How long handlers ran that succeeded or failed, by event type"
     );
     describe_histogram!(EVENT_AGE, Unit::Seconds, "From when an event happened until it was handled");
-    describe_histogram!(STORE_CALL_DURATION, Unit::Seconds, "How long calls of the dedup store took");
-    describe_counter!(STORE_ERRORS, Unit::Count, "Failures of the dedup store; a claim's are counted once a delivery");
+    describe_histogram!(STORE_CALL_DURATION, Unit::Seconds, "How long calls of the dedup store or the inbox took");
+    describe_counter!(
+        STORE_ERRORS,
+        Unit::Count,
+        "Failures of the dedup store or the inbox; a claim's and an accept's are counted once a delivery, a lease's once an outage"
+    );
     describe_counter!(LEASES_LOST, Unit::Count, "Runs whose claim passed to another holder meanwhile");
     describe_counter!(
         CHANGED_DUPLICATES,

@@ -101,10 +101,10 @@ impl MetricsObserver {
         }
     }
 
-    fn worker_is_healthy(&self, worker: &str, is_healthy: bool) {
+    fn with_worker(&self, worker: &str, measure: impl Fn(&EndpointMetrics)) {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, metrics) in workers.iter().filter(|(name, _)| name == worker) {
-            metrics.inbox().worker_healthy.set(if is_healthy { 1.0 } else { 0.0 });
+            measure(metrics);
         }
     }
 
@@ -202,11 +202,14 @@ impl Observer for MetricsObserver {
     }
 
     fn inbox_unavailable(&self, worker: &str, _: &StoreError) {
-        self.worker_is_healthy(worker, false);
+        self.with_worker(worker, |metrics| {
+            metrics.inbox().worker_healthy.set(0.0);
+            metrics.store_errors(StoreOperation::Lease).increment(1);
+        });
     }
 
     fn inbox_available(&self, worker: &str) {
-        self.worker_is_healthy(worker, true);
+        self.with_worker(worker, |metrics| metrics.inbox().worker_healthy.set(1.0));
     }
 
     fn dead_letter_failed(&self, delivery: &Delivery, _: &BoxError) {

@@ -252,7 +252,7 @@ async fn an_inbox_is_measured() {
     assert_eq!(series.names(), before, "nothing that was sent has become a label");
 }
 
-/// A snapshot sets gauges back, so that each value was set since the last.
+/// A snapshot sets everything back to 0: what it says has happened since the last.
 #[tokio::test(start_paused = true)]
 async fn a_worker_without_its_inbox_is_not_healthy() {
     let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
@@ -260,10 +260,34 @@ async fn a_worker_without_its_inbox_is_not_healthy() {
     let routes = Routes::new().fallback(handle);
     let worker = recorder.build(|| endpoint.receiver.worker(routes, ()).unwrap().build().unwrap());
     let _running = tokio::spawn(worker.run());
-    for (failures, healthy) in [(usize::MAX, 0.0), (0, 1.0)] {
+    for (failures, healthy, errors) in [(usize::MAX, 0.0, 1.0), (0, 1.0, 0.0)] {
         inbox.script("lease", Fault::Fail, failures);
         tokio::time::sleep(seconds(6)).await;
-        recorder.series().assert(&[("inbox_worker_healthy{endpoint=\"circa\"}", healthy)]);
+        recorder.series().assert(&[
+            ("inbox_worker_healthy{endpoint=\"circa\"}", healthy),
+            ("store_errors_total{endpoint=\"circa\",operation=\"lease\"}", errors),
+        ]);
+    }
+}
+
+/// In paused time only a call that hangs takes any.
+#[tokio::test(start_paused = true)]
+async fn the_calls_of_an_inbox_are_measured() {
+    let (recorder, inbox) = (Recorder::new(), ScriptedInbox::new());
+    let endpoint = endpoint(&recorder, circa().inbox(inbox.clone()), "webhook.test");
+    let worker = endpoint.receiver.worker(Routes::new().fallback(handle), ()).unwrap();
+    let worker = recorder.build(|| worker.build().unwrap());
+    for operation in ["accept", "lease", "settle"] {
+        inbox.script(operation, Fault::Hang, 1);
+    }
+    let _running = tokio::spawn(worker.run());
+    assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 202);
+    tokio::time::sleep(seconds(10)).await;
+    let series = recorder.series();
+    for operation in ["accept", "lease", "settle"] {
+        let name =
+            format!("circa_receiver_store_call_duration_seconds{{endpoint=\"circa\",operation=\"{operation}\"}}");
+        assert!(series.0[&name] >= 1.0, "{name} is {}", series.0[&name]);
     }
 }
 

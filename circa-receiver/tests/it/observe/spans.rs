@@ -5,11 +5,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use circa_receiver::{HandlerError, testing::CircaSigner};
+use circa_receiver::{
+    HandlerError, Inbox,
+    inbox::{Interest, LeaseRequest},
+    testing::CircaSigner,
+};
 use tracing::Instrument as _;
 use tracing_subscriber::{filter::LevelFilter, fmt::format::FmtSpan};
 
-use crate::support::receiving::{Endpoint, NOW, Request, SECRET, ScriptedInbox, circa, routes, seconds};
+use crate::support::receiving::{Endpoint, Fault, NOW, Request, SECRET, ScriptedInbox, circa, routes, seconds};
 
 /// Where all log lines go.
 #[derive(Clone, Default)]
@@ -155,4 +159,35 @@ async fn a_run_from_an_inbox_has_its_span_and_its_handler_is_inside() {
         assert_eq!(line.contains("traceparent"), has_traceparent, "{line}");
     }
     assert!(log.contains(&format!("traceparent={traceparent:?}")), "{log}");
+}
+
+/// A run that finds only at its end that its lease has passed to another worker: what it would have
+/// settled did not happen.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_settle_is_lost() {
+    let (lines, _guard) = log();
+    let inbox = ScriptedInbox::new();
+    inbox.script("renew", Fault::Fail, usize::MAX);
+    let handlers = || {
+        let inbox = inbox.clone();
+        routes(move |_| {
+            let inbox = inbox.clone();
+            async move {
+                tokio::time::sleep(seconds(61)).await;
+                let interests = [Interest::all("circa")];
+                let request = LeaseRequest::new("another", &interests, 1, seconds(60));
+                assert_eq!(inbox.memory().lease(request).await.unwrap().len(), 1);
+                Err("away".into())
+            }
+        })
+    };
+    let endpoint = Endpoint::new(circa().inbox(inbox.clone()), handlers());
+    assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 202);
+    let worker = endpoint.receiver.worker(handlers(), ()).unwrap().build().unwrap();
+    assert_eq!(worker.drain().await.unwrap(), 1);
+
+    let line = lines.with("outcome=\"lost\"");
+    assert!(line.contains("webhook_run{") && line.contains("error.type=\"lease_lost\""), "{line}");
+    let told = ["claim lost", "failed: away", "retried"].map(|note| endpoint.notes.count(note));
+    assert_eq!(told, [1, 1, 0], "{:?}", endpoint.notes.all());
 }

@@ -1,7 +1,11 @@
 //! Leases: renewed while the handler runs; a lost one ends its run.
 
+use std::{future::poll_fn, task::Poll};
+
+use circa_receiver::inbox::{Inbox, Interest, LeaseRequest};
+
 use super::{Bench, seconds, settle};
-use crate::support::receiving::{Fault, Gate};
+use crate::support::receiving::{ACCEPTED, Fault, Gate, routes};
 
 /// Contract, section 8a: a lease (60 s), renewed at a third.
 #[tokio::test(start_paused = true)]
@@ -67,4 +71,29 @@ async fn a_stale_run_settles_nothing() {
     other_gate.let_go(1);
     settle().await;
     assert_eq!(other.endpoint.notes.count("handled"), 1);
+}
+
+/// A handler that ends at the moment at which its lease turns out to be lost.
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_is_told_once() {
+    let bench = Bench::new(|_| async { Ok(()) });
+    let notes = bench.endpoint.notes.clone();
+    let routes = routes(move |_| {
+        let notes = notes.clone();
+        // Polled when its run is told of the loss, and then ready before that is looked at.
+        poll_fn(move |_| if notes.count("claim lost") == 0 { Poll::Pending } else { Poll::Ready(Ok(())) })
+    });
+    let worker = bench.endpoint.receiver.worker(routes, ()).unwrap().build().unwrap();
+    let _running = tokio::spawn(worker.run());
+    assert_eq!(bench.deliver("evt_1").await, ACCEPTED);
+    settle().await;
+    bench.inbox.script("renew", Fault::Fail, 50);
+    bench.inbox.script("lease", Fault::Fail, usize::MAX);
+    tokio::time::sleep(seconds(61)).await;
+    let interests = [Interest::all("circa")];
+    let request = LeaseRequest::new("another", &interests, 1, seconds(60));
+    assert_eq!(bench.inbox.memory().lease(request).await.unwrap().len(), 1);
+    tokio::time::sleep(seconds(30)).await;
+    assert_eq!(bench.endpoint.notes.count("handled"), 1, "{:?}", bench.endpoint.notes.all());
+    assert_eq!(bench.endpoint.notes.count("claim lost"), 1, "{:?}", bench.endpoint.notes.all());
 }

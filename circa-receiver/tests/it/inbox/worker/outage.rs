@@ -52,3 +52,25 @@ async fn a_run_is_settled_when_the_engine_is_back() {
         assert_eq!(bench.endpoint.notes.count("claim lost"), 0, "{name}");
     }
 }
+
+/// A worker all of whose runs wait to be settled asks for no events: it is not healthy all the
+/// same, and says so once.
+#[tokio::test(start_paused = true)]
+async fn a_busy_worker_notices_that_the_engine_is_away() {
+    let gate = Gate::closed();
+    let bench = Bench::with_routes(gate.routes());
+    let worker = bench.builder().concurrency(1).build().unwrap();
+    let _running = tokio::spawn(worker.clone().run());
+    assert_eq!(bench.deliver("evt_1").await, ACCEPTED);
+    gate.arrival().await;
+    let leases = bench.inbox.calls("lease");
+    bench.inbox.script("settle", Fault::Fail, 5);
+    gate.let_go(1);
+    tokio::time::sleep(seconds(1)).await;
+    assert!(!worker.is_healthy());
+    assert_eq!(bench.inbox.calls("lease"), leases);
+    tokio::time::sleep(seconds(60)).await;
+    assert!(worker.is_healthy());
+    let told = ["inbox unavailable", "inbox available"].map(|note| bench.endpoint.notes.count(note));
+    assert_eq!(told, [1, 1]);
+}

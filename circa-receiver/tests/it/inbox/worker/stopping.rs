@@ -4,7 +4,7 @@ use circa_receiver::inbox::{Inbox, Interest, LeaseRequest};
 use tokio::time::Instant;
 
 use super::{Bench, seconds, settle};
-use crate::support::receiving::{ACCEPTED, Gate};
+use crate::support::receiving::{ACCEPTED, Fault, Gate};
 
 /// Contract, section 8a: `shutdown` stops both sides; a run that ends in time is done.
 #[tokio::test(start_paused = true)]
@@ -62,4 +62,24 @@ async fn an_idle_worker_ends_at_once() {
     running.await.unwrap();
     assert!(started.elapsed() < seconds(1), "{:?}", started.elapsed());
     assert_eq!(worker.drain().await.unwrap(), 0);
+}
+
+/// Events that were leased while the worker was stopped are given back at once: not one after the
+/// other, each with the patience of a call.
+#[tokio::test(start_paused = true)]
+async fn what_was_just_leased_is_given_back_together() {
+    let bench = Bench::new(|_| async { Ok(()) });
+    for number in 0..16 {
+        assert_eq!(bench.deliver(&format!("evt_{number}")).await, ACCEPTED);
+    }
+    bench.inbox.script("lease", Fault::Yield, 1);
+    bench.inbox.script("settle", Fault::Hang, usize::MAX);
+    let worker = bench.worker();
+    let running = tokio::spawn(worker.clone().run());
+    tokio::task::yield_now().await;
+    let started = Instant::now();
+    worker.shutdown().await;
+    running.await.unwrap();
+    assert!(started.elapsed() <= seconds(3), "{:?}", started.elapsed());
+    assert_eq!(bench.endpoint.notes.count("given back"), 16);
 }
