@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use actix_web::{HttpResponse, ResponseError, body::BoxBody, http::StatusCode};
 use circa_receiver::{BoxError, HandlerError, adapter::error_status};
 
+use crate::extract::ExtractRejection;
+
 /// Why a handler failed, and whether the event may be sent again. `Result<_, Failure>` is a
 /// handler's return type; any error converts into a retryable one, so `?` does.
 ///
@@ -42,9 +44,10 @@ impl Failure {
         Self(HandlerError::retry_after(delay, error))
     }
 
-    /// The failure that an error was made from.
+    /// The failure that an error was made from, by a handler or by an extractor of ours.
     pub(crate) fn of(error: &actix_web::Error) -> Option<HandlerError> {
-        error.as_error().map(|Self(error)| error.clone())
+        let handlers = error.as_error().map(|Self(error)| error.clone());
+        handlers.or_else(|| error.as_error().map(|ExtractRejection(error)| error.failure()))
     }
 }
 

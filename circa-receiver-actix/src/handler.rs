@@ -64,7 +64,7 @@ fn result(response: HttpResponse) -> Result<(), HandlerError> {
         return Failure::of(error).map_or_else(|| handler_result(status, retry_after, Some(&error.to_string())), Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
-    handler_result(status, retry_after, std::str::from_utf8(&text).ok())
+    handler_result(status, retry_after, Some(&String::from_utf8_lossy(&text)))
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every actix handler.

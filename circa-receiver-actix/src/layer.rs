@@ -129,8 +129,9 @@ where
     match service.call(ServiceRequest::from_parts(request, payload)).await {
         Err(error) => (None, Err(told(&error))),
         Ok(response) => {
-            let failure = response.response().error().and_then(Failure::of);
-            let result = failure.map_or_else(|| service_result(response.status().as_u16()), Err);
+            let (status, error) = (response.status().as_u16(), response.response().error());
+            let reason = || error.map(ToString::to_string);
+            let result = error.and_then(Failure::of).map_or_else(|| service_result(status, reason().as_deref()), Err);
             (Some(response.into_parts().0), result)
         }
     }

@@ -13,6 +13,8 @@ use circa_receiver::{
     adapter::{ExtractError, extract},
 };
 
+use crate::failure::Failure;
+
 /// The event with typed data. In a handler given to [`Webhook::on`](crate::Webhook::on), its `T`
 /// tells the event type.
 ///
@@ -73,7 +75,9 @@ impl<S: Sync> FromRequestParts<S> for Completion {
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status()).expect("the core's statuses are HTTP's");
-        (status, self.0.to_string()).into_response()
+        let mut response = (status, self.0.to_string()).into_response();
+        response.extensions_mut().insert(Failure(self.0.failure()));
+        response
     }
 }
 

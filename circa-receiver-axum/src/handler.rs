@@ -58,13 +58,17 @@ async fn result(response: Response) -> Result<(), HandlerError> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).cloned();
     let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
-    let body = response.into_body();
-    let is_known = body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
-    if !is_failure(status) || !is_known {
-        return handler_result(status, retry_after, None);
+    handler_result(status, retry_after, reason(response).await.as_deref())
+}
+
+/// The text of a response that says why it is no success, where its size is known.
+pub(crate) async fn reason(response: Response) -> Option<String> {
+    let (is_failure, body) = (is_failure(response.status().as_u16()), response.into_body());
+    if !is_failure || body.size_hint().exact()? > MAX_READ as u64 {
+        return None;
     }
-    let text = to_bytes(body, MAX_READ).await.unwrap_or_default();
-    handler_result(status, retry_after, std::str::from_utf8(&text).ok())
+    let text = to_bytes(body, MAX_READ).await.ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.

@@ -15,7 +15,7 @@ use circa_receiver::{
     BoxError, DeadLetter, DeadLetterSink, Delivery, HandlerError, Observer, async_trait,
     testing::{CircaSigner, fixtures},
 };
-use circa_receiver_actix::{AnyEvent, Failure, Receiver, ReceiverLayer, Secret, webhook};
+use circa_receiver_actix::{AnyEvent, Event, Failure, Receiver, ReceiverLayer, Secret, event::WebhookTest, webhook};
 
 const PATH: &str = "/webhooks/circa";
 const SECRET: &str = "whsec_test_0123456789abcdef";
@@ -128,6 +128,36 @@ async fn a_failure_says_whether_the_event_may_be_sent_again() {
             assert_eq!(*notes.0.lock().unwrap(), told, "{name}, {mount}");
         }
     }
+}
+
+/// Contract, section 8: where the typed decode of a known type fails, the error is permanent; what
+/// our own extractors say is not thrown away.
+#[actix_web::test]
+async fn data_of_another_form_is_a_dead_letter_with_its_reason() {
+    async fn of_another_type(_: Event<WebhookTest>) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+    let notes = Notes::default();
+    let layer = ReceiverLayer::new(receiver(&notes));
+    let resource = web::resource(PATH).wrap(layer).route(web::post().to(of_another_type));
+    let (status, _) = send(|config| _ = config.service(resource)).await;
+    assert_eq!(status, 200);
+    let told = notes.0.lock().unwrap();
+    assert!(told[0].starts_with("letter: ") && told[0].contains("webhook.test"), "{told:?}");
+}
+
+/// What any other service behind the layer says is kept, and may be a matter of time.
+#[actix_web::test]
+async fn the_reason_of_a_service_is_kept() {
+    async fn missing(_: AnyEvent) -> Result<HttpResponse, actix_web::Error> {
+        Err(actix_web::error::ErrorNotFound(REASON))
+    }
+    let notes = Notes::default();
+    let layer = ReceiverLayer::new(receiver(&notes));
+    let resource = web::resource(PATH).wrap(layer).route(web::post().to(missing));
+    let (status, _) = send(|config| _ = config.service(resource)).await;
+    assert_eq!(status, 500);
+    assert_eq!(*notes.0.lock().unwrap(), [format!("failed: the service answered 404: {REASON}, None")]);
 }
 
 /// On a route without a receiver nothing of the reason is shown either.

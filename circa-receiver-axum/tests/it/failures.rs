@@ -8,14 +8,14 @@ use std::{
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::Request,
+    http::{Request, StatusCode},
     routing::post,
 };
 use circa_receiver::{
     BoxError, DeadLetter, DeadLetterSink, Delivery, HandlerError, Observer, async_trait,
     testing::{CircaSigner, fixtures},
 };
-use circa_receiver_axum::{AnyEvent, Failure, Receiver, ReceiverLayer, Secret, webhook};
+use circa_receiver_axum::{AnyEvent, Event, Failure, Receiver, ReceiverLayer, Secret, event::WebhookTest, webhook};
 use tower::ServiceExt;
 
 const PATH: &str = "/webhooks/circa";
@@ -116,6 +116,35 @@ async fn a_failure_says_whether_the_event_may_be_sent_again() {
             assert_eq!(*notes.0.lock().unwrap(), told, "{name}, {mount}");
         }
     }
+}
+
+/// Contract, section 8: where the typed decode of a known type fails, the error is permanent; what
+/// our own extractors say is not thrown away.
+#[tokio::test]
+async fn data_of_another_form_is_a_dead_letter_with_its_reason() {
+    async fn of_another_type(_: Event<WebhookTest>) -> StatusCode {
+        StatusCode::NO_CONTENT
+    }
+    let notes = Notes::default();
+    let layer = ReceiverLayer::new(receiver(&notes));
+    let route = post(of_another_type).layer(layer);
+    let (status, _) = send(Router::new().route(PATH, route)).await;
+    assert_eq!(status, 200);
+    let told = notes.0.lock().unwrap();
+    assert!(told[0].starts_with("letter: ") && told[0].contains("webhook.test"), "{told:?}");
+}
+
+/// What any other service behind the layer says is kept, and may be a matter of time.
+#[tokio::test]
+async fn the_reason_of_a_service_is_kept() {
+    async fn missing(_: AnyEvent) -> (StatusCode, &'static str) {
+        (StatusCode::NOT_FOUND, REASON)
+    }
+    let notes = Notes::default();
+    let route = post(missing).layer(ReceiverLayer::new(receiver(&notes)));
+    let (status, _) = send(Router::new().route(PATH, route)).await;
+    assert_eq!(status, 500);
+    assert_eq!(*notes.0.lock().unwrap(), [format!("failed: the service answered 404: {REASON}, None")]);
 }
 
 /// On a route without a receiver nothing of the reason is shown either.

@@ -1,6 +1,7 @@
 //! What handlers take of their delivery, and why one gets nothing. The adapters turn that into
 //! their framework's answer.
 
+use super::error::HandlerError;
 use crate::completion::Completion;
 use crate::event::{AnyEvent, DecodeError, Delivery, Event, EventData};
 
@@ -67,6 +68,15 @@ impl ExtractError {
         match self {
             Self::OutsideReceiver | Self::WithoutInbox => 500,
             Self::Decode(_) => 422,
+        }
+    }
+
+    /// The failure of a handler whose extractor found nothing: permanent for data, which another
+    /// try finds as it is.
+    pub fn failure(self) -> HandlerError {
+        match self {
+            Self::OutsideReceiver | Self::WithoutInbox => HandlerError::retryable(self),
+            Self::Decode(error) => HandlerError::permanent(error),
         }
     }
 }

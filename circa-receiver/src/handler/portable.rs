@@ -49,11 +49,7 @@ where
 }
 
 fn taken<T: FromDelivery>(delivery: &Delivery) -> Result<T, HandlerError> {
-    T::from_delivery(delivery).map_err(|error| match error {
-        // A known type whose data does not decode will not decode the next time either.
-        ExtractError::Decode(error) => HandlerError::permanent(error),
-        error => HandlerError::retryable(error),
-    })
+    T::from_delivery(delivery).map_err(ExtractError::failure)
 }
 
 /// What a handler takes, the first of which is an [`Event<T>`](Event), whose `T` tells the event

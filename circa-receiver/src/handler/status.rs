@@ -45,13 +45,13 @@ pub fn is_failure(status: u16) -> bool {
 }
 
 /// What the status of a service behind the receiver as middleware means: 2xx completes the claim,
-/// anything else releases it.
+/// anything else releases it. `reason` is as with [`handler_result`].
 ///
 /// # Errors
 ///
-/// A retryable [`HandlerError`] that names the status, unless it is 2xx.
-pub fn service_result(status: u16) -> Result<(), HandlerError> {
-    if is_failure(status) { Err(HandlerError::retryable(said("service", status, None))) } else { Ok(()) }
+/// A retryable [`HandlerError`] that names the status and the reason, unless it is 2xx.
+pub fn service_result(status: u16, reason: Option<&str>) -> Result<(), HandlerError> {
+    if is_failure(status) { Err(HandlerError::retryable(said("service", status, reason))) } else { Ok(()) }
 }
 
 fn said(who: &str, status: u16, reason: Option<&str>) -> String {

@@ -76,7 +76,7 @@ async fn a_hundred_panics_at_once_leave_the_receiver_alive() {
 #[test]
 fn the_status_of_a_handler_decides() {
     let permanent = |status| handler_result(status, None, None).err().map(|error| error.is_permanent());
-    let of_service = |status| service_result(status).err().map(|error| error.is_permanent());
+    let of_service = |status| service_result(status, None).err().map(|error| error.is_permanent());
     for status in 100..600 {
         let expected = match status {
             200..=299 => None,
