@@ -49,7 +49,7 @@
 pub mod adapter;
 mod answer;
 #[cfg(feature = "receiver")]
-mod bounded;
+mod call_timeout;
 mod clock;
 #[cfg(feature = "receiver")]
 mod completion;

@@ -9,7 +9,7 @@ use super::key::Key;
 use super::store::{ClaimAnswer, ClaimRequest, DedupStore};
 use super::token::{Nonce, Token};
 use super::tries::tried;
-use crate::bounded::bounded;
+use crate::call_timeout::bounded;
 use crate::error::StoreError;
 
 /// How many calls may go on in the background at once. Beyond them a claim is left to its lease.

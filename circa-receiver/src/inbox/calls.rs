@@ -7,7 +7,7 @@ use super::control::{Change, Filter, Record};
 use super::lease::{Lease, LeaseRequest, Leased};
 use super::settlement::Settlement;
 use super::store::Inbox;
-use crate::bounded::bounded;
+use crate::call_timeout::bounded;
 use crate::dedup::Key;
 use crate::error::StoreError;
 use crate::observe::Stats;

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 16] = [
     &["engine"],
     &["verify"],
     &["answer"],
-    &["bounded"],
+    &["call_timeout"],
     &["clock", "error", "panic", "sender"],
 ];
 
