@@ -10,6 +10,7 @@ use super::decode_error::{DecodeError, Fault};
 use super::drift::Drift;
 use super::kind::EventKind;
 use super::label::Label;
+use super::object::Object;
 use super::scalar::{Actor, Timestamp, at_unix_millis};
 use crate::answer::PayloadFault;
 use crate::sender::Sender;
@@ -226,7 +227,7 @@ impl AnyEvent {
     }
 
     /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared
-    /// with `T`'s.
+    /// with `T`'s. A key that is not Unicode (a lone surrogate) is an unknown field.
     ///
     /// # Errors
     ///
@@ -235,6 +236,11 @@ impl AnyEvent {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let payload = self.payload().ok_or(DecodeError(Fault::NoData))?;
         serde_json::from_str(payload)
+            // Most keys are Unicode: only what fails is read a second time.
+            .or_else(|error| {
+                let object: Option<Object<'_>> = serde_json::from_str(payload).ok();
+                object.and_then(|object| object.decode().ok()).ok_or(error)
+            })
             .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))
     }
 

@@ -45,11 +45,11 @@ impl<'a> Object<'a> {
         names.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// Decodes the members as a type with named fields. Keys that are not Unicode can name no field
-    /// and are left out.
+    /// Decodes the members as a type with named fields. Keys are handed over as bytes: one that is
+    /// not Unicode is then a field that the type does not know, where `serde_json` itself refuses
+    /// it.
     pub(super) fn decode<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
-        let members = self.0.iter().filter_map(|member| Some((std::str::from_utf8(&member.name).ok()?, member.value)));
-        T::deserialize(MapDeserializer::new(members))
+        T::deserialize(MapDeserializer::new(self.0.iter().map(|member| (&*member.name, member.value))))
     }
 
     /// The object as JSON, without white space between its members.

@@ -1,9 +1,11 @@
 //! Typed events: every documented shape decodes into its type, what is unknown stays data, and no
 //! event becomes an event of another type.
 
+use std::collections::HashMap;
+
 use circa_receiver::{
     AnyEvent, DecodeError, Delivery, Event, EventData, EventKind, Sender, Verifier,
-    event::{DatapointPulled, DocumentEvent, DocumentSigned, SignRequest, WebhookTest},
+    event::{DatapointPulled, DocumentCreated, DocumentEvent, DocumentSigned, SignRequest, WebhookTest},
     testing::{CircaSigner, Fixture, fixtures, unix_time},
 };
 
@@ -129,6 +131,36 @@ fn what_does_not_decode_is_told_by_its_place() {
     let without = circa(r#"{"id":"evt_1","type":"datapoint.pulled"}"#);
     let said = Event::<DatapointPulled>::try_from(without).unwrap_err().to_string();
     assert_eq!(said, "the event has no data");
+}
+
+/// Data of a user's own type.
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct WhoPulled {
+    #[serde(rename = "userId")]
+    user_id: String,
+}
+
+/// Contract, section 5: "unknown fields are kept or ignored, never an error". `\ud800` alone is no
+/// Unicode text; it can name no field that a type has, but it is a key that a map asks for.
+#[test]
+fn a_key_that_is_not_unicode_is_an_unknown_field() {
+    const STRANGE: &str = r#""\ud800":"s3cr3t""#;
+    let created = circularo(format!(r#"{{{STRANGE},"documentId":"d","event":"documentCreated","actor":17}}"#));
+    let created = Event::<DocumentCreated>::try_from(created).unwrap();
+    assert_eq!((created.data().document_id(), created.data().actor().unwrap().as_str()), ("d", "17"));
+    let test =
+        circa(format!(r#"{{{STRANGE},"id":"evt_1","type":"webhook.test","data":{{{STRANGE},"message":"hello"}}}}"#));
+    assert_eq!(Event::<WebhookTest>::try_from(test).unwrap().data().message(), "hello");
+
+    let data = format!(r#"{{{STRANGE},"unit":"property","materialId":"m","propertyIds":["p"],"userId":"u"}}"#);
+    assert!(matches!(pulled(&data), Ok(DatapointPulled::Property(pull)) if pull.material_id() == "m"));
+    let pulled = circa(format!(r#"{{"id":"evt_1","type":"datapoint.pulled","data":{data}}}"#));
+    assert_eq!(pulled.decode::<WhoPulled>().unwrap(), WhoPulled { user_id: "u".to_owned() });
+    assert!(pulled.decode::<HashMap<String, serde_json::Value>>().is_err(), "the key is asked for");
+
+    let wrong = circa(format!(r#"{{"id":"evt_1","type":"webhook.test","data":{{{STRANGE},"message":5}}}}"#));
+    let said = wrong.decode::<WebhookTest>().unwrap_err().to_string();
+    assert!(said.contains("line 1") && !said.contains("s3cr3t"), "{said}");
 }
 
 /// Circularo documentation, Webhooks: eleven events with the same fields.
