@@ -1,6 +1,11 @@
 //! Checks 1 to 12 of the contract: from the head and the body to an authentic event.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -8,6 +13,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::body;
 use super::config::Mode;
+use super::readers::Reader;
 use super::shared::Shared;
 use super::stay::Place;
 use super::tenants::{Tenant, Tenants};
@@ -36,11 +42,12 @@ impl Shared {
         let parsed = self.verifier.parse(fields.signed)?;
         let deadline = arrived + self.read_deadline;
         let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
-        let body = body::read(body, fields.content_length, limits).await?;
+        let body::Read { bytes, capacity, reader } = body::read(body, fields.content_length, limits).await?;
         let (verified, tenant) = match &self.tenants {
-            None => (self.verify(&parsed, body, fields.signed.signature, arrived)?, None),
+            None => (self.verify(&parsed, bytes, fields.signed.signature, arrived)?, None),
             Some(tenants) => {
-                let (verified, tenant) = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, body)).await?;
+                let verified = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, bytes));
+                let (verified, tenant) = self.as_reader(reader, capacity, verified).await??;
                 (verified, Some(tenant))
             }
         };
@@ -56,6 +63,23 @@ impl Shared {
             Some(tenant) => tenant.delivery(event),
         };
         Ok((delivery, place))
+    }
+
+    /// Does what a whole body of this capacity may have to wait for. Nobody has proved anything yet,
+    /// so it keeps its place among the readers, or gets one where it really has to wait, and ends
+    /// when it is evicted (contract, section 1a).
+    async fn as_reader<F: Future + Unpin>(
+        &self,
+        reader: Option<Reader>,
+        capacity: usize,
+        mut work: F,
+    ) -> Result<F::Output, Rejection> {
+        if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(Pin::new(&mut work).poll(cx))).await {
+            return Ok(done);
+        }
+        let reader = reader.unwrap_or_else(|| self.readers.register(capacity));
+        reader.hold(capacity);
+        reader.unless_evicted(work).await.ok_or(Rejection::Overloaded)
     }
 
     /// Verifies with the secrets of a tenant, which are looked up again where none of them fits.

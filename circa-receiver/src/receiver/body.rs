@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, sleep_until};
 
+use super::readers::Reader;
 use super::shared::Shared;
 use crate::answer::Rejection;
 use crate::observe::Stage;
@@ -36,28 +37,37 @@ pub(super) struct Limits<'a> {
     pub(super) shared: &'a Arc<Shared>,
 }
 
+/// A whole body.
+pub(super) struct Read {
+    pub(super) bytes: Bytes,
+    /// How many bytes of memory it holds.
+    pub(super) capacity: usize,
+    /// Its place among the readers, where it had to be waited for: kept as long as it has to be
+    /// waited for something else.
+    pub(super) reader: Option<Reader>,
+}
+
 /// Reads the whole body.
 pub(super) async fn read<E>(
     mut body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
     content_length: Option<u64>,
     limits: Limits<'_>,
-) -> Result<Bytes, Rejection> {
+) -> Result<Read, Rejection> {
     if content_length.is_some_and(|length| length > limits.bytes as u64) {
         return Err(Rejection::PayloadTooLarge);
     }
     let mut collected = Collected::new(content_length, limits.bytes);
     if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(collected.poll(body.as_mut(), &limits, cx))).await {
-        return read.map(|()| collected.into_bytes());
+        return read.map(|()| collected.into_read(None));
     }
     // Most bodies come with their heads: a timer and a place among the readers are made for the
     // others alone.
     let _stay = limits.shared.stay(Stage::Body);
-    let (reader, evicted) = limits.shared.readers.register(collected.capacity());
+    let mut reader = limits.shared.readers.register(collected.capacity());
     let waited = async {
-        let mut evicted = pin!(evicted);
         let mut late = pin!(sleep_until(limits.deadline));
         poll_fn(|cx| {
-            if evicted.as_mut().poll(cx).is_ready() {
+            if reader.poll_evicted(cx).is_ready() {
                 return Poll::Ready(Err(Rejection::Overloaded));
             }
             let before = collected.capacity();
@@ -72,7 +82,8 @@ pub(super) async fn read<E>(
         })
         .await
     };
-    Box::pin(waited).await.map(|()| collected.into_bytes())
+    Box::pin(waited).await?;
+    Ok(collected.into_read(Some(reader)))
 }
 
 /// The bytes read so far: a body of one chunk is never copied.
@@ -161,7 +172,9 @@ impl Collected {
         self.all.reserve_exact(capacity - self.all.len());
     }
 
-    fn into_bytes(self) -> Bytes {
-        if self.chunks > 1 { self.all.into() } else { self.first }
+    fn into_read(self, reader: Option<Reader>) -> Read {
+        let capacity = self.capacity();
+        let bytes = if self.chunks > 1 { self.all.into() } else { self.first };
+        Read { bytes, capacity, reader }
     }
 }

@@ -138,7 +138,7 @@ impl ReceiverBuilder {
     fn tenants(&self) -> Result<Option<Tenants>, ConfigError> {
         let Some(source) = self.source.clone() else { return Ok(None) };
         let (endpoint, clock) = (Arc::clone(&self.endpoint), Arc::clone(&self.clock));
-        Ok(Some(Tenants::new(source, self.verifier()?, endpoint, clock, self.store_timeout)))
+        Ok(Some(Tenants::new(source, self.verifier()?, endpoint, clock, self.store_timeout, self.max_readers)))
     }
 
     fn verifier(&self) -> Result<Verifier, ConfigError> {

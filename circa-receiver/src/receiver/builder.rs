@@ -235,7 +235,9 @@ impl ReceiverBuilder {
     }
 
     /// How many bodies may be waited for at once; 4,096 by default. Beyond it the one that has been
-    /// waited for longest is given up with a 503.
+    /// waited for longest is given up with a 503. As many look-ups of a [`SecretSource`] may run.
+    ///
+    /// [`SecretSource`]: crate::SecretSource
     pub fn max_readers(mut self, bodies: usize) -> Self {
         self.max_readers = bodies;
         self

@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeMap,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
 use tokio::sync::oneshot;
@@ -37,9 +40,8 @@ impl Readers {
         Self { max_count, max_bytes, state: Mutex::default() }
     }
 
-    /// Registers a body that has to be waited for and holds so many bytes. The receiver resolves
-    /// when it is evicted.
-    pub(super) fn register(self: &Arc<Self>, bytes: usize) -> (Reader, oneshot::Receiver<()>) {
+    /// Registers a body that has to be waited for and holds so many bytes.
+    pub(super) fn register(self: &Arc<Self>, bytes: usize) -> Reader {
         let (evict, evicted) = oneshot::channel();
         let mut state = self.lock();
         let number = state.next_number;
@@ -47,7 +49,8 @@ impl Readers {
         state.bytes += bytes;
         state.waiting.insert(number, Waiting { bytes, evict });
         state.evict_oldest(self.max_count, self.max_bytes);
-        (Reader { readers: Arc::clone(self), number }, evicted)
+        drop(state);
+        Reader { readers: Arc::clone(self), number, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -71,9 +74,25 @@ impl State {
 pub(super) struct Reader {
     readers: Arc<Readers>,
     number: u64,
+    evicted: oneshot::Receiver<()>,
 }
 
 impl Reader {
+    /// Ready when it is evicted.
+    pub(super) fn poll_evicted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.evicted).poll(cx).map(drop)
+    }
+
+    /// The output of this work; `None` where the body is evicted first.
+    pub(super) async fn unless_evicted<T>(mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match self.poll_evicted(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => work.as_mut().poll(cx).map(Some),
+        })
+        .await
+    }
+
     /// The body holds so many bytes now.
     pub(super) fn hold(&self, bytes: usize) {
         let mut state = self.readers.lock();
@@ -97,8 +116,8 @@ impl Drop for Reader {
 mod tests {
     use super::*;
 
-    fn is_evicted(evicted: &mut oneshot::Receiver<()>) -> bool {
-        evicted.try_recv() != Err(oneshot::error::TryRecvError::Empty)
+    fn is_evicted(reader: &mut Reader) -> bool {
+        reader.evicted.try_recv() != Err(oneshot::error::TryRecvError::Empty)
     }
 
     /// Contract, section 1a: when count or bytes are spent, the oldest unfinished reader is
@@ -106,16 +125,16 @@ mod tests {
     #[test]
     fn the_oldest_gives_way() {
         let readers = Arc::new(Readers::new(2, 100));
-        let (first, mut first_evicted) = readers.register(10);
-        let (second, mut second_evicted) = readers.register(10);
-        assert!(!is_evicted(&mut first_evicted));
-        let (third, mut third_evicted) = readers.register(10);
-        assert!(is_evicted(&mut first_evicted) && !is_evicted(&mut second_evicted), "too many");
+        let mut first = readers.register(10);
+        let mut second = readers.register(10);
+        assert!(!is_evicted(&mut first));
+        let mut third = readers.register(10);
+        assert!(is_evicted(&mut first) && !is_evicted(&mut second), "too many");
 
         third.hold(95);
-        assert!(is_evicted(&mut second_evicted) && !is_evicted(&mut third_evicted), "too many bytes");
+        assert!(is_evicted(&mut second) && !is_evicted(&mut third), "too many bytes");
         third.hold(101);
-        assert!(is_evicted(&mut third_evicted), "too many bytes alone");
+        assert!(is_evicted(&mut third), "too many bytes alone");
 
         drop((first, second, third));
         let state = readers.lock();
@@ -126,7 +145,6 @@ mod tests {
     fn what_has_ended_leaves_its_place() {
         let readers = Arc::new(Readers::new(1, 100));
         drop(readers.register(100));
-        let (_reader, mut evicted) = readers.register(100);
-        assert!(!is_evicted(&mut evicted));
+        assert!(!is_evicted(&mut readers.register(100)));
     }
 }

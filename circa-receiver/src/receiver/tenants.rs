@@ -4,7 +4,9 @@
 //! 2. an answer is kept for 60 s, "unknown" too, and concurrent look-ups of one tenant are one;
 //! 3. where a signature does not fit, the secrets are looked up again, at most once in 5 s a
 //!    tenant;
-//! 4. where the source fails, the answer before goes on for up to 1 h.
+//! 4. where the source fails, the answer before goes on for up to 1 h;
+//! 5. look-ups that run are bounded, and the oldest gives way: strangers can ask for as many names
+//!    as they like (contract, section 1a).
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +17,7 @@ use moka::{
 };
 use tokio::time::timeout;
 
+use super::readers::Readers;
 use crate::answer::Rejection;
 use crate::clock::Clock;
 use crate::error::BoxError;
@@ -89,6 +92,8 @@ struct Inner {
     endpoint: Arc<str>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
+    /// The look-ups that run. They hold no body: only their number counts.
+    look_ups: Arc<Readers>,
     /// Its default policy keeps the tenants that are used, whatever names strangers make up.
     cache: Cache<Arc<str>, Cached>,
 }
@@ -135,10 +140,12 @@ impl Tenants {
         endpoint: Arc<str>,
         clock: Arc<dyn Clock>,
         timeout: Duration,
+        max_look_ups: usize,
     ) -> Self {
         // By the system's clock: it only frees memory.
         let cache = Cache::builder().max_capacity(MAX_TENANTS).time_to_idle(2 * STALE).build();
-        Self(Arc::new(Inner { source, verifier, endpoint, clock, timeout, cache }))
+        let look_ups = Arc::new(Readers::new(max_look_ups, 0));
+        Self(Arc::new(Inner { source, verifier, endpoint, clock, timeout, look_ups, cache }))
     }
 
     /// The tenant of this name, `None` where there is none. `tell` is told why the source failed.
@@ -184,16 +191,19 @@ impl Inner {
             if known.as_ref().is_some_and(|known| known.is_fresh(now, least)) {
                 return Op::Nop;
             }
-            Op::Put(match self.look_up(&name).await {
-                Ok(secrets) => {
+            let look_up = self.look_ups.register(0).unless_evicted(self.look_up(&name));
+            match look_up.await {
+                Some(Ok(secrets)) => {
                     let tenant = secrets.map(|secrets| Arc::new(self.tenant(&name, &secrets)));
-                    Cached { tenant, answered: Some(now), asked: now }
+                    Op::Put(Cached { tenant, answered: Some(now), asked: now })
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     failure = Some(error);
-                    Cached { asked: now, ..known.unwrap_or_default() }
+                    Op::Put(Cached { asked: now, ..known.unwrap_or_default() })
                 }
-            })
+                // It gave way to a newer one: the source has not failed, and may be asked at once.
+                None => Op::Nop,
+            }
         });
         let cached = match asking.await {
             CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) | CompResult::Unchanged(entry) => {

@@ -9,5 +9,6 @@ mod order_of_checks;
 mod receivers;
 mod shutdown;
 mod store_trouble;
+mod tenant_look_ups;
 mod tenants;
 mod vectors;
