@@ -3,8 +3,8 @@
 //! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
 //!    `stats`, `warning`: what its methods name;
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
-//!    handler; `run_span`: of a run from an inbox; `metrics`: the observer that counts and
-//!    measures;
+//!    handler; `run_span`: of a run from an inbox; `safe_span`: a span whose subscriber may panic;
+//!    `metrics`: the observer that counts and measures;
 //! 3. `diagnosis`: the mistake behind a signature that matches no secret.
 
 mod diagnosis;
@@ -14,6 +14,8 @@ mod observer;
 mod observers;
 mod operation;
 mod run_span;
+#[cfg(feature = "tracing")]
+mod safe_span;
 mod span;
 mod stage;
 mod stats;

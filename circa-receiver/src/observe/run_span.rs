@@ -4,15 +4,17 @@
 use std::time::Duration;
 
 #[cfg(feature = "tracing")]
-use tracing::{Instrument as _, field::Empty};
+use tracing::field::Empty;
 
+#[cfg(feature = "tracing")]
+use super::safe_span::SafeSpan;
 use crate::event::Delivery;
 
 /// The span of a run from an inbox, `webhook_run`. The span of its delivery ended before: what
 /// leads back to it is the field `traceparent`.
 pub(crate) struct RunSpan {
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
+    span: SafeSpan,
 }
 
 #[cfg(feature = "tracing")]
@@ -20,25 +22,27 @@ impl RunSpan {
     /// Of the attempt with this number, from 1, and the `traceparent` of the delivery's request.
     pub(crate) fn new(delivery: &Delivery, attempt: u32, traceparent: Option<&str>) -> Self {
         let event = delivery.event();
-        let span = tracing::info_span!(
-            target: "circa_receiver",
-            "webhook_run",
-            endpoint = delivery.endpoint(),
-            sender = event.sender().name(),
-            event_type = event.event_type(),
-            event_id = event.id(),
-            attempt,
-            traceparent = traceparent.filter(|text| is_traceparent(text)),
-            outcome = Empty,
-            "error.type" = Empty,
-            duration_seconds = Empty,
-        );
-        Self { span }
+        let span = || {
+            tracing::info_span!(
+                target: "circa_receiver",
+                "webhook_run",
+                endpoint = delivery.endpoint(),
+                sender = event.sender().name(),
+                event_type = event.event_type(),
+                event_id = event.id(),
+                attempt,
+                traceparent = traceparent.filter(|text| is_traceparent(text)),
+                outcome = Empty,
+                "error.type" = Empty,
+                duration_seconds = Empty,
+            )
+        };
+        Self { span: SafeSpan::new(span) }
     }
 
     /// Polls the future inside this span.
     pub(crate) fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        future.instrument(self.span.clone())
+        self.span.clone().around(future)
     }
 
     /// The run has ended.

@@ -2,8 +2,10 @@
 //! futures run as they are.
 
 #[cfg(feature = "tracing")]
-use tracing::{Instrument as _, field::Empty};
+use tracing::field::Empty;
 
+#[cfg(feature = "tracing")]
+use super::safe_span::SafeSpan;
 use crate::answer::Outcome;
 #[cfg(feature = "tracing")]
 use crate::answer::Rejection;
@@ -14,32 +16,34 @@ use crate::sender::Sender;
 #[derive(Clone)]
 pub(crate) struct DeliverySpan {
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
+    span: SafeSpan,
 }
 
 #[cfg(feature = "tracing")]
 impl DeliverySpan {
     /// Of a delivery that has just arrived.
     pub(crate) fn new(endpoint: &str, sender: Sender) -> Self {
-        let span = tracing::info_span!(
-            target: "circa_receiver",
-            "webhook",
-            endpoint,
-            sender = sender.name(),
-            event_type = Empty,
-            event_id = Empty,
-            secret = Empty,
-            skew_seconds = Empty,
-            outcome = Empty,
-            "error.type" = Empty,
-            duration_seconds = Empty,
-        );
-        Self { span }
+        let span = || {
+            tracing::info_span!(
+                target: "circa_receiver",
+                "webhook",
+                endpoint,
+                sender = sender.name(),
+                event_type = Empty,
+                event_id = Empty,
+                secret = Empty,
+                skew_seconds = Empty,
+                outcome = Empty,
+                "error.type" = Empty,
+                duration_seconds = Empty,
+            )
+        };
+        Self { span: SafeSpan::new(span) }
     }
 
     /// Polls the future inside this span.
     pub(crate) fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        future.instrument(self.span.clone())
+        self.span.clone().around(future)
     }
 
     /// The delivery is authentic. `now` is in unix seconds.
@@ -95,15 +99,16 @@ impl DeliverySpan {
 /// and event id. Without the feature `tracing`, as it is.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_handler_span<F: Future>(delivery: &Delivery, handler: F) -> impl Future<Output = F::Output> {
-    let event = delivery.event();
-    let span = tracing::info_span!(
-        target: "circa_receiver",
-        "webhook_handler",
-        endpoint = delivery.endpoint(),
-        event_type = event.event_type(),
-        event_id = event.id(),
-    );
-    handler.instrument(span)
+    let span = || {
+        tracing::info_span!(
+            target: "circa_receiver",
+            "webhook_handler",
+            endpoint = delivery.endpoint(),
+            event_type = delivery.event().event_type(),
+            event_id = delivery.event().id(),
+        )
+    };
+    SafeSpan::new(span).around(handler)
 }
 
 /// Runs a handler as it is.

@@ -9,6 +9,7 @@ use std::{
 use super::diagnosis::Diagnosis;
 use super::observer::Observer;
 use super::operation::StoreOperation;
+use super::safe_span;
 use super::warning::ConfigWarning;
 use crate::answer::{Outcome, PayloadFault, Rejection};
 use crate::error::{BoxError, StoreError, WithCauses};
@@ -37,6 +38,15 @@ macro_rules! delivery_event {
             $message
         )
     };
+}
+
+impl TracingObserver {
+    /// How many panics of the process's `tracing` subscriber were caught in the spans of receivers
+    /// and workers. Such a panic changes no answer and loses no event. One in a line that this
+    /// observer writes is an [observer's](crate::Receiver::observer_panics).
+    pub fn span_panics() -> u64 {
+        safe_span::panics()
+    }
 }
 
 impl Observer for TracingObserver {

@@ -6,4 +6,6 @@ mod documented;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
+mod panicking_subscriber;
+#[cfg(feature = "tracing")]
 mod spans;
