@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::secret_error::SecretError;
 
-/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits). The
-/// prefix does not count.
+/// The shortest secret that is taken without [`Secret::dangerous_short`], in bytes (128 bits), all of
+/// them counted (contract, section 4).
 const MIN_BYTES: usize = 16;
 
 /// What Circa's secrets begin with. It is part of the key (Circa documentation, Webhooks).
@@ -33,12 +33,12 @@ impl Secret {
     /// # Errors
     ///
     /// Refused if empty or blank, the bare prefix `whsec_`, with white space around it, with
-    /// control or invisible characters or NUL in a text, or shorter than 16 bytes, not counting
-    /// `whsec_`.
+    /// control or invisible characters or NUL in a text, or shorter than 16 bytes, `whsec_`
+    /// included.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secret = secret.as_ref();
         refuse_malformed(secret)?;
-        if secret.strip_prefix(PREFIX).unwrap_or(secret).len() < MIN_BYTES {
+        if secret.len() < MIN_BYTES {
             return Err(SecretError::Short);
         }
         Ok(Self::from_bytes(secret))
@@ -179,8 +179,8 @@ mod tests {
             ("C1 control character", "whsec_0123456\u{85}789abcdef".as_bytes(), Err(SecretError::ControlCharacter)),
             ("15 bytes", b"0123456789abcde", Err(SecretError::Short)),
             ("16 bytes", b"0123456789abcdef", Ok(())),
-            ("10 bytes behind the prefix", b"whsec_0123456789", Err(SecretError::Short)),
-            ("16 bytes behind the prefix", b"whsec_0123456789abcdef", Ok(())),
+            ("15 bytes with the prefix", b"whsec_012345678", Err(SecretError::Short)),
+            ("16 bytes with the prefix", b"whsec_0123456789", Ok(())),
             (
                 "byte order mark",
                 "\u{feff}whsec_0123456789abcdef".as_bytes(),

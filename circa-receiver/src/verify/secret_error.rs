@@ -59,10 +59,8 @@ pub enum SecretError {
         "the secret holds an invisible character (U+{0:04X}): it came along when the secret was copied; copy it as plain text"
     )]
     InvisibleCharacter(u32),
-    /// The secret is shorter than 16 bytes, not counting the prefix `whsec_`.
-    #[error(
-        "the secret is shorter than 16 bytes, without `whsec_`, and could be guessed: use a longer one, or `Secret::dangerous_short`"
-    )]
+    /// The secret is shorter than 16 bytes.
+    #[error("the secret is shorter than 16 bytes and could be guessed: use a longer one, or `Secret::dangerous_short`")]
     Short,
     /// No secret was given.
     #[error("no secret was given: a receiver needs at least one")]
