@@ -30,6 +30,8 @@ faults! {
     BAD_ID = "id" "is not a string of 1 to 255 visible ASCII characters";
     NO_TYPE = "type" "is missing";
     BAD_TYPE = "type" "is not a string of 1 to 128 letters, digits, `_`, `.` or `-`";
+    NO_EVENT = "event" "is missing";
+    BAD_EVENT = "event" "is not a string of 1 to 128 letters, digits, `_`, `.` or `-`";
     NO_LIVEMODE = "livemode" "is not a boolean, which the receiver's mode needs";
     NO_DOCUMENT = "documentId" "is missing";
     BAD_DOCUMENT = "documentId" "is not a string, or is empty";
@@ -37,7 +39,7 @@ faults! {
 }
 
 impl PayloadFault {
-    /// The field: `"id"`, `"type"` (Circularo's `event`), `"livemode"`, ..., or `"body"`.
+    /// The field, as its sender calls it: `"id"`, `"type"`, Circularo's `"event"`, ..., or `"body"`.
     pub fn field(self) -> &'static str {
         self.field
     }

@@ -134,7 +134,7 @@ impl EnvelopeText<'_> {
         if !is_event_id(id.within(self.body)) {
             return Err(PayloadFault::BAD_ID);
         }
-        let event_type = self.event_type("type")?;
+        let event_type = self.event_type("type", PayloadFault::NO_TYPE, PayloadFault::BAD_TYPE)?;
         let mut drift = Drift::default();
         let created = self.object.get("created").and_then(integer);
         let livemode = self.object.get("livemode").and_then(|json| json.parse().ok());
@@ -150,7 +150,7 @@ impl EnvelopeText<'_> {
     }
 
     fn circularo(&self) -> Result<Parsed, PayloadFault> {
-        let event_type = self.event_type("event")?;
+        let event_type = self.event_type("event", PayloadFault::NO_EVENT, PayloadFault::BAD_EVENT)?;
         let document_id = self.text("documentId");
         let document_id =
             document_id.map_err(|wrong| wrong.fault(PayloadFault::NO_DOCUMENT, PayloadFault::BAD_DOCUMENT))?;
@@ -163,9 +163,9 @@ impl EnvelopeText<'_> {
         Ok(Parsed { id, event_type, fields, drift: Drift::default() })
     }
 
-    fn event_type(&self, name: &str) -> Result<Text, PayloadFault> {
-        let text = self.text(name).map_err(|wrong| wrong.fault(PayloadFault::NO_TYPE, PayloadFault::BAD_TYPE))?;
-        if is_event_type(text.within(self.body)) { Ok(text) } else { Err(PayloadFault::BAD_TYPE) }
+    fn event_type(&self, name: &str, missing: PayloadFault, wrong: PayloadFault) -> Result<Text, PayloadFault> {
+        let text = self.text(name).map_err(|no_text| no_text.fault(missing, wrong))?;
+        if is_event_type(text.within(self.body)) { Ok(text) } else { Err(wrong) }
     }
 
     fn text(&self, name: &str) -> Result<Text, NoText> {

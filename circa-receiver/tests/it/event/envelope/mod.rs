@@ -7,7 +7,7 @@ mod circularo;
 mod modes;
 
 use circa_receiver::{
-    AnyEvent, Rejection, Secret, Verifier,
+    AnyEvent, PayloadFault, Rejection, Secret, Verifier,
     testing::{CircaSigner, CircularoSigner, unix_time},
 };
 
@@ -163,4 +163,30 @@ fn the_body_is_one_object() {
         ("a key of data again at the top level", body(&CIRCA, "data", Some(r#"{"id":1}"#)).into(), true),
     ];
     assert_rows(circa, rows);
+}
+
+/// Contract, section 5: a malformed payload "names its cause: the field and what is wrong with it",
+/// by the name that its sender gives the field.
+#[test]
+fn a_cause_names_the_field_of_its_sender() {
+    let form = "is not a string of 1 to 128 letters, digits, `_`, `.` or `-`";
+    let rows = [
+        ("circa", "type", None, "`type` is missing".to_owned()),
+        ("circa", "type", Some("1"), format!("`type` {form}")),
+        ("circa", "type", Some(r#""a b""#), format!("`type` {form}")),
+        ("circa", "id", None, "`id` is missing".to_owned()),
+        ("circularo", "event", None, "`event` is missing".to_owned()),
+        ("circularo", "event", Some("1"), format!("`event` {form}")),
+        ("circularo", "event", Some(r#""a b""#), format!("`event` {form}")),
+        ("circularo", "documentId", None, "`documentId` is missing".to_owned()),
+    ];
+    for (sender, field, value, cause) in rows {
+        let parsed = match sender {
+            "circa" => circa(body(&CIRCA, field, value)),
+            _ => circularo(body(&CIRCULARO, field, value)),
+        };
+        let Err(Rejection::MalformedPayload(fault)) = parsed else { panic!("{sender}: {field} {value:?}") };
+        assert_eq!((fault.field(), fault.to_string()), (field, cause), "{sender}: {field} {value:?}");
+        assert!(PayloadFault::ALL.contains(&fault), "{fault}");
+    }
 }
