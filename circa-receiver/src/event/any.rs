@@ -236,9 +236,9 @@ impl AnyEvent {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let payload = self.payload().ok_or(DecodeError(Fault::NoData))?;
         serde_json::from_str(payload)
-            // Most keys are Unicode: only what fails is read a second time.
+            // Most keys are Unicode: only what fails is looked at a second time.
             .or_else(|error| {
-                let object: Option<Object<'_>> = serde_json::from_str(payload).ok();
+                let object = serde_json::from_str(payload).ok().filter(Object::has_foreign_keys);
                 object.and_then(|object| object.decode().ok()).ok_or(error)
             })
             .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))

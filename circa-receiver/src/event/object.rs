@@ -45,6 +45,11 @@ impl<'a> Object<'a> {
         names.windows(2).any(|pair| pair[0] == pair[1])
     }
 
+    /// Whether a key is not Unicode.
+    pub(super) fn has_foreign_keys(&self) -> bool {
+        self.0.iter().any(|member| std::str::from_utf8(&member.name).is_err())
+    }
+
     /// Decodes the members as a type with named fields. Keys are handed over as bytes: one that is
     /// not Unicode is then a field that the type does not know, where `serde_json` itself refuses
     /// it.
