@@ -2,18 +2,29 @@
 //! loses no delivery.
 
 use std::{
-    future::pending, io, net::Shutdown, net::TcpListener, num::NonZero, thread::available_parallelism, time::Duration,
+    any::Any,
+    future::pending,
+    io,
+    net::{Shutdown, TcpListener},
+    num::NonZero,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread::available_parallelism,
+    time::Duration,
 };
 
 use actix_web::{
     App, Error, HttpRequest, HttpServer, Route,
-    body::MessageBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    rt, web,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Extensions, Service, ServiceFactory, ServiceRequest, ServiceResponse},
+    http::KeepAlive,
+    rt::{self, net::TcpStream, task::JoinHandle},
+    web::{self, Bytes},
 };
 use circa_receiver::{
     Receiver, Worker,
-    serving::{Lifecycle, Probe},
+    serving::{Connection, Connections, Exchange, Lifecycle, Probe},
 };
 use socket2::SockRef;
 
@@ -21,6 +32,14 @@ use crate::serve::{Closing, convert};
 
 /// What the kernel keeps of connections that were not accepted yet.
 const BACKLOG: u32 = 1_024;
+
+/// actix-web's limit on connections is so many times ours, so that a newcomer is accepted while the
+/// connection that gives way to it has not ended.
+const ACCEPTED_BESIDE: usize = 2;
+
+/// A connection takes its socket, another by which it is shut down (see [`Watched`]), and that of a
+/// newcomer.
+const DESCRIPTORS_EACH: usize = 3;
 
 /// How long connections may stay open once all handlers have ended, in seconds.
 const CONNECTIONS_MAY_STAY: u64 = 1;
@@ -49,7 +68,8 @@ where
 ///
 /// It speaks HTTP/1.1. The first head of a connection may take 5 s, and a connection may be idle
 /// for 75 s. At most 8,192 connections are open, or as many as the process may have descriptors
-/// for; beyond that newcomers wait. How it ends: [`Lifecycle`].
+/// for, three each; beyond that the one is closed that has been without an answer for longest. How
+/// it ends: [`Lifecycle`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Server {
@@ -89,6 +109,13 @@ impl Server {
         self
     }
 
+    /// How long a connection may be without a request; 75 s by default, at least 1 ms. It has to be
+    /// longer than that of the proxy in front.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.lifecycle.set_idle_timeout(timeout);
+        self
+    }
+
     /// Also speaks HTTP/2 without TLS, to clients that begin with it. Dangerous in front of
     /// strangers on actix-web, which sets no limit on lists of headers.
     #[cfg(feature = "http2")]
@@ -121,20 +148,24 @@ impl Server {
             + 'static,
         B: MessageBody + 'static,
     {
-        let limits = self.lifecycle.limits();
+        let limits = self.lifecycle.limits(DESCRIPTORS_EACH);
+        let connections = Connections::new(limits);
         let workers = available_parallelism().map_or(1, NonZero::get);
         let accepting = listener.try_clone()?;
-        let server = HttpServer::new(app)
+        let server = HttpServer::new(move || app().wrap_fn(answer))
             .workers(workers)
-            .max_connections((limits.max_connections / workers).max(1))
-            .client_request_timeout(limits.head_timeout)
-            .keep_alive(limits.idle_timeout)
+            .max_connections(limits.max_connections.saturating_mul(ACCEPTED_BESIDE).div_ceil(workers))
+            // actix-web's own limits for heads and idle connections end with the first byte of a
+            // second head.
+            .client_request_timeout(Duration::ZERO)
+            .keep_alive(KeepAlive::Os)
             // The answer's body has drained the request's already.
             .client_disconnect_timeout(Duration::ZERO)
             .shutdown_timeout(CONNECTIONS_MAY_STAY)
             .backlog(BACKLOG)
-            .on_connect(|_, connection| {
-                connection.insert(Closing::default());
+            .on_connect(move |stream, data| {
+                data.insert(Closing::default());
+                Watched::insert(stream, data, &connections);
             })
             .disable_signals();
         #[cfg(feature = "http2")]
@@ -163,5 +194,73 @@ impl Server {
             let readiness = readiness.clone();
             async move { convert(readiness.answer(request.method().as_str(), probe).await) }
         })
+    }
+}
+
+/// Answers a request, and notes when it begins and when its answer has ended.
+fn answer<S, B>(
+    request: ServiceRequest,
+    app: &S,
+) -> impl Future<Output = Result<ServiceResponse<Answer>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let exchange = request.conn_data::<Watched>().map(|watched| watched.connection.begin());
+    let response = app.call(request);
+    async move { Ok(response.await?.map_body(|_, body| Answer { body: body.boxed(), _exchange: exchange })) }
+}
+
+/// An answer's body.
+struct Answer {
+    body: BoxBody,
+    _exchange: Option<Exchange>,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// Kept by the server for each connection. actix-web owns the socket and sees no request to close
+/// it, so a task shuts it down by a descriptor of its own.
+struct Watched {
+    connection: Arc<Connection>,
+    task: JoinHandle<()>,
+}
+
+impl Watched {
+    fn insert(stream: &dyn Any, data: &mut Extensions, connections: &Connections) {
+        let stream = stream.downcast_ref::<TcpStream>().expect("the listener is one of TCP, without TLS");
+        let stream = SockRef::from(stream);
+        let connection = Arc::new(connections.enter());
+        let Ok(socket) = stream.try_clone() else {
+            // For want of descriptors.
+            connections.make_room();
+            let _ = stream.shutdown(Shutdown::Both);
+            return;
+        };
+        let watched = Arc::clone(&connection);
+        let task = rt::spawn(async move {
+            tokio::select! {
+                () = watched.evicted() => {}
+                () = watched.late() => {}
+            }
+            let _ = socket.shutdown(Shutdown::Both);
+        });
+        data.insert(Self { connection, task });
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

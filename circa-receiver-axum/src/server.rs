@@ -1,24 +1,32 @@
 //! The server: an application over HTTP/1.1, with limits against strangers, and with an end that
 //! loses no delivery.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
-    Router,
-    body::Body,
+    Error, Router,
+    body::{Body, Bytes, HttpBody},
     http::Method,
     response::Response,
     routing::{MethodRouter, any},
 };
 use circa_receiver::{
     Receiver, Worker,
-    serving::{Connection, Connections, Lifecycle, Limits, Probe},
+    serving::{Connection, Connections, Exchange, Lifecycle, Probe},
 };
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
 };
+use hyper_util::{rt::TokioIo, server::graceful::GracefulConnection};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
@@ -27,6 +35,9 @@ use tower_service::Service;
 
 /// As actix-web's: a head may take so many bytes.
 const HEAD_BYTES: usize = 32 * 1_024;
+
+/// A connection takes its socket.
+const DESCRIPTORS_EACH: usize = 1;
 
 /// Where no connection can be accepted, for want of descriptors.
 const ACCEPTED_AGAIN_AFTER: Duration = Duration::from_millis(10);
@@ -90,6 +101,13 @@ impl Server {
         self
     }
 
+    /// How long a connection may be without a request; 75 s by default, at least 1 ms. It has to be
+    /// longer than that of the proxy in front.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.lifecycle.set_idle_timeout(timeout);
+        self
+    }
+
     /// Also speaks HTTP/2 without TLS, to clients that begin with it. Dangerous in front of
     /// strangers on actix-web, which sets no limit on lists of headers.
     #[cfg(feature = "http2")]
@@ -116,17 +134,16 @@ impl Server {
     ///
     /// Where the system lets nobody listen for signals.
     pub async fn serve(self, listener: TcpListener, app: Router) -> io::Result<()> {
-        let limits = self.lifecycle.limits();
-        let connections = Connections::new(limits.max_connections);
+        let connections = Connections::new(self.lifecycle.limits(DESCRIPTORS_EACH));
         let accept = async {
             // Owned: the listener is closed when this future is dropped.
             let listener = listener;
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.spawn(connections.enter(), stream, app.clone(), limits),
+                    Ok((stream, _)) => self.spawn(connections.enter(), stream, app.clone()),
                     // Of the one connection, or for want of descriptors.
                     Err(_) => {
-                        connections.evict_oldest();
+                        connections.make_room();
                         sleep(ACCEPTED_AGAIN_AFTER).await;
                     }
                 }
@@ -135,38 +152,31 @@ impl Server {
         self.lifecycle.run(accept, connections.stop(), connections.stop()).await
     }
 
-    fn spawn(&self, connection: Connection, stream: TcpStream, app: Router, limits: Limits) {
+    fn spawn(&self, connection: Connection, stream: TcpStream, app: Router) {
         // Answers are small, and complete when they are written.
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(connection);
         let service = {
             let connection = Arc::clone(&connection);
             service_fn(move |request: hyper::Request<Incoming>| {
-                connection.requested();
-                let (connection, response) = (Arc::clone(&connection), app.clone().call(request));
-                async move {
-                    let response = response.await;
-                    connection.answered();
-                    response
-                }
+                let (exchange, response) = (connection.begin(), app.clone().call(request));
+                async move { Ok::<_, Infallible>(response.await?.map(|body| Answer { body, _exchange: exchange })) }
             })
         };
         #[cfg(feature = "http2")]
         if self.h2c {
             let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            let mut http1 = builder.http1();
-            http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEAD_BYTES);
+            builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
             tokio::spawn(async move {
-                let served = builder.serve_connection(TokioIo::new(stream), service);
-                until_its_end(served, &connection, limits).await;
+                until_its_end(builder.serve_connection(TokioIo::new(stream), service), &connection).await;
             });
             return;
         }
         let mut builder = http1::Builder::new();
-        // hyper counts the time for a head from the end of the answer before it.
-        builder.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(HEAD_BYTES);
+        // The time for a head is the connection's own.
+        builder.header_read_timeout(None).max_buf_size(HEAD_BYTES);
         let served = builder.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move { until_its_end(served, &connection, limits).await });
+        tokio::spawn(async move { until_its_end(served, &connection).await });
     }
 
     fn probe<S: Clone + Send + Sync + 'static>(&self, probe: Probe) -> MethodRouter<S> {
@@ -175,23 +185,41 @@ impl Server {
     }
 }
 
-/// Serves a connection until it ends, gives way, or has not begun its first request in time.
-async fn until_its_end(served: impl GracefulConnection, connection: &Connection, limits: Limits) {
+/// An answer's body.
+struct Answer {
+    body: Body,
+    _exchange: Exchange,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Serves a connection until it ends, gives way, or has been without a request for too long.
+async fn until_its_end(served: impl GracefulConnection, connection: &Connection) {
     let mut served = pin!(served);
     let mut evicted = pin!(connection.evicted());
-    let mut late = pin!(sleep(limits.head_timeout));
+    let mut late = pin!(connection.late());
     let mut stopping = pin!(connection.stopping());
-    let (mut is_begun, mut is_stopping) = (false, false);
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             _ = served.as_mut() => return,
             () = evicted.as_mut() => return,
-            () = late.as_mut(), if !is_begun => {
-                if !connection.has_request() {
-                    return;
-                }
-                is_begun = true;
-            }
+            () = late.as_mut() => return,
             () = stopping.as_mut(), if !is_stopping => {
                 is_stopping = true;
                 served.as_mut().graceful_shutdown();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod compile_errors;
+mod connections;
 mod diagnoses;
 mod failures;
 mod mounts_in_an_app;

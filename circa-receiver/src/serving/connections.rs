@@ -1,16 +1,19 @@
-//! The open connections of a server that accepts them itself: where there are too many, the one
-//! gives way that has been without an answer for longest, never the newcomer (contract, section
-//! 1a).
+//! The open connections of a server: how long each may be without a request, and which gives way
+//! where there are too many: the one that has been without an answer for longest, never the
+//! newcomer (contract, section 1a).
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep},
+};
+
+use super::limits::Limits;
 
 /// All open connections of a server. Clones share everything.
 #[derive(Clone, Debug)]
@@ -18,15 +21,16 @@ pub struct Connections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    max: usize,
+    limits: Limits,
     open: Mutex<Open>,
     /// Whether connections are to end after the request that they serve. The receivers are the open
     /// connections.
     is_stopping: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
+    max: usize,
     next_number: u64,
     /// By number: the first has been without an answer for longest.
     by_age: BTreeMap<u64, Arc<Notify>>,
@@ -36,34 +40,57 @@ struct Open {
 #[derive(Debug)]
 pub struct Connection {
     connections: Connections,
-    number: Mutex<u64>,
+    /// Locked before [`Inner::open`].
+    state: Mutex<State>,
     evicted: Arc<Notify>,
-    has_request: AtomicBool,
     is_stopping: watch::Receiver<bool>,
 }
 
+#[derive(Debug)]
+struct State {
+    number: u64,
+    /// Requests whose answers have not ended; more than one over HTTP/2.
+    exchanges: usize,
+    /// Since when there is none.
+    idle_since: Instant,
+    /// How long there may be none: the head timeout until the first request, then the idle timeout.
+    timeout: Duration,
+}
+
+/// A request of a connection, and its answer. Drop it when the answer has ended.
+#[derive(Debug)]
+pub struct Exchange(Arc<Connection>);
+
 impl Connections {
-    /// At most so many at once.
-    pub fn new(max: usize) -> Self {
-        Self(Arc::new(Inner { max, open: Mutex::default(), is_stopping: watch::Sender::new(false) }))
+    /// None yet, and within these limits.
+    pub fn new(limits: Limits) -> Self {
+        let open = Open { max: limits.max_connections, next_number: 0, by_age: BTreeMap::new() };
+        Self(Arc::new(Inner { limits, open: Mutex::new(open), is_stopping: watch::Sender::new(false) }))
     }
 
     /// A new connection; where there are too many, another one gives way.
     pub fn enter(&self) -> Connection {
         let evicted = Arc::new(Notify::new());
         let mut open = self.lock();
-        if open.by_age.len() >= self.0.max {
+        if open.by_age.len() >= open.max {
             open.evict_oldest();
         }
-        let number = Mutex::new(open.insert(Arc::clone(&evicted)));
+        let number = open.insert(Arc::clone(&evicted));
         drop(open);
-        let is_stopping = self.0.is_stopping.subscribe();
-        Connection { connections: self.clone(), number, evicted, has_request: AtomicBool::new(false), is_stopping }
+        let timeout = self.0.limits.head_timeout;
+        let state = Mutex::new(State { number, exchanges: 0, idle_since: Instant::now(), timeout });
+        Connection { connections: self.clone(), state, evicted, is_stopping: self.0.is_stopping.subscribe() }
     }
 
-    /// Makes room: where the process is short of descriptors.
-    pub fn evict_oldest(&self) {
-        self.lock().evict_oldest();
+    /// Makes room where the process is short of descriptors, whose limit may have been lowered.
+    pub fn make_room(&self) {
+        let max = self.0.limits.within_descriptors().max_connections;
+        let mut open = self.lock();
+        open.max = max;
+        open.evict_oldest();
+        while open.by_age.len() > max {
+            open.evict_oldest();
+        }
     }
 
     /// Ends all after the request that they serve, and waits for that.
@@ -94,22 +121,9 @@ impl Open {
 
 impl Connection {
     /// A request's head has arrived.
-    pub fn requested(&self) {
-        self.has_request.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a request's head has ever arrived.
-    pub fn has_request(&self) -> bool {
-        self.has_request.load(Ordering::Relaxed)
-    }
-
-    /// A request was answered: now all others are older.
-    pub fn answered(&self) {
-        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut open = self.connections.lock();
-        if let Some(evicted) = open.by_age.remove(&number) {
-            *number = open.insert(evicted);
-        }
+    pub fn begin(self: &Arc<Self>) -> Exchange {
+        self.lock().exchanges += 1;
+        Exchange(Arc::clone(self))
     }
 
     /// Waits until this connection is to give way.
@@ -117,26 +131,73 @@ impl Connection {
         self.evicted.notified().await;
     }
 
+    /// Waits until there has been no request for too long.
+    pub async fn late(&self) {
+        loop {
+            let remaining = self.remaining();
+            if remaining.is_zero() {
+                return;
+            }
+            sleep(remaining).await;
+        }
+    }
+
     /// Waits until the server stops.
     pub async fn stopping(&self) {
         let _ = self.is_stopping.clone().wait_for(|is_stopping| *is_stopping).await;
+    }
+
+    /// How long there may be no request from now on, at least.
+    fn remaining(&self) -> Duration {
+        let state = self.lock();
+        if state.exchanges > 0 {
+            return self.idle_timeout();
+        }
+        state.timeout.saturating_sub(state.idle_since.elapsed())
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.exchanges -= 1;
+        (state.idle_since, state.timeout) = (Instant::now(), self.idle_timeout());
+        // Now all others have been without an answer for longer.
+        let mut open = self.connections.lock();
+        if let Some(evicted) = open.by_age.remove(&state.number) {
+            state.number = open.insert(evicted);
+        }
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        self.connections.0.limits.idle_timeout
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let number = *self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.lock().number;
         self.connections.lock().by_age.remove(&number);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;
+
+    fn at_most(max_connections: usize) -> Connections {
+        Connections::new(Limits { max_connections, ..Limits::default() })
+    }
 
     async fn is_evicted(connection: &Connection) -> bool {
         timeout(Duration::from_millis(1), connection.evicted()).await.is_ok()
@@ -144,9 +205,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_one_without_an_answer_for_longest_gives_way() {
-        let connections = Connections::new(2);
-        let (first, second) = (connections.enter(), connections.enter());
-        first.answered();
+        let connections = at_most(2);
+        let (first, second) = (Arc::new(connections.enter()), connections.enter());
+        drop(first.begin());
         let third = connections.enter();
         assert!(is_evicted(&second).await && !is_evicted(&first).await && !is_evicted(&third).await);
         drop(third);
@@ -154,9 +215,27 @@ mod tests {
         assert!(!is_evicted(&first).await && !is_evicted(&fourth).await, "what has ended leaves its place");
     }
 
+    /// Contract, section 1a: 5 s for the head, 75 s for idle connections.
+    #[tokio::test(start_paused = true)]
+    async fn no_request_for_too_long_is_late() {
+        let connection = Arc::new(at_most(1).enter());
+        let lasts = async |since: Instant, seconds| {
+            connection.late().await;
+            assert_eq!(since.elapsed().as_millis(), Duration::from_secs(seconds).as_millis());
+        };
+        lasts(Instant::now(), 5).await;
+        // Two at once, which last for longer than may be idle.
+        let (one, other) = (connection.begin(), connection.begin());
+        for exchange in [one, other] {
+            assert!(timeout(Duration::from_secs(1_000), connection.late()).await.is_err());
+            drop(exchange);
+        }
+        lasts(Instant::now(), 75).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_stop_waits_for_all() {
-        let connections = Connections::new(2);
+        let connections = at_most(2);
         let connection = connections.enter();
         let stop = tokio::spawn({
             let connections = connections.clone();

@@ -60,14 +60,20 @@ impl Lifecycle {
         self.limits.max_connections = connections;
     }
 
+    /// How long a connection may stay open without a request; 75 s by default, at least 1 ms.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.limits.idle_timeout = timeout.max(Duration::from_millis(1));
+    }
+
     /// For health checks.
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
     }
 
-    /// Of the server's connections, as far as the process may have descriptors.
-    pub fn limits(&self) -> Limits {
-        self.limits.within_descriptors()
+    /// Of the server's connections, as far as the process may have descriptors, of which each
+    /// connection takes so many.
+    pub fn limits(&self, descriptors_each: usize) -> Limits {
+        Limits { descriptors_each, ..self.limits }.within_descriptors()
     }
 
     /// Accepts until the first signal and the end of the grace, then closes the listener and waits

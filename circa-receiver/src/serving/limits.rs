@@ -25,11 +25,14 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How many connections may be open; 8,192 by default.
     pub max_connections: usize,
+    /// How many descriptors each takes.
+    pub(super) descriptors_each: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_timeout: HEAD_TIMEOUT, idle_timeout: IDLE_TIMEOUT, max_connections: MAX_CONNECTIONS }
+        let (head_timeout, idle_timeout) = (HEAD_TIMEOUT, IDLE_TIMEOUT);
+        Self { head_timeout, idle_timeout, max_connections: MAX_CONNECTIONS, descriptors_each: 1 }
     }
 }
 
@@ -37,9 +40,10 @@ impl Limits {
     /// With as many connections as the process may have descriptors for. Its limit on descriptors
     /// is raised first, as far as the system lets it.
     pub fn within_descriptors(mut self) -> Self {
-        let wanted = self.max_connections.saturating_add(OTHER_DESCRIPTORS);
+        let wanted = self.max_connections.saturating_mul(self.descriptors_each).saturating_add(OTHER_DESCRIPTORS);
         if let Some(descriptors) = descriptors(wanted) {
-            self.max_connections = self.max_connections.min(descriptors.saturating_sub(OTHER_DESCRIPTORS)).max(1);
+            let connections = descriptors.saturating_sub(OTHER_DESCRIPTORS) / self.descriptors_each;
+            self.max_connections = self.max_connections.min(connections).max(1);
         }
         self
     }
