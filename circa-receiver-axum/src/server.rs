@@ -166,15 +166,16 @@ impl Server {
         #[cfg(feature = "http2")]
         if self.h2c {
             let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
+            builder.http1().header_read_timeout(None).half_close(true).max_buf_size(HEAD_BYTES);
             tokio::spawn(async move {
                 until_its_end(builder.serve_connection(TokioIo::new(stream), service), &connection).await;
             });
             return;
         }
         let mut builder = http1::Builder::new();
-        // The time for a head is the connection's own.
-        builder.header_read_timeout(None).max_buf_size(HEAD_BYTES);
+        // The time for a head is the connection's own. actix-web, too, answers a sender that has
+        // shut its side down after a complete request.
+        builder.header_read_timeout(None).half_close(true).max_buf_size(HEAD_BYTES);
         let served = builder.serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move { until_its_end(served, &connection).await });
     }

@@ -19,7 +19,10 @@ use actix_web::{
     },
     web::{self, Bytes},
 };
-use circa_receiver::{Receiver, Secret};
+use circa_receiver::{
+    Receiver, Secret,
+    testing::{CircaSigner, fixtures},
+};
 use circa_receiver_actix::{AnyEvent, Server, webhook};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -171,4 +174,21 @@ async fn the_connection_without_an_answer_for_longest_gives_way() {
         stream.write_all(&GET.as_bytes()[1..]).await.unwrap();
         read_ok(stream).await;
     }
+}
+
+/// Contract, section 9: the same answer on every framework.
+#[actix_web::test]
+async fn a_sender_that_sends_no_more_is_answered() {
+    let address = serve(|server| server).await;
+    let fixture = &fixtures()[0];
+    let signature = CircaSigner::new(SECRET).sign_now(fixture.body().as_bytes());
+    let (body, length) = (fixture.body(), fixture.body().len());
+    let request = format!(
+        "POST /webhooks/circa HTTP/1.1\r\nHost: a\r\nCirca-Signature: {signature}\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = connect(address).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = read_to_end("answered, then closed", &mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("circa-receiver-outcome: handled"), "{answer}");
 }
