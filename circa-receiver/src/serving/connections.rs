@@ -138,7 +138,8 @@ impl Connection {
             if remaining.is_zero() {
                 return;
             }
-            sleep(remaining).await;
+            // The idle timeout may be the shorter one.
+            sleep(remaining.min(self.idle_timeout())).await;
         }
     }
 
