@@ -174,8 +174,7 @@ impl Server {
         let server = server.listen(listener)?;
         let server = server.run();
         let handle = server.handle();
-        let server = rt::spawn(server);
-        let accept = async { server.await? };
+        let accept = async { rt::spawn(server).await? };
         let close = async {
             // Handlers live on the server's threads, which end with it: the server must not stop
             // before they have ended, but nobody may connect any more.
