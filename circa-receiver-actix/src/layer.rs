@@ -9,11 +9,15 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest,
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
 };
-use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
+use circa_receiver::{
+    HandlerError, Receiver, Routes,
+    adapter::{is_failure, service_result},
+};
 
 use crate::{failure::Failure, serve::serve};
 
@@ -61,7 +65,7 @@ impl ReceiverLayer {
 impl<S, B> Transform<S, ServiceRequest> for ReceiverLayer
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    B: 'static,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse;
     type Error = Error;
@@ -86,7 +90,7 @@ pub struct ReceiverService<S> {
 impl<S, B> Service<ServiceRequest> for ReceiverService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    B: 'static,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse;
     type Error = Error;
@@ -122,6 +126,7 @@ async fn run<S, B>(
 ) -> (Option<HttpRequest>, Result<(), HandlerError>)
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
 {
     if let Err(error) = std::future::poll_fn(|cx| service.poll_ready(cx)).await {
         return (Some(request), Err(told(&error)));
@@ -129,12 +134,23 @@ where
     match service.call(ServiceRequest::from_parts(request, payload)).await {
         Err(error) => (None, Err(told(&error))),
         Ok(response) => {
-            let (status, error) = (response.status().as_u16(), response.response().error());
-            let reason = || error.map(ToString::to_string);
-            let result = error.and_then(Failure::of).map_or_else(|| service_result(status, reason().as_deref()), Err);
-            (Some(response.into_parts().0), result)
+            let (request, response) = response.into_parts();
+            (Some(request), result(response))
         }
     }
+}
+
+/// What a service's response means, with its error or its text as the reason where they are known.
+fn result(response: HttpResponse<impl MessageBody>) -> Result<(), HandlerError> {
+    let status = response.status().as_u16();
+    if let Some(error) = response.error() {
+        return Failure::of(error).map_or_else(|| service_result(status, Some(&error.to_string())), Err);
+    }
+    if !is_failure(status) {
+        return Ok(());
+    }
+    let text = response.into_body().try_into_bytes().unwrap_or_default();
+    service_result(status, Some(&String::from_utf8_lossy(&text)))
 }
 
 /// actix's errors stay on their thread: what they say goes on.

@@ -149,8 +149,8 @@ async fn data_of_another_form_is_a_dead_letter_with_its_reason() {
 /// What any other service behind the layer says is kept, and may be a matter of time.
 #[actix_web::test]
 async fn the_reason_of_a_service_is_kept() {
-    async fn missing(_: AnyEvent) -> Result<HttpResponse, actix_web::Error> {
-        Err(actix_web::error::ErrorNotFound(REASON))
+    async fn missing(_: AnyEvent) -> HttpResponse {
+        HttpResponse::NotFound().body(REASON)
     }
     let notes = Notes::default();
     let layer = ReceiverLayer::new(receiver(&notes));

@@ -2,13 +2,15 @@
 //! section 1).
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tracing::{Span, Value};
 
 /// How many panics were caught. The subscriber belongs to the process, and so does their number.
@@ -46,9 +48,8 @@ impl SafeSpan {
     }
 
     /// Polls the future inside this span, and drops it there.
-    pub(super) async fn around<F: Future>(self, future: F) -> F::Output {
-        let mut inside = Inside { span: &self.0, future: pin!(Some(future)) };
-        poll_fn(|cx| inside.enter(|future| future.as_pin_mut().expect("it is there until dropped").poll(cx))).await
+    pub(super) fn around<F: Future>(self, future: F) -> Inside<F> {
+        Inside { future: Some(future), span: self }
     }
 }
 
@@ -65,22 +66,31 @@ impl Drop for SafeSpan {
     }
 }
 
-/// A future that is polled and dropped inside a span.
-struct Inside<'a, F> {
-    span: &'a Span,
-    future: Pin<&'a mut Option<F>>,
-}
+pin_project! {
+    /// A future that is polled and dropped inside a span.
+    pub(super) struct Inside<F> {
+        // Dropped by itself, so that the span is entered.
+        #[pin]
+        future: Option<F>,
+        span: SafeSpan,
+    }
 
-impl<F> Inside<'_, F> {
-    fn enter<T>(&mut self, work: impl FnOnce(Pin<&mut Option<F>>) -> T) -> T {
-        let _entered = Entered::new(self.span);
-        work(self.future.as_mut())
+    impl<F> PinnedDrop for Inside<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = Entered::new(&this.span.0);
+            this.future.set(None);
+        }
     }
 }
 
-impl<F> Drop for Inside<'_, F> {
-    fn drop(&mut self) {
-        self.enter(|mut future| future.set(None));
+impl<F: Future> Future for Inside<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = Entered::new(&this.span.0);
+        this.future.as_pin_mut().expect("it is there until dropped").poll(cx)
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) const RETRY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), D
 /// So long before the ack deadline a store that is away is given up: the sender still gets its
 /// answer.
 pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
-/// So long before the ack deadline the mark of a handler that succeeded is left to the background:
-/// its sender is answered 200 and not to come back.
+/// So long before the ack deadline the mark of a handler that succeeded is left to the background,
+/// so that its sender still gets its 200; half of what is left, where that is less.
 pub(super) const ANSWERED_BEFORE: Duration = Duration::from_millis(500);
 
 /// What longer durations are cut to, so that no deadline overflows.

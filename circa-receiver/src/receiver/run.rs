@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::defaults::ANSWERED_BEFORE;
 use super::shared::Shared;
@@ -127,13 +127,14 @@ impl Run<'_> {
         let Self { shared, delivery, claim, ack_deadline } = self;
         let claim = claim.as_ref()?;
         let was_lost = claim.is_lost();
+        let left = ack_deadline.saturating_duration_since(Instant::now());
         let completed = async {
-            let until = ack_deadline.checked_sub(ANSWERED_BEFORE).unwrap_or(*ack_deadline);
-            // After the deadline no sender waits: it was told to come back.
-            if Instant::now() >= *ack_deadline {
+            // No sender waits any more: it was told to come back.
+            if left.is_zero() {
                 return claim.complete().await;
             }
-            timeout_at(until, claim.complete()).await.unwrap_or(Err(StoreError::Timeout))
+            let within = left - ANSWERED_BEFORE.min(left / 2);
+            timeout(within, claim.complete()).await.unwrap_or(Err(StoreError::Timeout))
         };
         match Box::pin(shared.measured(StoreOperation::Complete, completed)).await {
             Ok(held) => {

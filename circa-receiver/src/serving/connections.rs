@@ -138,7 +138,8 @@ impl Connection {
             if remaining.is_zero() {
                 return;
             }
-            // The idle timeout may be the shorter one.
+            // Looked at again within each idle timeout: a first request may replace the head
+            // timeout by a shorter one.
             sleep(remaining.min(self.idle_timeout())).await;
         }
     }
@@ -148,7 +149,7 @@ impl Connection {
         let _ = self.is_stopping.clone().wait_for(|is_stopping| *is_stopping).await;
     }
 
-    /// How long there may be no request from now on, at least.
+    /// For how long it is not late, whatever comes.
     fn remaining(&self) -> Duration {
         let state = self.lock();
         if state.exchanges > 0 {

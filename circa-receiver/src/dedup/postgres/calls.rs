@@ -168,11 +168,11 @@ impl PostgresStore {
     }
 
     /// Runs a statement that removes rows, at most so many each time, for as long as it finds as
-    /// many. No call waits for it.
-    pub(crate) fn sweep_in_background(&self, sql: Arc<str>, at_once: u64) {
+    /// many, and at most for `limit`. No call waits for it.
+    pub(crate) fn sweep_in_background(&self, sql: Arc<str>, at_once: u64, limit: Duration) {
         let (connections, statements) = (self.source.connections().clone(), Arc::clone(&self.statements));
         let within = self.source.timeout();
-        tokio::spawn(async move {
+        let sweep = async move {
             loop {
                 let Ok(mut lent) = connections.lend(Purpose::Intake, &statements.table).await else { return };
                 let run = sqlx::query(AssertSqlSafe(Arc::clone(&sql))).execute(lent.connection());
@@ -182,6 +182,7 @@ impl PostgresStore {
                     return;
                 }
             }
-        });
+        };
+        tokio::spawn(tokio::time::timeout(limit, sweep));
     }
 }

@@ -169,13 +169,14 @@ impl PostgresInbox {
         Ok(())
     }
 
-    /// Removes events that are over, now and then, in the background. After an error the next sweep removes
-    /// it.
+    /// Removes events that are over, now and then, in the background. After an error the next sweep
+    /// removes them.
     fn sweep_now_and_then(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY) {
             *swept = Some(Instant::now());
-            self.claims.sweep_in_background(Arc::clone(&self.statements.sweep), SWEPT_AT_ONCE);
+            // It ends before the next one begins.
+            self.claims.sweep_in_background(Arc::clone(&self.statements.sweep), SWEPT_AT_ONCE, SWEEP_EVERY);
         }
     }
 }

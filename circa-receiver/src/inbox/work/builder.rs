@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -250,7 +250,7 @@ impl WorkerBuilder {
             keeper: Keeper::new(),
             running,
             observers,
-            is_away: false.into(),
+            health: Mutex::default(),
         }))
     }
 

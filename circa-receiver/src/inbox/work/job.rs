@@ -59,8 +59,9 @@ impl Job {
 
     /// Gives back what has not begun. Where the inbox is away, the lease lapses.
     pub(super) async fn give_back(shared: Arc<Shared>, leased: Leased) {
-        let _ = shared.settle(&leased, Settlement::GiveBack).await;
-        shared.observers.tell(|observer| observer.given_back(leased.entry().endpoint()));
+        if let Ok(true) = shared.settle(&leased, Settlement::GiveBack).await {
+            shared.observers.tell(|observer| observer.given_back(leased.entry().endpoint()));
+        }
     }
 
     /// Runs the handler and settles the run.
@@ -87,8 +88,10 @@ impl Job {
         if leased.attempt() > shared.limits(leased.entry()).max_attempts {
             let error = HandlerError::permanent("its attempts are used up: the last one ended with its process");
             let settlement = Settlement::Bury { cause: Cause::Attempts, error: error.to_string() };
-            self.settle_in(span, &holder, &settlement, Duration::ZERO).await;
-            return shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
+            if let End::AsSettled = self.settle_in(span, &holder, &settlement, Duration::ZERO).await {
+                shared.observers.tell(|observer| observer.dead_lettered(delivery, &error));
+            }
+            return;
         }
         match self.is_held().await {
             Ok(true) => self.attempt(span, &holder, head).await,

@@ -6,6 +6,7 @@
 //! 3. `job`: one run, and what becomes of its event; `permit`: what it takes of the worker;
 //!    `backoff`: how long a failed event waits;
 //! 4. `measure`: tells observers what the inbox holds; `prune`: removes old dead letters;
+//!    `health`: whether the inbox answers;
 //! 5. `handler`: what is run; `shared`: what a worker and its runs share.
 
 mod backoff;
@@ -13,6 +14,7 @@ mod builder;
 mod defaults;
 mod error;
 mod handler;
+mod health;
 mod job;
 mod measure;
 mod permit;

@@ -4,8 +4,8 @@ use std::{
     collections::HashMap,
     iter,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::handler::StoredHandler;
+use super::health::{Change, Health};
 use super::permit::RunPermit;
 use super::policy::Limits;
 use crate::error::StoreError;
@@ -50,8 +51,7 @@ pub(super) struct Shared {
     pub(super) keeper: Keeper,
     pub(super) running: Arc<Running>,
     pub(super) observers: Arc<Observers>,
-    /// The last lease or settlement failed.
-    pub(super) is_away: AtomicBool,
+    pub(super) health: Mutex<Health>,
 }
 
 /// An endpoint, and what is run for its events.
@@ -111,20 +111,24 @@ impl Shared {
         let settled = self.calls.settle(leased.lease(), settlement).await;
         let (endpoint, operation, elapsed) = (leased.entry().endpoint(), StoreOperation::Settle, started.elapsed());
         self.observers.tell(|observer| observer.store_called(endpoint, operation, elapsed));
-        self.note_answer(settled.as_ref().err());
+        self.note_answer(operation, settled.as_ref().err());
         settled
     }
 
     /// Notes whether the inbox answered, and tells where that has changed.
-    pub(super) fn note_answer(&self, error: Option<&StoreError>) {
-        let was_away = self.is_away.swap(error.is_some(), Ordering::Relaxed);
-        match error {
-            Some(error) if !was_away => {
+    pub(super) fn note_answer(&self, operation: StoreOperation, error: Option<&StoreError>) {
+        let change = self.health.lock().unwrap_or_else(PoisonError::into_inner).note(operation, error.is_some());
+        match (change, error) {
+            (Some(Change::Away), Some(error)) => {
                 self.observers.tell(|observer| observer.inbox_unavailable(&self.name, error));
             }
-            None if was_away => self.observers.tell(|observer| observer.inbox_available(&self.name)),
+            (Some(Change::Back), _) => self.observers.tell(|observer| observer.inbox_available(&self.name)),
             _ => {}
         }
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).is_away()
     }
 
     pub(super) fn handler(&self, entry: &Entry) -> Option<&StoredHandler> {

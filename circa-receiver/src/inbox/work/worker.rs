@@ -1,10 +1,6 @@
 //! Leases what is due, and starts a run for each.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -103,9 +99,10 @@ impl Worker {
         self.0.running.drain(Instant::now() + self.0.drain_deadline).await;
     }
 
-    /// Whether the inbox answered the last time that it was asked for events, or to end a run.
+    /// Whether the inbox answers: the last time that it was asked for events, or, where all runs
+    /// wait to be settled, to settle one.
     pub fn is_healthy(&self) -> bool {
-        !self.0.is_away.load(Ordering::Relaxed)
+        !self.0.is_away()
     }
 
     /// The worker's name, which the inbox keeps with each run.
@@ -170,13 +167,13 @@ async fn lease(shared: &Arc<Shared>, mut permits: OwnedSemaphorePermit) -> Resul
         let (operation, elapsed) = (StoreOperation::Lease, asked.elapsed());
         shared.observers.tell(|observer| observer.store_called(&endpoint.name, operation, elapsed));
     }
-    shared.note_answer(leased.as_ref().err());
+    shared.note_answer(StoreOperation::Lease, leased.as_ref().err());
     let (mut jobs, mut given_back) = (Vec::new(), JoinSet::new());
     for leased in leased? {
         let permit = permits.split(1).and_then(|permit| shared.permit(leased.entry(), permit));
         match (shared.running.enter(), permit) {
             (Some(visit), Some(permit)) => jobs.push(Job::new(Arc::clone(shared), leased, asked, visit, permit)),
-            // The worker was stopped meanwhile.
+            // The worker was stopped meanwhile, or the type has reached its limit.
             _ => _ = given_back.spawn(Job::give_back(Arc::clone(shared), leased)),
         }
     }

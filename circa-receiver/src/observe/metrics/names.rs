@@ -52,7 +52,7 @@ pub(super) fn describe() {
     describe_counter!(
         STORE_ERRORS,
         Unit::Count,
-        "Failures of the dedup store or the inbox; a claim's and an accept's are counted once a delivery, a lease's once an outage"
+        "Failures of the dedup store or the inbox; a claim's and an accept's are counted once a delivery, `lease` once an outage of a worker's inbox"
     );
     describe_counter!(LEASES_LOST, Unit::Count, "Runs whose claim passed to another holder meanwhile");
     describe_counter!(

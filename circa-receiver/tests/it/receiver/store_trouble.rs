@@ -183,3 +183,17 @@ async fn a_withdrawal_that_fails_is_tried_again() {
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
     assert!(started.elapsed() < seconds(1), "{:?}", started.elapsed());
 }
+
+/// A store that answers marks an event also where its handler ends just before the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_mark_just_before_the_ack_deadline_is_made() {
+    let store = ScriptedStore::memory();
+    store.script("complete", Fault::Yield, 1);
+    let ends_late = routes(async |_| {
+        tokio::time::sleep(Duration::from_millis(4_700)).await;
+        Ok(())
+    });
+    let endpoint = Endpoint::new(circa().dedup(store.clone()).ack_deadline(seconds(5)), ends_late);
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), HANDLED);
+    assert_eq!((store.calls("complete"), endpoint.notes.count("store error")), (1, 0));
+}

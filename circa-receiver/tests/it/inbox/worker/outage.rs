@@ -64,9 +64,9 @@ async fn a_busy_worker_notices_that_the_engine_is_away() {
     assert_eq!(bench.deliver("evt_1").await, ACCEPTED);
     gate.arrival().await;
     let leases = bench.inbox.calls("lease");
-    bench.inbox.script("settle", Fault::Fail, 5);
+    bench.inbox.script("settle", Fault::Fail, 12);
     gate.let_go(1);
-    tokio::time::sleep(seconds(1)).await;
+    tokio::time::sleep(seconds(5)).await;
     assert!(!worker.is_healthy());
     assert_eq!(bench.inbox.calls("lease"), leases);
     tokio::time::sleep(seconds(60)).await;

@@ -81,5 +81,5 @@ async fn what_was_just_leased_is_given_back_together() {
     worker.shutdown().await;
     running.await.unwrap();
     assert!(started.elapsed() <= seconds(3), "{:?}", started.elapsed());
-    assert_eq!(bench.endpoint.notes.count("given back"), 16);
+    assert_eq!((bench.inbox.calls("settle"), bench.endpoint.notes.count("given back")), (16, 0));
 }
