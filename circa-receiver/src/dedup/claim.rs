@@ -86,8 +86,11 @@ impl Claim {
     /// Goes on trying to mark the event done, until a lease has passed.
     pub(crate) async fn complete_late(&self) {
         let lease_ends = Instant::now() + self.claims.lease();
-        while self.claims.complete(&self.key, self.token).await.is_err() && Instant::now() < lease_ends {
+        while Instant::now() < lease_ends {
             sleep(BACKGROUND_PAUSE).await;
+            if self.claims.complete(&self.key, self.token).await.is_ok() {
+                return;
+            }
         }
     }
 
