@@ -32,7 +32,7 @@ impl EventHandler {
                     Ok(args) => handler.call(args).await.respond_to(&request).map_into_boxed_body(),
                     Err(error) => HttpResponse::from_error(error),
                 };
-                result(response)
+                result(response, handler_result)
             })
         }))
     }
@@ -52,19 +52,23 @@ impl EventHandler {
     }
 }
 
-/// What a handler's response means, with its error or its text as the reason where they are known.
-fn result(response: HttpResponse) -> Result<(), HandlerError> {
+/// What a response means: what its status, its `Retry-After`, and its error or its text say, where
+/// they are known.
+pub(crate) fn result(
+    response: HttpResponse<impl MessageBody>,
+    said: fn(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
+) -> Result<(), HandlerError> {
     let status = response.status().as_u16();
     if !is_failure(status) {
-        return handler_result(status, None, None);
+        return said(status, None, None);
     }
     let retry_after = response.headers().get(RETRY_AFTER).cloned();
     let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
     if let Some(error) = response.error() {
-        return Failure::of(error).map_or_else(|| handler_result(status, retry_after, Some(&error.to_string())), Err);
+        return Failure::of(error).map_or_else(|| said(status, retry_after, Some(&error.to_string())), Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
-    handler_result(status, retry_after, Some(&String::from_utf8_lossy(&text)))
+    said(status, retry_after, Some(&String::from_utf8_lossy(&text)))
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every actix handler.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest,
     body::MessageBody,
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
@@ -19,7 +19,7 @@ use circa_receiver::{
     adapter::{is_failure, service_result},
 };
 
-use crate::{failure::Failure, serve::serve};
+use crate::{failure::Failure, handler::result, serve::serve};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes
 /// the event with an extractor.
@@ -135,22 +135,9 @@ where
         Err(error) => (None, Err(told(&error))),
         Ok(response) => {
             let (request, response) = response.into_parts();
-            (Some(request), result(response))
+            (Some(request), result(response, |status, _, reason| service_result(status, reason)))
         }
     }
-}
-
-/// What a service's response means, with its error or its text as the reason where they are known.
-fn result(response: HttpResponse<impl MessageBody>) -> Result<(), HandlerError> {
-    let status = response.status().as_u16();
-    if let Some(error) = response.error() {
-        return Failure::of(error).map_or_else(|| service_result(status, Some(&error.to_string())), Err);
-    }
-    if !is_failure(status) {
-        return Ok(());
-    }
-    let text = response.into_body().try_into_bytes().unwrap_or_default();
-    service_result(status, Some(&String::from_utf8_lossy(&text)))
 }
 
 /// actix's errors stay on their thread: what they say goes on.
