@@ -56,7 +56,7 @@ impl EventHandler {
 /// they are known.
 pub(crate) fn result(
     response: HttpResponse<impl MessageBody>,
-    said: fn(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
+    said: impl FnOnce(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
 ) -> Result<(), HandlerError> {
     let status = response.status().as_u16();
     if !is_failure(status) {

@@ -14,10 +14,7 @@ use actix_web::{
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
 };
-use circa_receiver::{
-    HandlerError, Receiver, Routes,
-    adapter::{is_failure, service_result},
-};
+use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
 
 use crate::{failure::Failure, handler::result, serve::serve};
 
