@@ -1,4 +1,5 @@
-//! What tests and benches share: real servers, bodies in chunks, and what the fuzz targets do.
+//! What tests and benches share: real servers, bodies in chunks, what every adapter's server does
+//! with its connections, and what the fuzz targets do.
 //!
 //! A server listens on a free loopback port, in a folder of its own, and is gone when dropped. It
 //! also ends when the test's process is killed: a watching shell sees its pipe close. A server
@@ -7,6 +8,8 @@
 pub mod apache;
 pub mod caddy;
 mod chunks;
+#[cfg(feature = "connections")]
+pub mod connections;
 #[cfg(feature = "fuzz")]
 mod envelope;
 #[cfg(feature = "fuzz")]
