@@ -62,13 +62,13 @@ pub(crate) fn result(
     if !is_failure(status) {
         return said(status, None, None);
     }
-    let retry_after = response.headers().get(RETRY_AFTER).cloned();
-    let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
+    let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.as_bytes().to_owned());
     if let Some(error) = response.error() {
-        return Failure::of(error).map_or_else(|| said(status, retry_after, Some(&error.to_string())), Err);
+        let failed = || said(status, retry_after.as_deref(), Some(&error.to_string()));
+        return Failure::of(error).map_or_else(failed, Err);
     }
     let text = response.into_body().try_into_bytes().unwrap_or_default();
-    said(status, retry_after, Some(&String::from_utf8_lossy(&text)))
+    said(status, retry_after.as_deref(), Some(&String::from_utf8_lossy(&text)))
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every actix handler.

@@ -4,6 +4,7 @@
 use std::{fmt, ops::Deref};
 
 use axum::{
+    Extension,
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -75,9 +76,7 @@ impl<S: Sync> FromRequestParts<S> for Completion {
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status()).expect("the core's statuses are HTTP's");
-        let mut response = (status, self.0.to_string()).into_response();
-        response.extensions_mut().insert(Failure(self.0.failure()));
-        response
+        (status, Extension(Failure(self.0.failure())), self.0.to_string()).into_response()
     }
 }
 

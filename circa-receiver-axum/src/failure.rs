@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use axum::{
+    Extension,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -59,9 +60,7 @@ impl<E: Into<BoxError>> From<E> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(error_status(&self.0)).expect("the core's statuses are HTTP's");
-        let mut response = status.into_response();
-        response.extensions_mut().insert(self);
-        response
+        (status, Extension(self)).into_response()
     }
 }
 

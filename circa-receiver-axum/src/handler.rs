@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
-    body::{HttpBody, to_bytes},
+    body::{Bytes, HttpBody, to_bytes},
     extract::Request,
     handler::Handler,
     http::header::RETRY_AFTER,
@@ -25,7 +25,7 @@ impl<S: Clone + Send + Sync + 'static> EventHandler<S> {
     pub(crate) fn new<H: Handler<T, S>, T: 'static>(handler: H) -> Self {
         Self(Arc::new(move |request, state| {
             let response = handler.clone().call(request, state);
-            Box::pin(async move { result(response.await).await })
+            Box::pin(async move { result(response.await, handler_result).await })
         }))
     }
 
@@ -50,25 +50,21 @@ impl<S> Clone for EventHandler<S> {
 /// So large a response is read for the reason of a failure, in bytes.
 const MAX_READ: usize = 64 * 1_024;
 
-/// What a handler's response means, with its text as the reason where its size is known.
-async fn result(response: Response) -> Result<(), HandlerError> {
+/// What a response means: what its status, its `Retry-After`, and its text say, which is read where
+/// its size is known.
+pub(crate) async fn result(
+    response: Response,
+    said: impl FnOnce(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
+) -> Result<(), HandlerError> {
     if let Some(error) = Failure::of(&response) {
         return Err(error);
     }
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).cloned();
-    let retry_after = retry_after.as_ref().map(|value| value.as_bytes());
-    handler_result(status, retry_after, reason(response).await.as_deref())
-}
-
-/// The text of a response that says why it is no success, where its size is known.
-pub(crate) async fn reason(response: Response) -> Option<String> {
-    let (is_failure, body) = (is_failure(response.status().as_u16()), response.into_body());
-    if !is_failure || body.size_hint().exact()? > MAX_READ as u64 {
-        return None;
-    }
-    let text = to_bytes(body, MAX_READ).await.ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
+    let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.as_bytes().to_owned());
+    let body = response.into_body();
+    let is_read = is_failure(status) && body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
+    let text = if is_read { to_bytes(body, MAX_READ).await.unwrap_or_default() } else { Bytes::new() };
+    said(status, retry_after.as_deref(), Some(&String::from_utf8_lossy(&text)))
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.

@@ -19,7 +19,7 @@ use circa_receiver::{BoxError, HandlerError, Receiver, Routes, adapter::service_
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{failure::Failure, handler::reason, serve::serve};
+use crate::{handler::result, serve::serve};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes
 /// the event with an extractor.
@@ -111,11 +111,7 @@ where
 {
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     let response = service.call(request).await?.into_response();
-    if let Some(error) = Failure::of(&response) {
-        return Err(error);
-    }
-    let status = response.status().as_u16();
-    service_result(status, reason(response).await.as_deref())
+    result(response, |status, _, reason| service_result(status, reason)).await
 }
 
 impl<S> fmt::Debug for ReceiverService<S> {
