@@ -227,8 +227,8 @@ impl AnyEvent {
     }
 
     /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared
-    /// with `T`'s. A key at the top level that is not Unicode (a
-    /// lone surrogate) is an unknown field.
+    /// with `T`'s. A key at the top level that is not Unicode (a lone surrogate) is an unknown
+    /// field.
     ///
     /// # Errors
     ///

@@ -222,8 +222,8 @@ impl Job {
         end
     }
 
-    /// Ends the run in the inbox, and tries for as long as that is away: another worker may only
-    /// have the event once the inbox is back, and then this run is the first to be settled.
+    /// Ends the run in the inbox, and tries for as long as that is away: no other worker can have
+    /// the event before the inbox is back.
     async fn settle(&self, holder: Option<&LeaseHolder>, settlement: Settlement) -> End {
         let Self { shared, leased, .. } = self;
         let mut pauses = defaults::AWAY_PAUSES;
