@@ -2,17 +2,19 @@
 //! to its end.
 
 use std::{
+    future::{Future, poll_fn},
     ops::DerefMut,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
 
@@ -24,6 +26,10 @@ const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to open. A start waits for so long, no other call.
 pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one may take that opens beside another. The pool asks a server that refuses
+/// connections again after pauses that grow: what is given up begins with short ones again.
+const OPEN_BESIDE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many connections of the pool are never taken by [`Purpose::Intake`].
 const RESERVED: u32 = 2;
@@ -41,17 +47,23 @@ pub(crate) enum Purpose {
 #[derive(Clone)]
 pub(crate) struct Connections {
     pool: PgPool,
+    /// A permit for each connection.
+    all: Arc<Semaphore>,
     /// A permit for each connection that [`Purpose::Intake`] may have at once.
     intake: Arc<Semaphore>,
     within: Duration,
     is_opening: Arc<AtomicBool>,
 }
 
+type Permits = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+
 impl Connections {
     /// Lends from this pool, and waits for so long at most, even where the pool would wait longer.
     pub(super) fn new(pool: PgPool, within: Duration) -> Self {
-        let intake = pool.options().get_max_connections().saturating_sub(RESERVED).max(1);
-        Self { pool, intake: Arc::new(Semaphore::new(intake as usize)), within, is_opening: Arc::default() }
+        let most = pool.options().get_max_connections();
+        let permits = |count: u32| Arc::new(Semaphore::new(count.max(1) as usize));
+        let (all, intake) = (permits(most), permits(most.saturating_sub(RESERVED)));
+        Self { pool, all, intake, within, is_opening: Arc::default() }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -72,40 +84,62 @@ impl Connections {
 
     pub(crate) async fn lend(&self, purpose: Purpose, table: &Table) -> Result<Lent, StoreError> {
         table.check_name()?;
-        // Each wait has its whole time. Of a common one too little might be left to open a
-        // connection in, and one that is half open is dropped with its call: after an outage, when
-        // many calls wait for a permit, none would ever be open.
-        let permit = match purpose {
-            Purpose::Intake => {
-                let permit = timeout(self.within, Arc::clone(&self.intake).acquire_owned()).await;
-                Some(permit.map_err(|_| self.no_connection())?.expect("the semaphore is never closed"))
+        // Each wait has its whole time: of a common one too little might be left to open a
+        // connection in.
+        let permits = timeout(self.within, self.permits(purpose)).await.map_err(|_| self.no_connection())?;
+        let mut acquired = Box::pin(self.pool.acquire());
+        let lent = match poll_fn(|cx| Poll::Ready(acquired.as_mut().poll(cx))).await {
+            Poll::Ready(connection) => connection.map(|connection| Lent::new(connection, permits)),
+            Poll::Pending => {
+                let opened = timeout(self.within, self.open_apart(acquired, permits)).await;
+                opened.unwrap_or(Ok(None)).and_then(|lent| lent.ok_or(sqlx::Error::PoolTimedOut))
             }
-            Purpose::Holder => None,
         };
-        match timeout(self.within, self.pool.acquire()).await {
-            Ok(Ok(connection)) => Ok(Lent { connection: Some(connection), _permit: permit }),
-            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {
-                self.open_for_later();
-                Err(self.no_connection())
-            }
-            Ok(Err(error)) => Err(table.explain(error)),
-        }
+        lent.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => self.no_connection(),
+            error => table.explain(error),
+        })
     }
 
-    /// Opens a connection for the calls that follow, where the pool has room for one. A call that
-    /// gives up drops what it was opening: without this, no connection that takes longer to open
-    /// than a call may wait would ever be there.
-    fn open_for_later(&self) {
-        let has_room = self.pool.size() < self.pool.options().get_max_connections();
-        if has_room && !self.is_opening.swap(true, Ordering::Relaxed) {
-            let Self { pool, is_opening, .. } = self.clone();
-            tokio::spawn(async move {
-                if let Ok(Ok(connection)) = timeout(OPEN_WITHIN, pool.acquire()).await {
-                    Lent { connection: Some(connection), _permit: None }.put_back().await;
-                }
+    async fn permits(&self, purpose: Purpose) -> Permits {
+        let permit = |of: &Arc<Semaphore>| {
+            let permit = Arc::clone(of).acquire_owned();
+            async { permit.await.expect("the semaphores are never closed") }
+        };
+        let intake = match purpose {
+            Purpose::Intake => Some(permit(&self.intake).await),
+            Purpose::Holder => None,
+        };
+        (intake, permit(&self.all).await)
+    }
+
+    /// Opens a connection in a task of its own, which goes on when the caller gives up: the
+    /// connection then serves later calls. If each call opened its own, one that gives up would
+    /// leave a connection half open, which the server has to make and end all the same. After a
+    /// standstill it would have to do so for all calls meanwhile, before it makes one that serves.
+    async fn open_apart(
+        &self,
+        acquired: impl Future<Output = Result<PoolConnection<Postgres>, sqlx::Error>> + Send + 'static,
+        permits: Permits,
+    ) -> Result<Option<Lent>, sqlx::Error> {
+        let (caller, opened) = oneshot::channel();
+        let is_first = !self.is_opening.swap(true, Ordering::Relaxed);
+        let limit = if is_first { OPEN_WITHIN } else { OPEN_BESIDE_WITHIN.max(self.within) };
+        let is_opening = Arc::clone(&self.is_opening);
+        tokio::spawn(async move {
+            let lent = match timeout(limit, acquired).await {
+                Ok(connection) => connection.map(|connection| Some(Lent::new(connection, permits))),
+                Err(_) => Ok(None),
+            };
+            if is_first {
                 is_opening.store(false, Ordering::Relaxed);
-            });
-        }
+            }
+            if let Err(Ok(Some(lent))) = caller.send(lent) {
+                lent.put_back().await;
+            }
+        });
+        // The task is gone with its runtime.
+        opened.await.unwrap_or(Ok(None))
     }
 
     fn no_connection(&self) -> StoreError {
@@ -126,10 +160,14 @@ impl Connections {
 /// not keep a place in the pool.
 pub(crate) struct Lent {
     connection: Option<PoolConnection<Postgres>>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permits: Permits,
 }
 
 impl Lent {
+    fn new(connection: PoolConnection<Postgres>, permits: Permits) -> Self {
+        Self { connection: Some(connection), _permits: permits }
+    }
+
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         self.connection.as_mut().expect("only `put_back` and `drop` take it, and they end this value").deref_mut()
     }

@@ -5,7 +5,7 @@ use circa_receiver_test_support::{READY_WITHIN, postgres::PostgresServer};
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use circa_receiver::{
     },
 };
 
-use tokio::sync::Semaphore;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::support::receiving::{DUPLICATE, Endpoint, Gate, HANDLED, Request, UNAVAILABLE, answer, circa};
 
@@ -327,4 +327,34 @@ async fn a_connection_that_opens_slowly_serves_later_calls() {
         }
     };
     assert!(matches!(answer, ClaimAnswer::Won(_)), "{answer:?}");
+}
+
+/// A server that stands still: the kernel takes connections for it, and nothing answers. It has to
+/// make and to end each of them later, before it makes one that serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standstill_leaves_no_queue_of_half_open_connections() {
+    /// Two of four are left to others than claims.
+    const CLAIMING: usize = 2;
+    const ROUNDS: usize = 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://postgres@{}/postgres", listener.local_addr().unwrap());
+    let store = PostgresStore::connect_lazy(&url).unwrap().max_connections(4).timeout(Duration::from_millis(100));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let takes = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            takes.lock().unwrap().push(connection);
+        }
+    });
+    let started = Instant::now();
+    for _ in 0..ROUNDS {
+        let key = key("evt_still");
+        let claim = |nonce| store.claim(request(&key, nonce));
+        let answers = tokio::join!(claim(1), claim(2), claim(3), claim(4));
+        assert!(matches!(answers, (Err(_), Err(_), Err(_), Err(_))), "{answers:?}");
+    }
+    // One that is opened beside another is given up after two seconds.
+    let most = CLAIMING * (2 + started.elapsed().as_secs() as usize / 2);
+    let taken = taken.lock().unwrap().len();
+    assert!((1..=most).contains(&taken), "{taken} connections, at most {most}");
 }
