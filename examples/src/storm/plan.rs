@@ -51,8 +51,12 @@ impl Plan {
         let mut random = Random::new(options.seed);
         let time = options.duration().mul_f64(FAULTS_UNTIL);
         let process = process_faults(options.kills, &mut random);
-        let store = store_faults(options, has_tmpfs, &mut random);
-        Self { process: spread(process, time, &mut random), store: spread(store, time, &mut random) }
+        let mut store = spread(store_faults(options, has_tmpfs, &mut random), time, 1.0, &mut random);
+        // Apart by half of their part each, as long as a sender's attempts take: a sender all of
+        // whose attempts meet standstills proves nothing.
+        store.extend(spread(long_store_faults(options, &mut random), time, 0.5, &mut random));
+        store.sort_by_key(|planned| planned.at);
+        Self { process: spread(process, time, 1.0, &mut random), store }
     }
 }
 
@@ -68,8 +72,6 @@ fn process_faults(kills: usize, random: &mut Random) -> Vec<ProcessFault> {
 fn store_faults(options: &Options, has_tmpfs: bool, random: &mut Random) -> Vec<StoreFault> {
     let Options { kills, store, .. } = *options;
     let mut faults = vec![StoreFault::Lock(millis(random, 300, 2_000)); 1 + kills / 8];
-    // Longer than the lease, in storms that last.
-    faults.extend((0..kills / 15).map(|_| StoreFault::Lock(beyond_lease(random))));
     if store == StoreKind::Sqlite {
         faults.extend(
             (0..1 + kills / 15).filter(|_| has_tmpfs).map(|_| StoreFault::FillDisk(millis(random, 300, 2_000))),
@@ -78,10 +80,19 @@ fn store_faults(options: &Options, has_tmpfs: bool, random: &mut Random) -> Vec<
     }
     faults.extend((0..(kills / 15).max(1)).map(|_| StoreFault::Kill(millis(random, 0, 1_000))));
     faults.extend((0..1 + kills / 6).map(|_| StoreFault::Freeze(millis(random, 200, 1_500))));
-    faults.extend((0..kills / 15).map(|_| StoreFault::Freeze(beyond_lease(random))));
     faults.extend((0..1 + kills / 10).map(|_| StoreFault::Slow(millis(random, 500, 2_000))));
     let own = if store == StoreKind::Redis { StoreFault::ForgetScripts } else { StoreFault::Disconnect };
     faults.extend((0..1 + kills / 4).map(|_| own));
+    faults
+}
+
+/// Longer than the lease, in storms that last.
+fn long_store_faults(options: &Options, random: &mut Random) -> Vec<StoreFault> {
+    let Options { kills, store, .. } = *options;
+    let mut faults: Vec<_> = (0..kills / 15).map(|_| StoreFault::Lock(beyond_lease(random))).collect();
+    if store != StoreKind::Sqlite {
+        faults.extend((0..kills / 15).map(|_| StoreFault::Freeze(beyond_lease(random))));
+    }
     faults
 }
 
@@ -93,12 +104,13 @@ fn beyond_lease(random: &mut Random) -> Duration {
     LEASE + millis(random, 500, 1_500)
 }
 
-/// In random order, one in each of as many parts of the time.
-fn spread<F>(mut faults: Vec<F>, time: Duration, random: &mut Random) -> Vec<Planned<F>> {
+/// In random order, one in each of as many parts of the time, at random within this share of the
+/// part.
+fn spread<F>(mut faults: Vec<F>, time: Duration, share: f64, random: &mut Random) -> Vec<Planned<F>> {
     random.shuffle(&mut faults);
     let part = time / faults.len().max(1) as u32;
     let begin = |(number, fault)| {
-        let at = part * number as u32 + part.mul_f64(random.below(1_000) as f64 / 1_000.0);
+        let at = part * number as u32 + part.mul_f64(share * random.below(1_000) as f64 / 1_000.0);
         Planned { at, fault }
     };
     faults.into_iter().enumerate().map(begin).collect()
@@ -133,5 +145,18 @@ mod tests {
             plan.process.iter().all(|planned| planned.at < time) && plan.store.iter().all(|planned| planned.at < time)
         );
         assert!(plan.process.is_sorted_by_key(|planned| planned.at));
+    }
+
+    #[test]
+    fn standstills_beyond_the_lease_are_apart() {
+        for seed in 0..100 {
+            let plan = Plan::draw(&options(StoreKind::Redis, seed), false);
+            assert!(plan.store.is_sorted_by_key(|planned| planned.at), "seed {seed}");
+            let long = |fault| matches!(fault, StoreFault::Lock(time) | StoreFault::Freeze(time) if time > LEASE);
+            let long: Vec<_> =
+                plan.store.iter().filter(|planned| long(planned.fault)).map(|planned| planned.at).collect();
+            assert_eq!(long.len(), 4, "seed {seed}");
+            assert!(long.windows(2).all(|pair| pair[1] - pair[0] >= 4 * LEASE), "seed {seed}: {long:?}");
+        }
     }
 }
