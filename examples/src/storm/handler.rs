@@ -2,9 +2,8 @@
 //! and then. Run from an inbox, about half of the events book an effect.
 
 use std::{
-    collections::HashSet,
-    env,
-    path::Path,
+    env, fs,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,15 +23,10 @@ pub(super) const SEED: &str = "STORM_SEED";
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     ledger: Arc<Ledger>,
-    chance: Arc<Mutex<Chance>>,
-}
-
-#[derive(Debug)]
-struct Chance {
-    random: Random,
-    /// An event fails once at most: seven attempts must be enough for a sender, whatever else is
-    /// done to them.
-    failed: HashSet<String>,
+    random: Arc<Mutex<Random>>,
+    /// A file for each event that has failed, or taken long, in whatever process. It does so once
+    /// at most: seven attempts must be enough for a sender, whatever else is done to them.
+    delayed: Arc<Path>,
 }
 
 impl Work {
@@ -40,8 +34,13 @@ impl Work {
         let ledger = env::var_os(LEDGER).ok_or("STORM_LEDGER is not set")?;
         let seed: u64 = env::var(SEED)?.parse()?;
         let random = Random::new(seed ^ u64::from(std::process::id()));
-        let chance = Chance { random, failed: HashSet::new() };
-        Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, chance: Arc::new(Mutex::new(chance)) })
+        let delayed = PathBuf::from(&ledger).with_extension("delayed");
+        fs::create_dir_all(&delayed)?;
+        Ok(Self {
+            ledger: Ledger::open(Path::new(&ledger))?,
+            random: Arc::new(Mutex::new(random)),
+            delayed: delayed.into(),
+        })
     }
 
     /// A run but for its end. It is closed where it fails.
@@ -60,17 +59,17 @@ impl Work {
 
     /// How long a run takes, and whether it succeeds.
     fn draw(&self, event: &str) -> (Duration, bool) {
-        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
-        let random = &mut chance.random;
-        let millis = match random.below(100) {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let (chance, fails, short) = (random.below(100), random.one_in(20), random.below(40));
+        let is_delayed = (fails || chance < 3) && fs::File::create_new(self.delayed.join(event)).is_ok();
+        let millis = match chance {
             // Longer than the ack deadline, the drain deadline and the lease.
-            0..=2 => random.between(7_200, 8_500),
+            0..=2 if is_delayed => random.between(7_200, 8_500),
             3..=5 => random.between(1_000, 2_000),
             6..=15 => random.between(100, 500),
-            _ => random.below(40),
+            _ => short,
         };
-        let fails = random.one_in(20) && chance.failed.insert(event.to_owned());
-        (Duration::from_millis(millis as u64), !fails)
+        (Duration::from_millis(millis as u64), !(fails && is_delayed))
     }
 }
 
