@@ -29,11 +29,9 @@ pub mod application;
 mod environment;
 mod metrics;
 mod output;
-#[cfg(feature = "testing")]
 pub mod random;
 pub mod sources;
 mod store;
-#[cfg(feature = "testing")]
 pub mod storm;
 
 // The code of README.md and docs/ is compiled and run with the doctests of this crate, the one that
