@@ -28,7 +28,7 @@ use Strike::{Receiver as R, Server as S};
 /// handler succeeded"; section 8: "Success: 200 `handled`".
 async fn nothing_is_lost_on(server: Server, strikes: &[Strike]) {
     let _turn = turn::alone().await;
-    let sender = Sender { events: 5_000, times: 3, seed: seed() };
+    let sender = Sender { events: 2_000, times: 3, seed: seed() };
     let (name, started) = (server.name(), Instant::now());
     let replicas = Arc::new(Replicas::start(&server.url(), LEASE).await);
     let (through, progress) = watch::channel(0);

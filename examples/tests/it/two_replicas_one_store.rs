@@ -19,7 +19,7 @@ const LEASE: u32 = 60;
 /// handler succeeded"; "Same event again: done -> 200 `duplicate`".
 async fn each_event_is_handled_once_on(server: Server) {
     let _turn = turn::alone().await;
-    let sender = Sender { events: 5_000, times: 3, seed: seed() };
+    let sender = Sender { events: 2_000, times: 3, seed: seed() };
     let started = Instant::now();
     let replicas = Arc::new(Replicas::start(&server.url(), LEASE).await);
     let (through, _) = watch::channel(0);

@@ -23,7 +23,7 @@ use super::super::{
 
 /// How many traces there are, unless the environment variable `STORE_TRACES` is set. They are the
 /// same in every run.
-const TRACES: u32 = 64;
+const TRACES: u32 = 32;
 
 const LONGEST: usize = 40;
 const KEYS: usize = 2;

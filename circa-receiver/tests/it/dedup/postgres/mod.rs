@@ -51,7 +51,7 @@ async fn store(schema: &str) -> PostgresStore {
 
 async fn subject() -> Subject {
     // As many calls at once as the store has connections: more would wait for one.
-    Subject::new(store("behaviours").await).entries(20_000).in_flight(8)
+    Subject::new(store("behaviours").await).entries(10_000).in_flight(8)
 }
 
 /// With a server of its own, which can be taken away.

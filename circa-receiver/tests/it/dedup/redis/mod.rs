@@ -54,7 +54,7 @@ mod single {
 
     async fn subject() -> Subject {
         let server = shared(&SERVER, RedisServer::start);
-        Subject::new(store_of(&server).await).entries(100_000).keep(server)
+        Subject::new(store_of(&server).await).entries(50_000).keep(server)
     }
 
     async fn own_server() -> Subject {

@@ -61,7 +61,7 @@ impl Drop for Folder {
 
 async fn subject() -> Subject {
     let folder = Folder::new();
-    Subject::new(folder.store()).in_flight(256).keep(folder)
+    Subject::new(folder.store()).entries(100_000).in_flight(256).keep(folder)
 }
 
 circa_receiver::store_tests!(subject);

@@ -62,7 +62,7 @@ async fn subject() -> Subject {
     let schema: &'static str = format!("behaviours_{}", NEXT.fetch_add(1, Ordering::Relaxed)).leak();
     let inbox = patient(schema);
     inbox.migrate().await.unwrap();
-    Subject::new(inbox, passing(pool(server()), schema)).entries(20_000).in_flight(8)
+    Subject::new(inbox, passing(pool(server()), schema)).entries(10_000).in_flight(8)
 }
 
 /// With a server of its own, which can be taken away.

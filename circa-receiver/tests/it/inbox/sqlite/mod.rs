@@ -66,7 +66,7 @@ async fn subject() -> Subject {
     let (folder, clock) = (Folder::new(), clock());
     let inbox = folder.inbox(&clock);
     // `INBOX_ENTRIES=200000` takes three minutes.
-    let entries = std::env::var("INBOX_ENTRIES").map_or(20_000, |entries| entries.parse().unwrap());
+    let entries = std::env::var("INBOX_ENTRIES").map_or(10_000, |entries| entries.parse().unwrap());
     let subject = Subject::new(inbox, move |time| {
         clock.advance(time);
         std::future::ready(())

@@ -64,8 +64,8 @@ fn blinks(sender: Sender, engine: fn(TokioClock) -> Engine, default: u64) {
 
 #[test]
 fn a_store_that_blinks_costs_nothing() {
-    blinks(Sender::CIRCA, store, 200);
-    blinks(Sender::CIRCULARO, store, 200);
+    blinks(Sender::CIRCA, store, 100);
+    blinks(Sender::CIRCULARO, store, 100);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn storms(sender: Sender, engine: fn(TokioClock) -> Engine, default: u64) {
 /// runs.
 #[test]
 fn circa_over_a_store() {
-    storms(Sender::CIRCA, store, 600);
+    storms(Sender::CIRCA, store, 300);
 }
 
 /// It never retries: what is refused is lost, and nothing else.
