@@ -2,9 +2,12 @@
 //! and then. Run from an inbox, about half of the events book an effect.
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    env,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,20 +16,23 @@ use tokio::time::sleep;
 
 use super::effects::{Effects, books};
 use super::ledger::{End, Ledger, OpenRun};
+use super::settings::EVENTS_PER_SECOND;
 use crate::{BoxError, random::Random};
 
 /// The variables by which a process of a storm gets its part.
 pub(super) const LEDGER: &str = "STORM_LEDGER";
 pub(super) const SEED: &str = "STORM_SEED";
 
+/// So many of the newest events are new.
+const NEW: usize = 3 * EVENTS_PER_SECOND;
+
 /// What the handlers of a process share.
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     ledger: Arc<Ledger>,
     random: Arc<Mutex<Random>>,
-    /// A file for each event that has failed, or taken long, in whatever process. It does so once
-    /// at most: seven attempts must be enough for a sender, whatever else is done to them.
-    delayed: Arc<Path>,
+    /// The number of the newest event that has run here.
+    newest: Arc<AtomicUsize>,
 }
 
 impl Work {
@@ -34,13 +40,8 @@ impl Work {
         let ledger = env::var_os(LEDGER).ok_or("STORM_LEDGER is not set")?;
         let seed: u64 = env::var(SEED)?.parse()?;
         let random = Random::new(seed ^ u64::from(std::process::id()));
-        let delayed = PathBuf::from(&ledger).with_extension("delayed");
-        fs::create_dir_all(&delayed)?;
-        Ok(Self {
-            ledger: Ledger::open(Path::new(&ledger))?,
-            random: Arc::new(Mutex::new(random)),
-            delayed: delayed.into(),
-        })
+        let ledger = Ledger::open(Path::new(&ledger))?;
+        Ok(Self { ledger, random: Arc::new(Mutex::new(random)), newest: Arc::default() })
     }
 
     /// A run but for its end. It is closed where it fails.
@@ -60,16 +61,23 @@ impl Work {
     /// How long a run takes, and whether it succeeds.
     fn draw(&self, event: &str) -> (Duration, bool) {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        let (chance, fails, short) = (random.below(100), random.one_in(20), random.below(40));
-        let is_delayed = (fails || chance < 3) && fs::File::create_new(self.delayed.join(event)).is_ok();
-        let millis = match chance {
+        let is_new = self.is_new(event);
+        let millis = match random.below(100) {
             // Longer than the ack deadline, the drain deadline and the lease.
-            0..=2 if is_delayed => random.between(7_200, 8_500),
+            0..=2 if is_new => random.between(7_200, 8_500),
             3..=5 => random.between(1_000, 2_000),
             6..=15 => random.between(100, 500),
-            _ => short,
+            _ => random.below(40),
         };
-        (Duration::from_millis(millis as u64), !(fails && is_delayed))
+        (Duration::from_millis(millis as u64), !(is_new && random.one_in(20)))
+    }
+
+    /// Whether it was sent in the last seconds, by its number. An event that is sent again later
+    /// runs briefly and succeeds: its last attempts are there to get over what else is done to it.
+    fn is_new(&self, event: &str) -> bool {
+        let number = event.rsplit('_').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let newest = self.newest.fetch_max(number, Ordering::Relaxed);
+        number + NEW >= newest
     }
 }
 
