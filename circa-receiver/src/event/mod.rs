@@ -11,6 +11,10 @@
 //!    type; `kind`: all known types; `scalar`: values of undocumented form;
 //! 3. `circa`, `circularo`: the typed data of each sender's events;
 //! 4. `delivery`: an event that arrived at an endpoint.
+//!
+//! A new event type is a file in `circa/` with its struct and [`EventData`], or a line of
+//! `document_events!` in `circularo`; then its re-export here, a line of `event_kinds!` in `kind`, a
+//! fixture in `testing/fixtures.rs`, and a section of `docs/catalogue.md`.
 
 mod any;
 mod circa;

@@ -2,10 +2,6 @@
 //!
 //! `datapoint_pulled`: the data in its three units, its older form and units not known yet; `ids`:
 //! a list of ids; `webhook_test`: the data of the "Send test" button.
-//!
-//! A new event type is a file here with its struct and `EventData`, its re-export in
-//! `event/mod.rs`, a line of `event_kinds!` in `event/kind.rs`, a fixture in `testing/fixtures.rs`,
-//! and a section of `docs/catalogue.md`.
 
 mod datapoint_pulled;
 mod ids;
