@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     println!("PostgreSQL {}; SQLite {}", server.sql("SHOW server_version"), rusqlite::version());
     println!("files in {}", folder.path().display());
     let engines = [engines::sqlite(&folder, &runtime), engines::postgres(&server, &runtime)];
-    // The million events are still on their way to the disk: flushes would stand still behind them.
+    // The million events are not flushed yet: the flushes that are measured would wait for them.
     server.sql("CHECKPOINT");
     assert!(Command::new("sync").status().unwrap().success());
     let mut bench = Bench {

@@ -135,7 +135,8 @@ impl PostgresStore {
 
     /// How long a call may take, half of it to wait for a connection. Default 1 s; stay below the
     /// receiver's store timeout of 2 s. To be set before the first call. A connection may take up
-    /// to 10 s to open: [`migrate`](Self::migrate) waits for it, and it serves later calls.
+    /// to 10 s to open, and 2 s while another one opens: [`migrate`](Self::migrate) waits for it,
+    /// and it serves later calls.
     ///
     /// The sessions of the store's own pool have it as `statement_timeout`, and half of it as
     /// `lock_timeout`.

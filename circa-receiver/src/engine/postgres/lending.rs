@@ -1,16 +1,7 @@
 //! Lends a connection for one call, within a time, and takes it back only if the call was answered
 //! to its end.
 
-use std::{
-    future::{Future, poll_fn},
-    ops::DerefMut,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, ops::DerefMut, pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
@@ -24,14 +15,15 @@ use crate::error::StoreError;
 /// How long the pool may take to test a connection that is given back.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a connection may take to open. A start waits for so long, no other call.
+/// How long a connection may take to open, or as long as a call may wait for it, if that is longer.
+/// A start waits for so long.
 pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long one may take that opens beside another. The pool asks a server that refuses
-/// connections again after pauses that grow: what is given up begins with short ones again.
+/// The same while another connection opens. A server that refuses connections is asked again by the
+/// pool with a growing backoff; a new attempt starts with a short one.
 const OPEN_BESIDE_WITHIN: Duration = Duration::from_secs(2);
 
-/// How many connections of the pool are never taken by [`Purpose::Intake`].
+/// How many connections of the pool are never taken by [`Purpose::Intake`], which has one at least.
 const RESERVED: u32 = 2;
 
 /// What a connection is for.
@@ -39,7 +31,7 @@ const RESERVED: u32 = 2;
 pub(crate) enum Purpose {
     /// To claim an event. Under overload such calls wait for one another, and fail.
     Intake,
-    /// To renew, complete or release what is claimed: does not wait behind [`Purpose::Intake`].
+    /// To renew, complete or release what is claimed: needs no permit of [`Purpose::Intake`].
     Holder,
 }
 
@@ -52,9 +44,11 @@ pub(crate) struct Connections {
     /// A permit for each connection that [`Purpose::Intake`] may have at once.
     intake: Arc<Semaphore>,
     within: Duration,
-    is_opening: Arc<AtomicBool>,
+    /// A permit for the one connection that may take [`OPEN_WITHIN`] to open.
+    patience: Arc<Semaphore>,
 }
 
+/// Of [`Connections::intake`], where that is needed, and of [`Connections::all`].
 type Permits = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
 impl Connections {
@@ -63,7 +57,7 @@ impl Connections {
         let most = pool.options().get_max_connections();
         let permits = |count: u32| Arc::new(Semaphore::new(count.max(1) as usize));
         let (all, intake) = (permits(most), permits(most.saturating_sub(RESERVED)));
-        Self { pool, all, intake, within, is_opening: Arc::default() }
+        Self { pool, all, intake, within, patience: permits(1) }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -87,18 +81,19 @@ impl Connections {
         // Each wait has its whole time: of a common one too little might be left to open a
         // connection in.
         let permits = timeout(self.within, self.permits(purpose)).await.map_err(|_| self.no_connection())?;
-        let mut acquired = Box::pin(self.pool.acquire());
-        let lent = match poll_fn(|cx| Poll::Ready(acquired.as_mut().poll(cx))).await {
-            Poll::Ready(connection) => connection.map(|connection| Lent::new(connection, permits)),
-            Poll::Pending => {
-                let opened = timeout(self.within, self.open_apart(acquired, permits)).await;
-                opened.unwrap_or(Ok(None)).and_then(|lent| lent.ok_or(sqlx::Error::PoolTimedOut))
+        let (acquired, most) = (self.pool.acquire(), self.pool.options().get_max_connections());
+        let lent = async {
+            if self.pool.num_idle() == 0 && self.pool.size() < most {
+                return self.open_apart(acquired, permits).await;
             }
+            // It tests an open one, or waits for one that others of a user's pool have.
+            acquired.await.map(|connection| Lent::new(connection, permits))
         };
-        lent.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => self.no_connection(),
-            error => table.explain(error),
-        })
+        match timeout(self.within, lent).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(lent) => Ok(lent),
+            Err(sqlx::Error::PoolTimedOut) => Err(self.no_connection()),
+            Err(error) => Err(table.explain(error)),
+        }
     }
 
     async fn permits(&self, purpose: Purpose) -> Permits {
@@ -113,33 +108,38 @@ impl Connections {
         (intake, permit(&self.all).await)
     }
 
-    /// Opens a connection in a task of its own, which goes on when the caller gives up: the
-    /// connection then serves later calls. If each call opened its own, one that gives up would
-    /// leave a connection half open, which the server has to make and end all the same. After a
-    /// standstill it would have to do so for all calls meanwhile, before it makes one that serves.
+    /// Waits for `acquired` in a task of its own, which goes on when the caller gives up: the
+    /// connection then serves later calls. Dropped, it would leave a half-open connection, which
+    /// the server must still set up and end; after a standstill it would work through all of these
+    /// first.
     async fn open_apart(
         &self,
         acquired: impl Future<Output = Result<PoolConnection<Postgres>, sqlx::Error>> + Send + 'static,
-        permits: Permits,
-    ) -> Result<Option<Lent>, sqlx::Error> {
-        let (caller, opened) = oneshot::channel();
-        let is_first = !self.is_opening.swap(true, Ordering::Relaxed);
-        let limit = if is_first { OPEN_WITHIN } else { OPEN_BESIDE_WITHIN.max(self.within) };
-        let is_opening = Arc::clone(&self.is_opening);
+        (mut intake, permit): Permits,
+    ) -> Result<Lent, sqlx::Error> {
+        let (mut caller, opened) = oneshot::channel();
+        let patience = Arc::clone(&self.patience).try_acquire_owned().ok();
+        let limit = if patience.is_some() { OPEN_WITHIN } else { OPEN_BESIDE_WITHIN }.max(self.within);
         tokio::spawn(async move {
-            let lent = match timeout(limit, acquired).await {
-                Ok(connection) => connection.map(|connection| Some(Lent::new(connection, permits))),
-                Err(_) => Ok(None),
+            let mut opening = pin!(timeout(limit, acquired));
+            let connection = tokio::select! {
+                biased;
+                connection = &mut opening => connection,
+                // A small pool has one such permit, and other claims are not to wait for so long.
+                () = caller.closed(), if patience.is_some() => {
+                    intake = None;
+                    opening.await
+                }
             };
-            if is_first {
-                is_opening.store(false, Ordering::Relaxed);
-            }
-            if let Err(Ok(Some(lent))) = caller.send(lent) {
+            drop(patience);
+            let connection = connection.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+            let lent = connection.map(|connection| Lent::new(connection, (intake, permit)));
+            if let Err(Ok(lent)) = caller.send(lent) {
                 lent.put_back().await;
             }
         });
-        // The task is gone with its runtime.
-        opened.await.unwrap_or(Ok(None))
+        // A task that ends without a word was dropped with its runtime, or a hook of the pool panicked.
+        opened.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     fn no_connection(&self) -> StoreError {
