@@ -4,11 +4,8 @@
 use std::{
     env,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use circa_receiver::{AnyEvent, Completion, CompletionError, HandlerError, PortableHandler, Routes};
@@ -30,9 +27,14 @@ const NEW: usize = 3 * EVENTS_PER_SECOND;
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     ledger: Arc<Ledger>,
-    random: Arc<Mutex<Random>>,
-    /// The number of the newest event that has run here.
-    newest: Arc<AtomicUsize>,
+    chance: Arc<Mutex<Chance>>,
+}
+
+#[derive(Debug)]
+struct Chance {
+    random: Random,
+    /// The number of the newest event that has run here, and when it did.
+    newest: Option<(usize, Instant)>,
 }
 
 impl Work {
@@ -40,8 +42,8 @@ impl Work {
         let ledger = env::var_os(LEDGER).ok_or("STORM_LEDGER is not set")?;
         let seed: u64 = env::var(SEED)?.parse()?;
         let random = Random::new(seed ^ u64::from(std::process::id()));
-        let ledger = Ledger::open(Path::new(&ledger))?;
-        Ok(Self { ledger, random: Arc::new(Mutex::new(random)), newest: Arc::default() })
+        let chance = Chance { random, newest: None };
+        Ok(Self { ledger: Ledger::open(Path::new(&ledger))?, chance: Arc::new(Mutex::new(chance)) })
     }
 
     /// A run but for its end. It is closed where it fails.
@@ -60,8 +62,9 @@ impl Work {
 
     /// How long a run takes, and whether it succeeds.
     fn draw(&self, event: &str) -> (Duration, bool) {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = self.is_new(event);
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = chance.is_new(event);
+        let random = &mut chance.random;
         let millis = match random.below(100) {
             // Longer than the ack deadline, the drain deadline and the lease.
             0..=2 if is_new => random.between(7_200, 8_500),
@@ -71,13 +74,20 @@ impl Work {
         };
         (Duration::from_millis(millis as u64), !(is_new && random.one_in(20)))
     }
+}
 
-    /// Whether it was sent in the last seconds, by its number. An event that is sent again later
-    /// runs briefly and succeeds: its last attempts are there to get over what else is done to it.
-    fn is_new(&self, event: &str) -> bool {
+impl Chance {
+    /// Whether it was sent in the last seconds, as far as this process can tell from its number,
+    /// and from the newest event that has run here. An event that is sent again later takes at most
+    /// 2 s and succeeds: its last attempts are left for the storm's other faults.
+    fn is_new(&mut self, event: &str) -> bool {
         let number = event.rsplit('_').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-        let newest = self.newest.fetch_max(number, Ordering::Relaxed);
-        number + NEW >= newest
+        let since = |at: Instant| (at.elapsed().as_secs_f64() * EVENTS_PER_SECOND as f64) as usize;
+        let is_new = self.newest.is_some_and(|(newest, at)| number + NEW >= newest + since(at));
+        if self.newest.is_none_or(|(newest, _)| number > newest) {
+            self.newest = Some((number, Instant::now()));
+        }
+        is_new
     }
 }
 

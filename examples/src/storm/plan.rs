@@ -52,8 +52,8 @@ impl Plan {
         let time = options.duration().mul_f64(FAULTS_UNTIL);
         let process = process_faults(options.kills, &mut random);
         let mut store = spread(store_faults(options, has_tmpfs, &mut random), time, 1.0, &mut random);
-        // Apart by half of their part each, as long as a sender's attempts take: a sender all of
-        // whose attempts meet standstills proves nothing.
+        // They begin at least half a part apart, 30 s with 20,000 events and 30 kills: a sender all
+        // of whose attempts meet standstills proves nothing.
         store.extend(spread(long_store_faults(options, &mut random), time, 0.5, &mut random));
         store.sort_by_key(|planned| planned.at);
         Self { process: spread(process, time, 1.0, &mut random), store }
@@ -86,7 +86,7 @@ fn store_faults(options: &Options, has_tmpfs: bool, random: &mut Random) -> Vec<
     faults
 }
 
-/// Longer than the lease, in storms that last.
+/// Longer than the lease, from 15 kills on.
 fn long_store_faults(options: &Options, random: &mut Random) -> Vec<StoreFault> {
     let Options { kills, store, .. } = *options;
     let mut faults: Vec<_> = (0..kills / 15).map(|_| StoreFault::Lock(beyond_lease(random))).collect();
@@ -104,8 +104,8 @@ fn beyond_lease(random: &mut Random) -> Duration {
     LEASE + millis(random, 500, 1_500)
 }
 
-/// In random order, one in each of as many parts of the time, at random within this share of the
-/// part.
+/// Shuffles the faults and divides the time into as many equal parts. Each begins at random within
+/// this share of its part, from the part's begin.
 fn spread<F>(mut faults: Vec<F>, time: Duration, share: f64, random: &mut Random) -> Vec<Planned<F>> {
     random.shuffle(&mut faults);
     let part = time / faults.len().max(1) as u32;
