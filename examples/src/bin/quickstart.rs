@@ -1,7 +1,7 @@
 //! A receiver for both senders that sends itself every documented event, and the usual bad
 //! deliveries, and shows what becomes of them.
 //!
-//! `cargo run -p circa-receiver-examples` goes on serving afterwards; with `-- --once` it ends, and
+//! `cargo run --bin quickstart` goes on serving afterwards; with `-- --once` it ends, and
 //! fails if anything was not as expected. Its inbox is a file in a temporary folder, or in the
 //! folder of `--data DIR`, where the next start finds all events handled already. The secrets are
 //! for demonstration, unless `CIRCA_WEBHOOK_SECRET` and `CIRCULARO_HMAC_SECRET` are set. `BIND` is
