@@ -1,4 +1,4 @@
-//! Leases what is due, and starts a run for each.
+//! Leases what is due, and starts a run for each; `job` has its lease renewed, by `run::keeper`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
