@@ -1,7 +1,7 @@
 //! Lends a connection for one call, within a time, and takes it back only if the call was answered
 //! to its end.
 
-use std::{future::Future, ops::DerefMut, pin::pin, sync::Arc, time::Duration};
+use std::{ops::DerefMut, pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
@@ -39,7 +39,7 @@ pub(crate) enum Purpose {
 #[derive(Clone)]
 pub(crate) struct Connections {
     pool: PgPool,
-    /// A permit for each connection.
+    /// A permit for each connection: with one, a call does not queue in the pool behind others.
     all: Arc<Semaphore>,
     /// A permit for each connection that [`Purpose::Intake`] may have at once.
     intake: Arc<Semaphore>,
@@ -138,7 +138,7 @@ impl Connections {
                 lent.put_back().await;
             }
         });
-        // A task that ends without a word was dropped with its runtime, or a hook of the pool panicked.
+        // Without an answer: the task was dropped with its runtime, or a hook of the pool panicked.
         opened.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 

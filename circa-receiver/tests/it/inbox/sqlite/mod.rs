@@ -65,7 +65,7 @@ fn clock() -> FakeClock {
 async fn subject() -> Subject {
     let (folder, clock) = (Folder::new(), clock());
     let inbox = folder.inbox(&clock);
-    // `INBOX_ENTRIES=200000` takes three minutes.
+    // `INBOX_ENTRIES=200000` takes minutes, with `--release` one.
     let entries = std::env::var("INBOX_ENTRIES").map_or(10_000, |entries| entries.parse().unwrap());
     let subject = Subject::new(inbox, move |time| {
         clock.advance(time);
