@@ -1,24 +1,33 @@
 //! Hex, both ways, for 32-byte MACs and digests.
 
-/// Exactly 64 hex digits, either case.
-pub(crate) fn decode(text: &[u8]) -> Option<[u8; 32]> {
-    let text: &[u8; 64] = text.try_into().ok()?;
-    // Both steps go over whole arrays: the compiler makes vector instructions of them.
-    let digits = text.map(value);
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digits[0] << 4 | digits[1] & 0xf;
+/// 64 hex digits, either case.
+#[derive(Clone, Copy)]
+pub(crate) struct Digits<'a>(&'a [u8; 64]);
+
+impl<'a> Digits<'a> {
+    /// `None` where the text is anything else.
+    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+        let text = text.try_into().ok().map(Self)?;
+        // Not `all`: without a way out in between the compiler makes vector instructions of it.
+        text.0.iter().fold(true, |all, byte| all & byte.is_ascii_hexdigit()).then_some(text)
     }
-    digits.iter().all(|digit| *digit < 16).then_some(bytes)
+
+    /// The bytes that they say.
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        // Both steps go over whole arrays, for the same reason.
+        let values = self.0.map(value);
+        let mut bytes = [0; 32];
+        for (byte, values) in bytes.iter_mut().zip(values.chunks_exact(2)) {
+            *byte = values[0] << 4 | values[1];
+        }
+        bytes
+    }
 }
 
-/// The value of a hex digit; of any other byte a value from 16 on.
 fn value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => u8::MAX,
+        _ => (digit | 0x20) - b'a' + 10,
     }
 }
 
@@ -41,13 +50,13 @@ mod tests {
             for at in 0..64 {
                 let mut text = [b'0'; 64];
                 text[at] = byte;
-                let decoded = decode(&text);
+                let decoded = Digits::read(&text).map(Digits::bytes);
                 assert_eq!(decoded.is_some(), byte.is_ascii_hexdigit(), "byte {byte} at {at}");
                 if let (Some(bytes), Some(digit)) = (decoded, char::from(byte).to_digit(16)) {
                     let mut expected = [0; 32];
                     expected[at / 2] = (digit as u8) << (4 * ((at + 1) % 2));
                     assert_eq!(bytes, expected, "byte {byte} at {at}");
-                    assert_eq!(decode(encode(bytes).as_bytes()), Some(bytes));
+                    assert_eq!(Digits::read(encode(bytes).as_bytes()).map(Digits::bytes), Some(bytes));
                 }
             }
         }

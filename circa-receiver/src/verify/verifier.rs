@@ -190,22 +190,22 @@ impl Verifier {
     ) -> Result<Verified<'h, B>, Rejection> {
         let ParsedHead { signature, unsigned } = head;
         let mut verified = Verified { sender: self.sender, body, secret: None, signed_at: None, unsigned: *unsigned };
-        let (Some(Signature { signed_at, candidates }), Some(keys)) = (signature, &self.keys) else {
+        let (Some(signature), Some(keys)) = (signature, &self.keys) else {
             return Ok(verified);
         };
         verified.secret = {
             // The lock is held while hashing, 0.7 ms for 1 MiB: a rotation can wait that long.
             let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
-            let signed_text = signed_at.map(|signed_at| signed_at.text);
-            let matches = |key: &&Key| candidates.contain(&key.mac.over(signed_text, verified.body.as_ref()));
+            let signed_text = signature.signed_at.map(|signed_at| signed_at.text);
+            let matches = |key: &&Key| signature.offers(&key.mac.over(signed_text, verified.body.as_ref()));
             Some(keys.iter().find(matches).ok_or(Rejection::SignatureMismatch)?.id.clone())
         };
-        if let Some(SignedAt { seconds, .. }) = signed_at {
+        if let Some(SignedAt { seconds, .. }) = signature.signed_at {
             let now = now().map_err(|_| Rejection::Clock)?;
             if self.tolerance.is_some_and(|tolerance| seconds.abs_diff(now) > tolerance) {
                 return Err(Rejection::Stale { skew_seconds: seconds.saturating_sub(now) });
             }
-            verified.signed_at = Some(*seconds);
+            verified.signed_at = Some(seconds);
         }
         Ok(verified)
     }

@@ -26,7 +26,7 @@ impl<'s, 'h> Trials<'s, 'h> {
             return false;
         }
         self.left -= 1;
-        self.signature.candidates.contain(&MacKey::new(key).over(signed_at, body))
+        self.signature.offers(&MacKey::new(key).over(signed_at, body))
     }
 }
 

@@ -5,8 +5,8 @@
 //! 3. exactly one `t`, canonical decimal, at most `i64::MAX`;
 //! 4. one to eight `v1`; those that are not 64 hex digits are ignored as long as one is.
 
-use super::offered::{Candidates, Signature, SignedAt, trim};
-use crate::verify::hex;
+use super::offered::{Signature, SignedAt, trim};
+use crate::verify::hex::Digits;
 
 const MAX_ELEMENTS: usize = 16;
 
@@ -21,18 +21,15 @@ pub(super) fn parse(value: &[u8]) -> Option<Signature<'_>> {
         match trim(element) {
             [b't', b'=', ..] if signature.signed_at.is_some() => return None,
             [b't', b'=', time @ ..] => signature.signed_at = Some(parse_time(time)?),
-            [b'v', b'1', b'=', ..] if v1 == Candidates::MAX => return None,
             [b'v', b'1', b'=', mac @ ..] => {
+                *signature.macs.get_mut(v1)? = Digits::read(mac);
                 v1 += 1;
-                if let Some(mac) = hex::decode(mac) {
-                    signature.candidates.push(mac.into());
-                }
             }
             unknown if unknown.contains(&b'=') => {}
             _ => return None,
         }
     }
-    (signature.signed_at.is_some() && !signature.candidates.is_empty()).then_some(signature)
+    (signature.signed_at.is_some() && signature.macs.iter().any(Option::is_some)).then_some(signature)
 }
 
 /// `0`, or a non-zero digit followed by digits, within `i64`. No sign, no leading zero, no space.

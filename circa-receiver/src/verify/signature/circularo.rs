@@ -2,12 +2,12 @@
 //! list.
 
 use super::offered::Signature;
-use crate::verify::hex;
+use crate::verify::hex::Digits;
 
 /// `None` is malformed.
 pub(super) fn parse(value: &[u8]) -> Option<Signature<'_>> {
     let mut signature = Signature::default();
-    signature.candidates.push(hex::decode(value)?.into());
+    signature.macs[0] = Some(Digits::read(value)?);
     Some(signature)
 }
 

@@ -1,13 +1,25 @@
 //! What a well-formed signature header says.
 
+use crate::verify::hex::Digits;
 use crate::verify::sign::Mac;
 
-/// A well-formed signature header: the signed time, if the scheme has one, and the MACs that were
-/// offered.
+/// Bounds the comparisons; the hashing is one HMAC per secret in any case (contract, section 2).
+const MAX_MACS: usize = 8;
+
+/// A well-formed signature header.
 #[derive(Default)]
 pub(crate) struct Signature<'h> {
+    /// The signed time, if the scheme has one.
     pub(crate) signed_at: Option<SignedAt<'h>>,
-    pub(crate) candidates: Candidates,
+    /// The MACs that are offered; `None` in place of one that is not well-formed.
+    pub(super) macs: [Option<Digits<'h>>; MAX_MACS],
+}
+
+impl Signature<'_> {
+    /// Whether this MAC is among those that are offered; each comparison takes constant time.
+    pub(crate) fn offers(&self, expected: &Mac) -> bool {
+        self.macs.iter().flatten().any(|mac| Mac::from(mac.bytes()).matches(expected))
+    }
 }
 
 /// The signed time: its bytes as received, over which the MAC is taken, and its value in unix
@@ -16,34 +28,6 @@ pub(crate) struct Signature<'h> {
 pub(crate) struct SignedAt<'h> {
     pub(crate) text: &'h [u8],
     pub(crate) seconds: i64,
-}
-
-/// The well-formed MACs that a header offers, at most [`Candidates::MAX`].
-#[derive(Default)]
-pub(crate) struct Candidates {
-    macs: [Mac; Self::MAX],
-    count: usize,
-}
-
-impl Candidates {
-    /// Bounds the comparisons; the hashing is one HMAC per secret in any case (contract, section
-    /// 2).
-    pub(crate) const MAX: usize = 8;
-
-    /// Adds one; whoever calls has counted that there is room.
-    pub(super) fn push(&mut self, mac: Mac) {
-        self.macs[self.count] = mac;
-        self.count += 1;
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Whether any candidate equals `expected`; each comparison takes constant time.
-    pub(crate) fn contain(&self, expected: &Mac) -> bool {
-        self.macs[..self.count].iter().any(|candidate| candidate.matches(expected))
-    }
 }
 
 /// Without the spaces and tabs around it. Servers trim a field value on HTTP/1.1 and may not on
