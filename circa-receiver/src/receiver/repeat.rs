@@ -25,7 +25,7 @@ impl Shared {
         let mut pauses = RETRY_PAUSES;
         let mut told = false;
         loop {
-            let error = match self.measured(operation, call()).await {
+            let error = match self.measured(operation, &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -128,7 +128,7 @@ impl Run<'_> {
         let claim = claim.as_ref()?;
         let was_lost = claim.is_lost();
         let left = ack_deadline.saturating_duration_since(Instant::now());
-        let completed = async {
+        let complete = async || {
             // No sender waits any more: it was told to come back.
             if left.is_zero() {
                 return claim.complete().await;
@@ -136,7 +136,7 @@ impl Run<'_> {
             let within = left - ANSWERED_BEFORE.min(left / 2);
             timeout(within, claim.complete()).await.unwrap_or(Err(StoreError::Timeout))
         };
-        match Box::pin(shared.measured(StoreOperation::Complete, completed)).await {
+        match Box::pin(shared.measured(StoreOperation::Complete, complete)).await {
             Ok(held) => {
                 if !held && !was_lost {
                     shared.observe(|observer| observer.claim_lost(delivery));

@@ -76,7 +76,7 @@ impl Shared {
     pub(super) async fn release(&self, delivery: &Delivery, claim: Option<&Claim>) {
         let Some(claim) = claim else { return };
         let was_lost = claim.is_lost();
-        match Box::pin(self.measured(StoreOperation::Release, claim.release())).await {
+        match Box::pin(self.measured(StoreOperation::Release, || claim.release())).await {
             Ok(held) if !held && !was_lost => self.observe(|observer| observer.claim_lost(delivery)),
             Ok(_) => {}
             Err(error) => {

@@ -57,12 +57,12 @@ impl Shared {
     }
 
     /// A call of the store, measured where somebody observes.
-    pub(super) async fn measured<T>(&self, operation: StoreOperation, call: impl Future<Output = T>) -> T {
+    pub(super) async fn measured<F: Future>(&self, operation: StoreOperation, call: impl FnOnce() -> F) -> F::Output {
         if self.observers.is_empty() {
-            return call.await;
+            return call().await;
         }
         let started = Instant::now();
-        let answer = call.await;
+        let answer = call().await;
         self.observe(|observer| observer.store_called(&self.endpoint, operation, started.elapsed()));
         answer
     }
