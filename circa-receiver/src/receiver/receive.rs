@@ -20,6 +20,7 @@ use super::stay::Arrival;
 use super::task::Admitted;
 use crate::answer::{Outcome, PayloadFault, Response};
 use crate::dedup::{Key, StoreError};
+use crate::event::Delivery;
 use crate::handler::{HandlerError, PortableHandler, RouteError, Routes};
 use crate::inbox::Calls;
 use crate::observe::ConfigWarning;
@@ -215,34 +216,38 @@ impl Receiver {
             Err(rejection) => return Reception::Answered(shared.answer(&arrival, shared.reject(rejection))),
         };
         arrival.span.authenticated(&delivery, || shared.clock.unix_seconds().ok());
+        let next = self.next(&delivery, routes);
         let admitted = Admitted { shared: Arc::clone(shared), delivery, arrival, place };
-        let delivery = &admitted.delivery;
-        if let Some(fault) = delivery.event().fault() {
+        match next {
+            Next::Answer(outcome) => Reception::Answered(shared.answer(&admitted.arrival, outcome)),
+            Next::Store(inbox) => Reception::Answered(store(admitted, inbox, head).await),
+            Next::Bury(fault) => Reception::Answered(bury(admitted, fault).await),
+            Next::Run(handler) => Reception::Admitted(admitted, handler),
+        }
+    }
+
+    /// What becomes of an authentic delivery.
+    fn next<'s, 'r, H>(&'s self, delivery: &Delivery, routes: &'r Routes<H>) -> Next<'s, 'r, H> {
+        let shared = &self.0;
+        let event = delivery.event();
+        if let Some(fault) = event.fault() {
             shared.observe(|observer| observer.unreadable(delivery, fault));
-            return Reception::Answered(match &shared.inbox {
-                Some(inbox) => store(admitted, inbox, head).await,
-                None => bury(admitted, fault).await,
-            });
+            return shared.inbox.as_ref().map_or(Next::Bury(fault), Next::Store);
         }
         shared.observe(|observer| observer.authenticated(delivery));
-        for field in shared.notices.drifted(delivery.event()).fields() {
+        for field in shared.notices.drifted(event).fields() {
             shared.observe(|observer| observer.field_drifted(delivery, field));
         }
-        let wanted = shared.mode.wants(delivery.event().livemode());
-        let handler = routes.find(delivery.event().event_type());
-        match handler.filter(|_| wanted) {
-            Some(handler) => match &shared.inbox {
-                Some(inbox) => Reception::Answered(store(admitted, inbox, head).await),
-                None => Reception::Admitted(admitted, handler),
-            },
-            None => {
-                shared.observe(|observer| observer.ignored(delivery));
-                if handler.is_none() && shared.notices.is_unhandled_due(delivery.event().event_type()) {
-                    shared.observe(|observer| observer.unhandled(delivery));
-                }
-                Reception::Answered(shared.answer(&admitted.arrival, Outcome::Ignored))
-            }
+        let wanted = shared.mode.wants(event.livemode());
+        let handler = routes.find(event.event_type());
+        if let Some(handler) = handler.filter(|_| wanted) {
+            return shared.inbox.as_ref().map_or(Next::Run(handler), Next::Store);
         }
+        shared.observe(|observer| observer.ignored(delivery));
+        if handler.is_none() && shared.notices.is_unhandled_due(event.event_type()) {
+            shared.observe(|observer| observer.unhandled(delivery));
+        }
+        Next::Answer(Outcome::Ignored)
     }
 
     /// Receives one request whose body is at hand, with portable handlers, each in a task of its
@@ -269,6 +274,15 @@ impl Receiver {
             }
         }
     }
+}
+
+/// What becomes of an authentic delivery.
+enum Next<'s, 'r, H> {
+    Answer(Outcome),
+    Store(&'s Calls),
+    /// It cannot be read: the dead-letter sink gets it.
+    Bury(PayloadFault),
+    Run(&'r H),
 }
 
 impl Receiver {
