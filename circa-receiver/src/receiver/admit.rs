@@ -32,19 +32,12 @@ impl Shared {
         body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
     ) -> Result<(Delivery, Place), Rejection> {
-        let fields = HeadFields::read(self.verifier.sender(), head);
-        if fields.method != "POST" {
-            return Err(Rejection::MethodNotAllowed);
-        }
-        if !fields.identity_encoded {
-            return Err(Rejection::UnsupportedContentEncoding);
-        }
-        let parsed = self.verifier.parse(fields.signed)?;
+        let (parsed, content_length) = self.check_head(head)?;
         let deadline = arrived + self.read_deadline;
         let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
-        let body::Read { bytes, capacity, reader } = body::read(body, fields.content_length, limits).await?;
+        let body::Read { bytes, capacity, reader } = body::read(body, content_length, limits).await?;
         let (verified, tenant) = match &self.tenants {
-            None => (self.verify(&parsed, bytes, fields.signed.signature, arrived)?, None),
+            None => (self.verify(&parsed, bytes, arrived)?, None),
             Some(tenants) => {
                 let verified = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, bytes));
                 let (verified, tenant) = self.as_reader(reader, capacity, verified).await??;
@@ -63,6 +56,18 @@ impl Shared {
             Some(tenant) => tenant.delivery(event),
         };
         Ok((delivery, place))
+    }
+
+    /// What can be judged before the body is there; with it, the announced length.
+    fn check_head<'h>(&self, head: &'h impl Head) -> Result<(ParsedHead<'h>, Option<u64>), Rejection> {
+        let fields = HeadFields::read(self.verifier.sender(), head);
+        if fields.method != "POST" {
+            return Err(Rejection::MethodNotAllowed);
+        }
+        if !fields.identity_encoded {
+            return Err(Rejection::UnsupportedContentEncoding);
+        }
+        Ok((self.verifier.parse(fields.signed)?, fields.content_length))
     }
 
     /// Does what a whole body of this capacity may have to wait for. Nobody has proved anything yet,
@@ -108,12 +113,11 @@ impl Shared {
         self: &Arc<Self>,
         parsed: &ParsedHead<'h>,
         body: Bytes,
-        signature: Field<'_>,
         arrived: Instant,
     ) -> Result<Verified<'h, Bytes>, Rejection> {
         let verified = match self.verifier.finish(parsed, &body, || self.clock.unix_seconds()) {
             Err(Rejection::SignatureMismatch) => {
-                self.diagnose(signature, body, arrived);
+                self.diagnose(parsed.signature_header, body, arrived);
                 return Err(Rejection::SignatureMismatch);
             }
             verified => verified?,

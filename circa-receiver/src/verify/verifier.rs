@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::head::{SignedFields, UnsignedFields};
+use super::head::{Field, SignedFields, UnsignedFields};
 use super::secret::Secret;
 use super::secrets::{SecretId, Secrets};
 use super::sign::MacKey;
@@ -178,7 +178,7 @@ impl Verifier {
             None => None,
             Some(_) => Some(Signature::parse(self.sender.spec().scheme, fields.signature)?),
         };
-        Ok(ParsedHead { signature, unsigned: fields.unsigned })
+        Ok(ParsedHead { signature, signature_header: fields.signature, unsigned: fields.unsigned })
     }
 
     /// Compares the MACs, then judges the signed time.
@@ -188,7 +188,7 @@ impl Verifier {
         body: B,
         now: impl FnOnce() -> Result<i64, ClockError>,
     ) -> Result<Verified<'h, B>, Rejection> {
-        let ParsedHead { signature, unsigned } = head;
+        let ParsedHead { signature, unsigned, .. } = head;
         let mut verified = Verified { sender: self.sender, body, secret: None, signed_at: None, unsigned: *unsigned };
         let (Some(signature), Some(keys)) = (signature, &self.keys) else {
             return Ok(verified);
@@ -228,5 +228,8 @@ impl fmt::Debug for Verifier {
 pub(crate) struct ParsedHead<'h> {
     /// `None` on an unsigned receiver.
     signature: Option<Signature<'h>>,
+    /// As it came.
+    #[cfg_attr(not(feature = "receiver"), allow(dead_code))]
+    pub(crate) signature_header: Field<'h>,
     unsigned: UnsignedFields<'h>,
 }
