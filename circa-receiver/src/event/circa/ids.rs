@@ -1,10 +1,10 @@
 //! A list of ids, kept as one text.
 
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeSeed, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
 
 /// Opaque ids, up to 500 in one event (Circa documentation, Webhooks).
@@ -13,29 +13,27 @@ use serde::{
 /// quarter of a delivery's time at 4 KiB.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Ids {
-    /// `None` if there are none.
-    text: Option<String>,
-    /// Where each id but the first begins in the text: nothing is allocated for a single id.
-    begins: Vec<usize>,
+    text: String,
+    /// Where each id ends in the text.
+    ends: Vec<usize>,
 }
 
 impl Ids {
     /// How many there are.
     pub fn len(&self) -> usize {
-        if self.is_empty() { 0 } else { self.begins.len() + 1 }
+        self.ends.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.text.is_none()
+        self.ends.is_empty()
     }
 
     /// One by its place, from 0.
     pub fn get(&self, place: usize) -> Option<&str> {
-        let text = self.text.as_deref()?;
-        let begin = if place == 0 { 0 } else { *self.begins.get(place - 1)? };
-        let end = self.begins.get(place).copied().unwrap_or(text.len());
-        Some(&text[begin..end])
+        let end = *self.ends.get(place)?;
+        let begin = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.text[begin..end])
     }
 
     /// All, in the order in which they stand in the event.
@@ -99,7 +97,10 @@ impl<'de> Deserialize<'de> for Ids {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut ids: A) -> Result<Ids, A::Error> {
                 let mut list = Ids::default();
-                while ids.next_element_seed(Next(&mut list))?.is_some() {}
+                while let Some(Id(id)) = ids.next_element()? {
+                    list.text.push_str(&id);
+                    list.ends.push(list.text.len());
+                }
                 Ok(list)
             }
         }
@@ -108,35 +109,9 @@ impl<'de> Deserialize<'de> for Ids {
     }
 }
 
-/// Reads one more id into a list.
-struct Next<'l>(&'l mut Ids);
-
-impl<'de> DeserializeSeed<'de> for Next<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Next<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id")
-    }
-
-    fn visit_str<E>(self, id: &str) -> Result<(), E> {
-        match &mut self.0.text {
-            None => self.0.text = Some(id.to_owned()),
-            Some(text) => {
-                self.0.begins.push(text.len());
-                text.push_str(id);
-            }
-        }
-        Ok(())
-    }
-}
+/// An id, borrowed unless it holds an escape.
+#[derive(Deserialize)]
+struct Id<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
