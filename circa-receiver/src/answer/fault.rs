@@ -1,10 +1,9 @@
 //! What is wrong with a payload that is no valid event.
 
-use std::fmt;
-
 /// Why an authentic body is no valid event: the field, and what is wrong with it. From a closed set
 /// of texts; never holds anything of the body.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[error("`{field}` {problem}")]
 pub struct PayloadFault {
     field: &'static str,
     problem: &'static str,
@@ -49,11 +48,3 @@ impl PayloadFault {
         self.problem
     }
 }
-
-impl fmt::Display for PayloadFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for PayloadFault {}

@@ -26,9 +26,7 @@ impl Scalar {
             Self::String(text) | Self::Number(text) => text,
         }
     }
-}
 
-impl Scalar {
     /// `None` for JSON that is neither a string nor a number, and for a string that is not Unicode
     /// (a lone surrogate).
     fn read(json: &str) -> Option<Self> {
