@@ -7,9 +7,7 @@ use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
 use super::decode_error::{DecodeError, Fault};
-use super::drift::Drift;
 use super::kind::EventKind;
-use super::label::Label;
 use super::object::Object;
 use super::scalar::{Actor, Timestamp, at_unix_millis};
 use crate::answer::PayloadFault;
@@ -26,14 +24,13 @@ pub(super) struct Inner {
     pub(super) sender: Sender,
     pub(super) secret: Option<SecretId>,
     pub(super) signed_at: Option<i64>,
-    pub(super) webhook_id: Option<Label>,
+    pub(super) webhook_id: Option<Box<str>>,
     pub(super) body: Bytes,
     /// The body as text; empty where the envelope could not be read. Ranges are into it.
     pub(super) json: ByteString,
     pub(super) id: Text,
     pub(super) event_type: Text,
     pub(super) fields: Fields,
-    pub(super) drift: Drift,
 }
 
 /// What the envelope holds beside id and type.
@@ -191,14 +188,16 @@ impl AnyEvent {
     }
 
     /// Documented fields that are missing, or not as documented, and so absent to their accessors:
-    /// of Circa's `created`, `livemode` and `teamId`.
+    /// of Circa's `created`, `livemode` and `teamId`. They cost no event: nothing is identified or
+    /// routed by them.
     pub fn drifted_fields(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.0.drift.fields()
-    }
-
-    #[cfg(feature = "receiver")]
-    pub(crate) fn drift(&self) -> Drift {
-        self.0.drift
+        let is_documented = matches!(self.0.fields, Fields::Circa { .. });
+        let fields = [
+            ("created", self.created().is_some()),
+            ("livemode", self.livemode().is_some()),
+            ("teamId", self.team_id().is_some()),
+        ];
+        fields.into_iter().filter(move |(_, is_there)| is_documented && !is_there).map(|(name, _)| name)
     }
 
     /// Which secret matched; `None` on a receiver that was built unsigned.
@@ -214,7 +213,7 @@ impl AnyEvent {
     /// The unsigned `Circa-Webhook-Id` header, escaped and cut to 64 characters: a label for logs,
     /// never to be trusted.
     pub fn webhook_id(&self) -> Option<&str> {
-        self.0.webhook_id.as_ref().map(Label::as_str)
+        self.0.webhook_id.as_deref()
     }
 
     /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.

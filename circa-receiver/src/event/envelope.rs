@@ -4,7 +4,7 @@
 //! 2. one JSON object and nothing after it, its keys without duplicates (compared after
 //!    unescaping);
 //! 3. what identifies and routes must be right: id and type, Circularo's document;
-//! 4. what does not is absent where it is not as documented, and noted as drift;
+//! 4. what does not is absent where it is not as documented;
 //! 5. the unsigned headers agree with the signed body.
 //!
 //! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse
@@ -17,13 +17,9 @@ use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
 use super::any::{AnyEvent, Fields, Inner, Text};
-use super::drift::Drift;
-use super::label::Label;
 use super::object::Object;
 use crate::answer::{PayloadFault, Rejection};
 use crate::sender::Envelope;
-#[cfg(feature = "receiver")]
-use crate::verify::Stored;
 use crate::verify::{Field, Verified, hex};
 
 /// Objects and arrays within each other, the body itself counted. `data` is one level less deep: as
@@ -31,6 +27,7 @@ use crate::verify::{Field, Verified, hex};
 const MAX_NESTING: usize = 128;
 const MAX_ID_BYTES: usize = 255;
 const MAX_TYPE_BYTES: usize = 128;
+const MAX_LABEL_CHARS: usize = 64;
 
 impl<'h, B: Into<Bytes>> Verified<'h, B> {
     /// Parses the envelope, and compares the unsigned headers with it.
@@ -40,19 +37,6 @@ impl<'h, B: Into<Bytes>> Verified<'h, B> {
     /// [`Rejection::MalformedPayload`] and [`Rejection::HeaderBodyMismatch`].
     pub fn event(self) -> Result<AnyEvent, Rejection> {
         parse(&self.into_bytes(), false)
-    }
-}
-
-#[cfg(feature = "receiver")]
-impl Stored {
-    /// Parses the envelope once more. What was stored as an event is one, unless another version of
-    /// this crate disagrees.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::MalformedPayload`].
-    pub(crate) fn event(&self) -> Result<AnyEvent, Rejection> {
-        parse(&self.verified(), false)
     }
 }
 
@@ -89,17 +73,16 @@ pub(crate) fn unreadable(verified: &Verified<'_, Bytes>, fault: PayloadFault) ->
         id: text(format!("(unreadable) {}", digest(&verified.body))),
         event_type: text("(unreadable)".to_owned()),
         fields: Fields::Unreadable(fault),
-        drift: Drift::default(),
     };
     event(verified, ByteString::new(), parsed)
 }
 
 fn event(verified: &Verified<'_, Bytes>, json: ByteString, parsed: Parsed) -> AnyEvent {
     let webhook_id = match verified.unsigned.webhook_id {
-        Field::One(value) => Some(Label::new(value)),
+        Field::One(value) => Some(label(value)),
         Field::Absent | Field::Repeated => None,
     };
-    let Parsed { id, event_type, fields, drift } = parsed;
+    let Parsed { id, event_type, fields } = parsed;
     AnyEvent::new(Inner {
         sender: verified.sender,
         secret: verified.secret.clone(),
@@ -110,8 +93,14 @@ fn event(verified: &Verified<'_, Bytes>, json: ByteString, parsed: Parsed) -> An
         id,
         event_type,
         fields,
-        drift,
     })
+}
+
+/// An unsigned header made harmless for logs: control and non-ASCII characters escaped, cut
+/// (contract, section 6).
+fn label(value: &[u8]) -> Box<str> {
+    let text = String::from_utf8_lossy(value);
+    text.chars().flat_map(char::escape_default).take(MAX_LABEL_CHARS).collect()
 }
 
 /// What a body says.
@@ -119,7 +108,6 @@ struct Parsed {
     id: Text,
     event_type: Text,
     fields: Fields,
-    drift: Drift,
 }
 
 /// A body and its members.
@@ -130,67 +118,49 @@ struct EnvelopeText<'a> {
 
 impl EnvelopeText<'_> {
     fn circa(&self, needs_livemode: bool) -> Result<Parsed, PayloadFault> {
-        let id = self.text("id").map_err(|wrong| wrong.fault(PayloadFault::NO_ID, PayloadFault::BAD_ID))?;
-        if !is_event_id(id.within(self.body)) {
-            return Err(PayloadFault::BAD_ID);
-        }
-        let event_type = self.event_type("type", PayloadFault::NO_TYPE, PayloadFault::BAD_TYPE)?;
-        let mut drift = Drift::default();
+        let id = self.required("id", is_event_id, PayloadFault::NO_ID, PayloadFault::BAD_ID)?;
+        let event_type = self.required("type", is_event_type, PayloadFault::NO_TYPE, PayloadFault::BAD_TYPE)?;
         let created = self.object.get("created").and_then(integer);
         let livemode = self.object.get("livemode").and_then(|json| json.parse().ok());
-        let team_id = self.text("teamId").ok();
-        drift.note(Drift::CREATED, created.is_none());
-        drift.note(Drift::LIVEMODE, livemode.is_none());
-        drift.note(Drift::TEAM_ID, team_id.is_none());
+        let team_id = self.object.get("teamId").and_then(|json| self.text(json));
         if needs_livemode && livemode.is_none() {
             return Err(PayloadFault::NO_LIVEMODE);
         }
         let data = self.object.get("data").map(|json| range_in(self.body, json));
-        Ok(Parsed { id, event_type, fields: Fields::Circa { created, livemode, team_id, data }, drift })
+        Ok(Parsed { id, event_type, fields: Fields::Circa { created, livemode, team_id, data } })
     }
 
     fn circularo(&self) -> Result<Parsed, PayloadFault> {
-        let event_type = self.event_type("event", PayloadFault::NO_EVENT, PayloadFault::BAD_EVENT)?;
-        let document_id = self.text("documentId");
+        let event_type = self.required("event", is_event_type, PayloadFault::NO_EVENT, PayloadFault::BAD_EVENT)?;
+        let is_given = |text: &str| !text.is_empty();
         let document_id =
-            document_id.map_err(|wrong| wrong.fault(PayloadFault::NO_DOCUMENT, PayloadFault::BAD_DOCUMENT))?;
-        if document_id.within(self.body).is_empty() {
-            return Err(PayloadFault::BAD_DOCUMENT);
-        }
+            self.required("documentId", is_given, PayloadFault::NO_DOCUMENT, PayloadFault::BAD_DOCUMENT)?;
         let raw = |name| self.object.get(name).map(|json| range_in(self.body, json));
         let fields = Fields::Circularo { document_id, actor: raw("actor"), timestamp: raw("timestamp") };
         let id = Text::Owned(digest(self.body.as_bytes()).into());
-        Ok(Parsed { id, event_type, fields, drift: Drift::default() })
+        Ok(Parsed { id, event_type, fields })
     }
 
-    fn event_type(&self, name: &str, missing: PayloadFault, wrong: PayloadFault) -> Result<Text, PayloadFault> {
-        let text = self.text(name).map_err(|no_text| no_text.fault(missing, wrong))?;
-        if is_event_type(text.within(self.body)) { Ok(text) } else { Err(wrong) }
+    /// The string under a name; or the fault, where it is missing or not right.
+    fn required(
+        &self,
+        name: &str,
+        is_right: fn(&str) -> bool,
+        missing: PayloadFault,
+        wrong: PayloadFault,
+    ) -> Result<Text, PayloadFault> {
+        let json = self.object.get(name).ok_or(missing)?;
+        self.text(json).filter(|text| is_right(text.within(self.body))).ok_or(wrong)
     }
 
-    fn text(&self, name: &str) -> Result<Text, NoText> {
-        let json = self.object.get(name).ok_or(NoText::Missing)?;
-        match json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) {
-            None => Err(NoText::NotAString),
-            Some(plain) if !plain.contains('\\') => Ok(Text::InBody(range_in(self.body, plain))),
-            // A lone surrogate is no text.
-            Some(_) => serde_json::from_str(json).map(Text::Owned).map_err(|_| NoText::NotAString),
+    /// What a JSON string says; `None` where it is none, or holds a lone surrogate, which is no
+    /// text.
+    fn text(&self, json: &str) -> Option<Text> {
+        let plain = json.strip_prefix('"')?.strip_suffix('"')?;
+        if plain.contains('\\') {
+            return serde_json::from_str(json).ok().map(Text::Owned);
         }
-    }
-}
-
-/// Why a member is no text.
-enum NoText {
-    Missing,
-    NotAString,
-}
-
-impl NoText {
-    fn fault(self, missing: PayloadFault, wrong: PayloadFault) -> PayloadFault {
-        match self {
-            Self::Missing => missing,
-            Self::NotAString => wrong,
-        }
+        Some(Text::InBody(range_in(self.body, plain)))
     }
 }
 

@@ -5,8 +5,6 @@
 //! your own: a view of only the fields that you read will do.
 //!
 //! 1. `envelope`: from a verified body to an [`AnyEvent`]; `object`: the members of a JSON object;
-//!    `drift`: fields that are not as documented; `label`: an unsigned header made harmless for
-//!    logs;
 //! 2. `any`: [`AnyEvent`]; `typed`: [`Event<T>`](Event); `decode_error`: why data is not of its
 //!    type; `kind`: all known types; `scalar`: values of undocumented form;
 //! 3. `circa`, `circularo`: the typed data of each sender's events;
@@ -21,10 +19,8 @@ mod circa;
 mod circularo;
 mod decode_error;
 mod delivery;
-mod drift;
 mod envelope;
 mod kind;
-mod label;
 mod object;
 mod scalar;
 mod typed;
@@ -44,7 +40,5 @@ pub use scalar::{Actor, Timestamp};
 pub use typed::{Event, EventData};
 
 pub use delivery::Delivery;
-#[cfg(feature = "receiver")]
-pub(crate) use drift::Drift;
 #[cfg(feature = "receiver")]
 pub(crate) use envelope::{is_event_type, parse, unreadable};

@@ -9,7 +9,7 @@ use super::head::StoredHead;
 use crate::dedup::{Fingerprint, Key};
 use crate::error::BoxError;
 use crate::event::Delivery;
-use crate::verify::{Head, SecretId, Stored};
+use crate::verify::{Head, SecretId, Verified};
 
 /// What an inbox stores of one delivery: the endpoint, the event's id and type, what was verified,
 /// and the exact body. Cheap to clone.
@@ -122,14 +122,11 @@ impl Entry {
     /// The delivery as it was let in, and what is known of its request's head.
     pub(crate) fn restore(&self) -> Result<(Delivery, StoredHead), BoxError> {
         let details: Details = serde_json::from_str(self.details())?;
-        let stored = Stored {
-            sender: details.sender.parse()?,
-            secret: details.secret.map(|secret| SecretId::stored(secret.position, secret.label.as_deref())),
-            signed_at: details.signed_at,
-            webhook_id: details.head.get("circa-webhook-id").map(ToOwned::to_owned),
-            body: self.body().clone(),
-        };
-        let delivery = Delivery::new(Arc::clone(&self.0.endpoint), stored.event()?);
+        let secret = details.secret.map(|secret| SecretId::stored(secret.position, secret.label.as_deref()));
+        let webhook_id = details.head.get("circa-webhook-id");
+        let verified =
+            Verified::stored(details.sender.parse()?, secret, details.signed_at, webhook_id, self.body().clone());
+        let delivery = Delivery::new(Arc::clone(&self.0.endpoint), verified.event()?);
         let delivery = match details.tenant {
             Some(tenant) => delivery.of_tenant(tenant.into()),
             None => delivery,

@@ -1,17 +1,12 @@
 //! What is told to the observers once, and not with every delivery.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
-
-use crate::event::{AnyEvent, Drift};
 
 /// A type without a handler is told so often.
 const UNHANDLED_EVERY: Duration = Duration::from_secs(3_600);
@@ -22,19 +17,14 @@ const MAX_TYPES: usize = 256;
 /// What was told already.
 #[derive(Default)]
 pub(super) struct Notices {
-    drifted: AtomicU8,
+    drifted: Mutex<HashSet<&'static str>>,
     unhandled: Mutex<HashMap<Box<str>, Instant>>,
 }
 
 impl Notices {
-    /// The fields of an event that drifted and were not told yet.
-    pub(super) fn drifted(&self, event: &AnyEvent) -> Drift {
-        let drift = event.drift();
-        // Nearly all events have drifted in nothing.
-        if drift == Drift::default() {
-            return drift;
-        }
-        drift.without(self.drifted.fetch_or(drift.bits(), Ordering::Relaxed))
+    /// Whether it was not told yet that this field drifted.
+    pub(super) fn is_drift_new(&self, field: &'static str) -> bool {
+        self.drifted.lock().unwrap_or_else(PoisonError::into_inner).insert(field)
     }
 
     /// Whether a type without a handler is to be told: once an hour.

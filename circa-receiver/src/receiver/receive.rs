@@ -235,7 +235,7 @@ impl Receiver {
             return shared.inbox.as_ref().map_or(Next::Bury(fault), Next::Store);
         }
         shared.observe(|observer| observer.authenticated(delivery));
-        for field in shared.notices.drifted(event).fields() {
+        for field in event.drifted_fields().filter(|field| shared.notices.is_drift_new(field)) {
             shared.observe(|observer| observer.field_drifted(delivery, field));
         }
         let wanted = shared.mode.wants(event.livemode());

@@ -7,7 +7,7 @@
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
 //! 6. `verifier`: compares the MACs, then judges the signed time against the tolerance;
-//! 7. `verified`: an authentic delivery; `stored`: one that was stored after its verification.
+//! 7. `verified`: an authentic delivery.
 
 mod head;
 pub(crate) mod hex;
@@ -17,7 +17,6 @@ mod secrets;
 mod sign;
 mod signature;
 #[cfg(feature = "receiver")]
-mod stored;
 mod verified;
 mod verifier;
 
@@ -37,7 +36,5 @@ pub(crate) use secret::PREFIX;
 pub(crate) use sign::MacKey;
 #[cfg(feature = "receiver")]
 pub(crate) use signature::{Signature, SignedAt};
-#[cfg(feature = "receiver")]
-pub(crate) use stored::Stored;
 #[cfg(feature = "receiver")]
 pub(crate) use verifier::ParsedHead;

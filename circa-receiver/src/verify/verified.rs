@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+#[cfg(feature = "receiver")]
+use super::head::Field;
 use super::head::UnsignedFields;
 use super::secrets::SecretId;
 use crate::sender::Sender;
@@ -43,6 +45,24 @@ impl<'h, B> Verified<'h, B> {
     /// When the delivery was signed, in unix seconds; `None` for Circularo, which signs no time.
     pub fn signed_at(&self) -> Option<i64> {
         self.signed_at
+    }
+}
+
+#[cfg(feature = "receiver")]
+impl<'h> Verified<'h, Bytes> {
+    /// What was verified of a delivery, read back from where this crate stored it: whoever can
+    /// write to the inbox's database can make events, and nobody else. Its unsigned id and type
+    /// were compared with the body before it was stored.
+    pub(crate) fn stored(
+        sender: Sender,
+        secret: Option<SecretId>,
+        signed_at: Option<i64>,
+        webhook_id: Option<&'h str>,
+        body: Bytes,
+    ) -> Self {
+        let webhook_id = webhook_id.map_or(Field::Absent, |id| Field::One(id.as_bytes()));
+        let unsigned = UnsignedFields { webhook_id, ..UnsignedFields::default() };
+        Self { sender, body, secret, signed_at, unsigned }
     }
 }
 
