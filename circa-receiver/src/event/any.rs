@@ -1,6 +1,6 @@
 //! An authentic event whose data is left as JSON.
 
-use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -26,45 +26,26 @@ pub(super) struct Inner {
     pub(super) signed_at: Option<i64>,
     pub(super) webhook_id: Option<Box<str>>,
     pub(super) body: Bytes,
-    /// The body as text; empty where the envelope could not be read. Ranges are into it.
-    pub(super) json: ByteString,
-    pub(super) id: Text,
-    pub(super) event_type: Text,
+    pub(super) id: ByteString,
+    pub(super) event_type: ByteString,
+    /// What [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
+    pub(super) payload: Option<ByteString>,
     pub(super) fields: Fields,
 }
 
-/// What the envelope holds beside id and type.
-pub(super) enum Fields {
-    Circa {
-        created: Option<i64>,
-        livemode: Option<bool>,
-        team_id: Option<Text>,
-        data: Option<Range<usize>>,
-    },
-    Circularo {
-        document_id: Text,
-        actor: Option<Range<usize>>,
-        timestamp: Option<Range<usize>>,
-    },
-    /// An authentic body whose envelope could not be understood.
-    Unreadable(PayloadFault),
-}
-
-/// A string of the envelope: where it stands in the body, or its unescaped copy where it holds an
-/// escape.
-pub(super) enum Text {
-    InBody(Range<usize>),
-    Owned(Box<str>),
-}
-
-impl Text {
-    /// The string, of an envelope in this body.
-    pub(super) fn within<'a>(&'a self, body: &'a str) -> &'a str {
-        match self {
-            Self::InBody(range) => &body[range.clone()],
-            Self::Owned(text) => text,
-        }
-    }
+/// What the envelope holds beside id and type: each field of one sender, so `None` for the other.
+#[derive(Default)]
+pub(super) struct Fields {
+    pub(super) created: Option<i64>,
+    pub(super) livemode: Option<bool>,
+    pub(super) team_id: Option<ByteString>,
+    pub(super) document_id: Option<ByteString>,
+    /// As JSON.
+    pub(super) actor: Option<ByteString>,
+    /// As JSON.
+    pub(super) timestamp: Option<ByteString>,
+    /// Why the envelope could not be understood; it then has no other field.
+    pub(super) fault: Option<PayloadFault>,
 }
 
 impl AnyEvent {
@@ -83,13 +64,13 @@ impl AnyEvent {
     /// timestamp) are one event; see
     /// [`ReceiverBuilder::retention`](crate::ReceiverBuilder::retention).
     pub fn id(&self) -> &str {
-        self.text(&self.0.id)
+        &self.0.id
     }
 
     /// The event's type, as in the body: `"datapoint.pulled"`, `"documentCompleted"`, or one not
     /// known yet.
     pub fn event_type(&self) -> &str {
-        self.text(&self.0.event_type)
+        &self.0.event_type
     }
 
     /// The event's type as an open enum, to match on.
@@ -105,19 +86,14 @@ impl AnyEvent {
     /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for
     /// Circularo, which has none.
     pub fn raw_data(&self) -> Option<&[u8]> {
-        match &self.0.fields {
-            Fields::Circa { data, .. } => data.clone().map(|range| self.0.json[range].as_bytes()),
-            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
-        }
+        let payload = self.0.payload.as_ref().filter(|_| self.sender() == Sender::CIRCA);
+        payload.map(|payload| payload.as_bytes().as_ref())
     }
 
     /// When the event happened, in unix seconds (Circa's `created`). Not for judging freshness: a
     /// retried event keeps it.
     pub fn created(&self) -> Option<i64> {
-        match &self.0.fields {
-            Fields::Circa { created, .. } => *created,
-            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.created
     }
 
     /// [`AnyEvent::created`] as a point in time; also `None` where the platform cannot express it.
@@ -127,26 +103,17 @@ impl AnyEvent {
 
     /// Circa's `livemode`: false for events caused by `circa_test_` keys and for `webhook.test`.
     pub fn livemode(&self) -> Option<bool> {
-        match &self.0.fields {
-            Fields::Circa { livemode, .. } => *livemode,
-            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.livemode
     }
 
     /// Circa's `teamId`. Opaque.
     pub fn team_id(&self) -> Option<&str> {
-        match &self.0.fields {
-            Fields::Circa { team_id, .. } => team_id.as_ref().map(|text| self.text(text)),
-            Fields::Circularo { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.team_id.as_deref()
     }
 
     /// Circularo's `documentId`. Opaque, not empty.
     pub fn document_id(&self) -> Option<&str> {
-        match &self.0.fields {
-            Fields::Circularo { document_id, .. } => Some(self.text(document_id)),
-            Fields::Circa { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.document_id.as_deref()
     }
 
     /// Circularo's `actor`: who did it; `None` where it is absent, or neither a string nor a
@@ -157,10 +124,7 @@ impl AnyEvent {
 
     /// Circularo's `actor` as JSON, as it came; `None` where it is absent.
     pub fn raw_actor(&self) -> Option<&str> {
-        match &self.0.fields {
-            Fields::Circularo { actor, .. } => actor.clone().map(|range| &self.0.json[range]),
-            Fields::Circa { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.actor.as_deref()
     }
 
     /// Circularo's `timestamp`: when it happened; `None` where it is absent, or neither a string
@@ -171,27 +135,21 @@ impl AnyEvent {
 
     /// Circularo's `timestamp` as JSON, as it came; `None` where it is absent.
     pub fn raw_timestamp(&self) -> Option<&str> {
-        match &self.0.fields {
-            Fields::Circularo { timestamp, .. } => timestamp.clone().map(|range| &self.0.json[range]),
-            Fields::Circa { .. } | Fields::Unreadable(_) => None,
-        }
+        self.0.fields.timestamp.as_deref()
     }
 
     /// Why the envelope could not be understood. Only a dead letter and the observers see such an
     /// event: its id and type are made up of the hash of its body, and it has the exact body and
     /// nothing else.
     pub fn fault(&self) -> Option<PayloadFault> {
-        match &self.0.fields {
-            Fields::Unreadable(fault) => Some(*fault),
-            Fields::Circa { .. } | Fields::Circularo { .. } => None,
-        }
+        self.0.fields.fault
     }
 
     /// Documented fields that are missing, or not as documented, and so absent to their accessors:
     /// of Circa's `created`, `livemode` and `teamId`. They cost no event: nothing is identified or
     /// routed by them.
     pub fn drifted_fields(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let is_documented = matches!(self.0.fields, Fields::Circa { .. });
+        let is_documented = self.sender() == Sender::CIRCA && self.fault().is_none();
         let fields = [
             ("created", self.created().is_some()),
             ("livemode", self.livemode().is_some()),
@@ -216,15 +174,6 @@ impl AnyEvent {
         self.0.webhook_id.as_deref()
     }
 
-    /// The JSON that [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
-    fn payload(&self) -> Option<&str> {
-        match &self.0.fields {
-            Fields::Circa { data, .. } => data.clone().map(|range| &self.0.json[range]),
-            Fields::Circularo { .. } => Some(&self.0.json),
-            Fields::Unreadable(_) => None,
-        }
-    }
-
     /// Decodes the data: Circa's `data`, Circularo's whole body. The event's type is not compared
     /// with `T`'s. A key at the top level that is not Unicode (a lone surrogate) is an unknown
     /// field.
@@ -234,7 +183,7 @@ impl AnyEvent {
     /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place,
     /// not the content.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let payload = self.payload().ok_or(DecodeError(Fault::NoData))?;
+        let payload = self.0.payload.as_deref().ok_or(DecodeError(Fault::NoData))?;
         serde_json::from_str(payload)
             // Most keys are Unicode: only what fails is looked at a second time.
             .or_else(|error| {
@@ -242,10 +191,6 @@ impl AnyEvent {
                 object.and_then(|object| object.decode().ok()).ok_or(error)
             })
             .map_err(|error| DecodeError(Fault::At { line: error.line(), column: error.column() }))
-    }
-
-    fn text<'a>(&'a self, text: &'a Text) -> &'a str {
-        text.within(&self.0.json)
     }
 }
 

@@ -10,13 +10,11 @@
 //! `data` is checked for syntax only and kept as its bytes: what a typed decode would refuse
 //! (`1e400`, lone surrogates) passes here.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
-use super::any::{AnyEvent, Fields, Inner, Text};
+use super::any::{AnyEvent, Fields, Inner};
 use super::object::Object;
 use crate::answer::{PayloadFault, Rejection};
 use crate::sender::Envelope;
@@ -56,7 +54,7 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
         Envelope::Circa => envelope.circa(needs_livemode)?,
         Envelope::Circularo => envelope.circularo()?,
     };
-    let event = event(verified, body, parsed);
+    let event = event(verified, parsed);
     let unsigned = &verified.unsigned;
     if !unsigned.event_id.agrees_with(event.id()) || !unsigned.event_type.agrees_with(event.event_type()) {
         return Err(Rejection::HeaderBodyMismatch);
@@ -68,30 +66,30 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
 /// id and type hold parentheses and a space, which no genuine id or type may hold.
 #[cfg_attr(not(feature = "receiver"), allow(dead_code))]
 pub(crate) fn unreadable(verified: &Verified<'_, Bytes>, fault: PayloadFault) -> AnyEvent {
-    let text = |text: String| Text::Owned(text.into());
     let parsed = Parsed {
-        id: text(format!("(unreadable) {}", digest(&verified.body))),
-        event_type: text("(unreadable)".to_owned()),
-        fields: Fields::Unreadable(fault),
+        id: format!("(unreadable) {}", digest(&verified.body)).into(),
+        event_type: ByteString::from_static("(unreadable)"),
+        payload: None,
+        fields: Fields { fault: Some(fault), ..Fields::default() },
     };
-    event(verified, ByteString::new(), parsed)
+    event(verified, parsed)
 }
 
-fn event(verified: &Verified<'_, Bytes>, json: ByteString, parsed: Parsed) -> AnyEvent {
+fn event(verified: &Verified<'_, Bytes>, parsed: Parsed) -> AnyEvent {
     let webhook_id = match verified.unsigned.webhook_id {
         Field::One(value) => Some(label(value)),
         Field::Absent | Field::Repeated => None,
     };
-    let Parsed { id, event_type, fields } = parsed;
+    let Parsed { id, event_type, payload, fields } = parsed;
     AnyEvent::new(Inner {
         sender: verified.sender,
         secret: verified.secret.clone(),
         signed_at: verified.signed_at,
         webhook_id,
         body: verified.body.clone(),
-        json,
         id,
         event_type,
+        payload,
         fields,
     })
 }
@@ -105,14 +103,15 @@ fn label(value: &[u8]) -> Box<str> {
 
 /// What a body says.
 struct Parsed {
-    id: Text,
-    event_type: Text,
+    id: ByteString,
+    event_type: ByteString,
+    payload: Option<ByteString>,
     fields: Fields,
 }
 
 /// A body and its members.
 struct EnvelopeText<'a> {
-    body: &'a str,
+    body: &'a ByteString,
     object: Object<'a>,
 }
 
@@ -126,8 +125,8 @@ impl EnvelopeText<'_> {
         if needs_livemode && livemode.is_none() {
             return Err(PayloadFault::NO_LIVEMODE);
         }
-        let data = self.object.get("data").map(|json| range_in(self.body, json));
-        Ok(Parsed { id, event_type, fields: Fields::Circa { created, livemode, team_id, data } })
+        let fields = Fields { created, livemode, team_id, ..Fields::default() };
+        Ok(Parsed { id, event_type, payload: self.json("data"), fields })
     }
 
     fn circularo(&self) -> Result<Parsed, PayloadFault> {
@@ -135,10 +134,10 @@ impl EnvelopeText<'_> {
         let is_given = |text: &str| !text.is_empty();
         let document_id =
             self.required("documentId", is_given, PayloadFault::NO_DOCUMENT, PayloadFault::BAD_DOCUMENT)?;
-        let raw = |name| self.object.get(name).map(|json| range_in(self.body, json));
-        let fields = Fields::Circularo { document_id, actor: raw("actor"), timestamp: raw("timestamp") };
-        let id = Text::Owned(digest(self.body.as_bytes()).into());
-        Ok(Parsed { id, event_type, fields })
+        let (actor, timestamp) = (self.json("actor"), self.json("timestamp"));
+        let fields = Fields { document_id: Some(document_id), actor, timestamp, ..Fields::default() };
+        let id = digest(self.body.as_bytes()).into();
+        Ok(Parsed { id, event_type, payload: Some(self.body.clone()), fields })
     }
 
     /// The string under a name; or the fault, where it is missing or not right.
@@ -148,19 +147,24 @@ impl EnvelopeText<'_> {
         is_right: fn(&str) -> bool,
         missing: PayloadFault,
         wrong: PayloadFault,
-    ) -> Result<Text, PayloadFault> {
+    ) -> Result<ByteString, PayloadFault> {
         let json = self.object.get(name).ok_or(missing)?;
-        self.text(json).filter(|text| is_right(text.within(self.body))).ok_or(wrong)
+        self.text(json).filter(|text| is_right(text)).ok_or(wrong)
     }
 
     /// What a JSON string says; `None` where it is none, or holds a lone surrogate, which is no
     /// text.
-    fn text(&self, json: &str) -> Option<Text> {
+    fn text(&self, json: &str) -> Option<ByteString> {
         let plain = json.strip_prefix('"')?.strip_suffix('"')?;
         if plain.contains('\\') {
-            return serde_json::from_str(json).ok().map(Text::Owned);
+            return serde_json::from_str::<String>(json).ok().map(ByteString::from);
         }
-        Some(Text::InBody(range_in(self.body, plain)))
+        Some(self.body.slice_ref(plain))
+    }
+
+    /// The value under a name, as it stands in the body.
+    fn json(&self, name: &str) -> Option<ByteString> {
+        self.object.get(name).map(|json| self.body.slice_ref(json))
     }
 }
 
@@ -189,12 +193,6 @@ fn integer(json: &str) -> Option<i64> {
 /// The SHA-256 of a body, in hex.
 fn digest(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body).into())
-}
-
-/// Where `part` stands in the body that it is a part of.
-fn range_in(body: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - body.as_ptr() as usize;
-    start..start + part.len()
 }
 
 /// Whether objects and arrays stand more than [`MAX_NESTING`] deep in each other. Must not recurse.
