@@ -1,35 +1,34 @@
 //! Storing a delivery in the inbox, in place of running it (contract, section 8a).
 
-use std::sync::Arc;
-
 use tokio::time::{Instant, sleep_until};
 
 use super::duplicate::Duplicate;
-use super::shared::Shared;
-use crate::answer::{Outcome, Rejection};
+use super::task::Admitted;
+use crate::answer::{Outcome, Rejection, Response};
 use crate::dedup::{Key, Nonce};
-use crate::event::Delivery;
 use crate::inbox::{AcceptRequest, Accepted, Calls, Entry};
 use crate::observe::StoreOperation;
 use crate::run::Awaited;
 use crate::verify::Head;
 
-impl Shared {
-    /// Stores an event, and says what its sender is answered. Dropped at any await, it may have
-    /// been stored; then the sender has no answer, and its retry is a duplicate.
-    pub(super) async fn accept(
-        self: &Arc<Self>,
-        inbox: &Calls,
-        delivery: &Delivery,
-        head: &impl Head,
-        ack_deadline: Instant,
-    ) -> Outcome {
+impl Admitted {
+    /// Stores the event, and gives the answer. Dropped at any await, it may have been stored; then
+    /// the sender has no answer, and its retry is a duplicate.
+    pub(super) async fn accept(self, inbox: &Calls, head: &impl Head) -> Response {
+        let ack_deadline = self.arrival.at + self.shared.ack_deadline;
+        let outcome = Box::pin(self.outcome(inbox, head, ack_deadline)).await;
+        drop(self.place);
+        self.shared.answer(&self.arrival, outcome)
+    }
+
+    async fn outcome(&self, inbox: &Calls, head: &impl Head, ack_deadline: Instant) -> Outcome {
+        let Self { shared, delivery, .. } = self;
         // Shutdown waits until it is answered.
-        let Some(_visit) = self.running.enter() else { return self.reject(Rejection::ShuttingDown) };
+        let Some(_visit) = shared.running.enter() else { return shared.reject(Rejection::ShuttingDown) };
         // Before it is stored: the worker may have run it before this task goes on.
         let key = || Key::new(delivery.endpoint(), delivery.event().id());
-        let awaited = self.answer_when_handled.then(|| self.running.await_end(&key()));
-        let outcome = self.store(inbox, delivery, head, ack_deadline).await;
+        let awaited = shared.answer_when_handled.then(|| shared.running.await_end(&key()));
+        let outcome = self.store(inbox, head, ack_deadline).await;
         match awaited {
             Some(awaited) if outcome == Outcome::Accepted => self.outcome_of_run(awaited, ack_deadline).await,
             _ => outcome,
@@ -45,45 +44,40 @@ impl Shared {
                 if ended == Some(Outcome::Handled) { Outcome::Handled } else { Outcome::Accepted }
             }
             () = sleep_until(ack_deadline) => Outcome::Accepted,
-            () = self.running.drain_ended() => Outcome::Accepted,
+            () = self.shared.running.drain_ended() => Outcome::Accepted,
         }
     }
 
-    async fn store(
-        self: &Arc<Self>,
-        inbox: &Calls,
-        delivery: &Delivery,
-        head: &impl Head,
-        ack_deadline: Instant,
-    ) -> Outcome {
+    async fn store(&self, inbox: &Calls, head: &impl Head, ack_deadline: Instant) -> Outcome {
+        let Self { shared, delivery, .. } = self;
         let fault = delivery.event().fault();
         let mut request = AcceptRequest::new(Entry::new(delivery, head), Nonce::fresh());
         if let Some(fault) = fault {
             request = request.unreadable(fault.to_string());
         }
-        let mut duplicate = Duplicate::new(self, delivery, ack_deadline);
+        let mut duplicate = Duplicate::new(shared, delivery, ack_deadline);
         loop {
             let call = || inbox.accept(request.clone());
-            match self.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
+            match shared.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
                 Ok(Accepted::New) if fault.is_some() => return Outcome::DeadLettered,
                 Ok(Accepted::New) => {
-                    self.observe(|observer| observer.accepted(delivery));
+                    shared.observe(|observer| observer.accepted(delivery));
                     return Outcome::Accepted;
                 }
                 Ok(Accepted::Known { same_body }) => {
-                    self.observe(|observer| observer.duplicate(delivery, same_body));
+                    shared.observe(|observer| observer.duplicate(delivery, same_body));
                     return Outcome::Duplicate;
                 }
                 // A receiver in dedup mode runs it, and may fail.
                 Ok(Accepted::InProgress { retry_after }) => {
                     if let Err(outcome) = duplicate.wait_for_store(retry_after).await {
                         if outcome == Outcome::Unfinished {
-                            self.observe(|observer| observer.unfinished(delivery));
+                            shared.observe(|observer| observer.unfinished(delivery));
                         }
                         return outcome;
                     }
                 }
-                Err(_) => return self.reject(Rejection::StoreUnavailable),
+                Err(_) => return shared.reject(Rejection::StoreUnavailable),
             }
         }
     }

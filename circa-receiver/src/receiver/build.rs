@@ -68,7 +68,7 @@ impl ReceiverBuilder {
         for warning in &shared.warnings {
             shared.observe(|observer| observer.config_warning(&shared.endpoint, *warning));
         }
-        Ok(Receiver::from(shared))
+        Ok(Receiver(Arc::new(shared)))
     }
 
     fn refuse_nonsense(&self) -> Result<(), ConfigError> {

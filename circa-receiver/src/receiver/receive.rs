@@ -49,7 +49,7 @@ use crate::verify::{Head, Secret, Secrets};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Receiver(Arc<Shared>);
+pub struct Receiver(pub(super) Arc<Shared>);
 
 /// What [`Receiver::receive`] made of a request. Exhaustive on purpose: an adapter has to decide
 /// what it does with each.
@@ -220,7 +220,7 @@ impl Receiver {
         let admitted = Admitted { shared: Arc::clone(shared), delivery, arrival, place };
         match next {
             Next::Answer(outcome) => Reception::Answered(shared.answer(&admitted.arrival, outcome)),
-            Next::Store(inbox) => Reception::Answered(store(admitted, inbox, head).await),
+            Next::Store(inbox) => Reception::Answered(admitted.accept(inbox, head).await),
             Next::Bury(fault) => Reception::Answered(bury(admitted, fault).await),
             Next::Run(handler) => Reception::Admitted(admitted, handler),
         }
@@ -285,18 +285,6 @@ enum Next<'s, 'r, H> {
     Run(&'r H),
 }
 
-impl Receiver {
-    pub(super) fn shared(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl From<Shared> for Receiver {
-    fn from(shared: Shared) -> Self {
-        Self(Arc::new(shared))
-    }
-}
-
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver")
@@ -304,15 +292,6 @@ impl fmt::Debug for Receiver {
             .field("endpoint", &self.0.endpoint)
             .finish_non_exhaustive()
     }
-}
-
-/// Stores an event in the inbox.
-async fn store(admitted: Admitted, inbox: &Calls, head: &impl Head) -> Response {
-    let Admitted { shared, delivery, arrival, place } = admitted;
-    let ack_deadline = arrival.at + shared.ack_deadline;
-    let outcome = Box::pin(shared.accept(inbox, &delivery, head, ack_deadline)).await;
-    drop(place);
-    shared.answer(&arrival, outcome)
 }
 
 /// Hands an event that cannot be read to the dead-letter sink, in a task of its own, as a handler

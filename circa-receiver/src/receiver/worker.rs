@@ -54,13 +54,13 @@ impl Receiver {
     #[track_caller]
     pub fn assert_runs_at_once(&self) {
         assert!(
-            self.shared().inbox.is_none(),
+            self.0.inbox.is_none(),
             "a receiver with an inbox runs its events later, and the service behind a `ReceiverLayer` never: use `webhook(receiver)`"
         );
     }
 
     fn builder_of_worker(&self) -> Result<WorkerBuilder, WorkerError> {
-        let shared = self.shared();
+        let shared = &self.0;
         let inbox = shared.inbox.as_ref().ok_or(WorkerError::NoInbox)?;
         let builder = WorkerBuilder::of_receiver(inbox, &shared.running, &shared.observers);
         let builder = builder.lease(shared.claims.lease()).retention(shared.retention);
