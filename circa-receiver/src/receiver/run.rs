@@ -126,7 +126,6 @@ impl Run<'_> {
     async fn complete(&self) -> Option<Arc<Claim>> {
         let Self { shared, delivery, claim, ack_deadline } = self;
         let claim = claim.as_ref()?;
-        let was_lost = claim.is_lost();
         let left = ack_deadline.saturating_duration_since(Instant::now());
         let complete = async || {
             // No sender waits any more: it was told to come back.
@@ -136,18 +135,8 @@ impl Run<'_> {
             let within = left - ANSWERED_BEFORE.min(left / 2);
             timeout(within, claim.complete()).await.unwrap_or(Err(StoreError::Timeout))
         };
-        match Box::pin(shared.measured(StoreOperation::Complete, complete)).await {
-            Ok(held) => {
-                if !held && !was_lost {
-                    shared.observe(|observer| observer.claim_lost(delivery));
-                }
-                None
-            }
-            Err(error) => {
-                shared.observe(|observer| observer.store_error(delivery, StoreOperation::Complete, &error));
-                Some(Arc::clone(claim))
-            }
-        }
+        let ended = shared.end_claim(delivery, claim, StoreOperation::Complete, complete).await;
+        (!ended).then(|| Arc::clone(claim))
     }
 
     /// Gives the claim up.

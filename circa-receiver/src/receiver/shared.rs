@@ -12,6 +12,7 @@ use super::tenants::Tenants;
 use crate::answer::{Outcome, Rejection};
 use crate::clock::Clock;
 use crate::dedup::{Claim, Claims};
+use crate::error::StoreError;
 use crate::event::Delivery;
 use crate::handler::DeadLetterSink;
 use crate::inbox::Calls;
@@ -75,12 +76,32 @@ impl Shared {
     /// Gives a claim up.
     pub(super) async fn release(&self, delivery: &Delivery, claim: Option<&Claim>) {
         let Some(claim) = claim else { return };
+        self.end_claim(delivery, claim, StoreOperation::Release, || claim.release()).await;
+    }
+
+    /// Completes or releases a claim, and tells the observers where it was lost. `false` where the
+    /// store failed.
+    pub(super) async fn end_claim<F>(
+        &self,
+        delivery: &Delivery,
+        claim: &Claim,
+        operation: StoreOperation,
+        call: impl FnOnce() -> F,
+    ) -> bool
+    where
+        F: Future<Output = Result<bool, StoreError>>,
+    {
         let was_lost = claim.is_lost();
-        match Box::pin(self.measured(StoreOperation::Release, || claim.release())).await {
-            Ok(held) if !held && !was_lost => self.observe(|observer| observer.claim_lost(delivery)),
-            Ok(_) => {}
+        match Box::pin(self.measured(operation, call)).await {
+            Ok(held) => {
+                if !held && !was_lost {
+                    self.observe(|observer| observer.claim_lost(delivery));
+                }
+                true
+            }
             Err(error) => {
-                self.observe(|observer| observer.store_error(delivery, StoreOperation::Release, &error));
+                self.observe(|observer| observer.store_error(delivery, operation, &error));
+                false
             }
         }
     }
