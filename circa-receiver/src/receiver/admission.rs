@@ -45,9 +45,7 @@ impl Admission<'_> {
         let mut nonce = Nonce::fresh();
         let mut duplicate = Duplicate::new(self.shared, self.delivery, self.ack_deadline);
         loop {
-            if let Some(outcome) = duplicate.outcome_of_run_here(&self.key, self.fingerprint).await? {
-                return Err(outcome);
-            }
+            duplicate.wait_for_run_here(&self.key, self.fingerprint).await?;
             let permit = Arc::clone(&self.shared.run_permits).try_acquire_owned();
             let permit = permit.map_err(|_| self.shared.reject(Rejection::Overloaded))?;
             let asked = Instant::now();

@@ -15,7 +15,7 @@ use crate::answer::{Outcome, Rejection};
 use crate::dedup::{Fingerprint, Key};
 use crate::event::Delivery;
 use crate::observe::Stage;
-use crate::run::{Ending, Pauses};
+use crate::run::Pauses;
 
 /// A delivery whose event may be running already. It waits until its ack deadline at most, and not
 /// beyond the drain.
@@ -32,24 +32,19 @@ impl<'a> Duplicate<'a> {
         Self { shared, delivery, ack_deadline, pauses: POLL_PAUSES }
     }
 
-    /// Waits for a run of the same event in this process, if there is one, and tells how this
-    /// delivery is answered.
-    pub(super) async fn outcome_of_run_here(
-        &self,
-        key: &Key,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<Outcome>, Outcome> {
-        let Some(run) = self.shared.running.find(key, fingerprint) else { return Ok(None) };
+    /// Waits for a run of the same event in this process, if there is one. Its outcome is what this
+    /// delivery is answered; where it vanished without one, or there is none, the store is asked.
+    pub(super) async fn wait_for_run_here(&self, key: &Key, fingerprint: Fingerprint) -> Result<(), Outcome> {
+        let Some(run) = self.shared.running.find(key, fingerprint) else { return Ok(()) };
         let _permit = self.wait_permit()?;
         let same_body = run.same_body;
         let ended = Box::pin(self.or_end_of_drain(timeout_at(self.ack_deadline, run.ended()))).await?;
-        match ended {
-            Err(_) => Err(Outcome::Unfinished),
-            Ok(Ending::Vanished) => Ok(None),
-            Ok(Ending::Outcome(Outcome::Handled | Outcome::DeadLettered)) => Ok(Some(self.of_done(same_body))),
-            Ok(Ending::Outcome(outcome)) => {
+        match ended.map_err(|_| Outcome::Unfinished)? {
+            None => Ok(()),
+            Some(Outcome::Handled | Outcome::DeadLettered) => Err(self.of_done(same_body)),
+            Some(outcome) => {
                 self.shared.observe(|observer| observer.waited_in_vain(self.delivery, outcome, same_body));
-                Ok(Some(outcome))
+                Err(outcome)
             }
         }
     }

@@ -13,4 +13,4 @@ mod running;
 pub(crate) use attempt::{Attempt, attempt, call, timed_out};
 pub(crate) use keeper::{Holder, Keeper, Kept};
 pub(crate) use pauses::Pauses;
-pub(crate) use running::{Awaited, Ending, Entry, HARD_END, Running, Visit};
+pub(crate) use running::{Awaited, Entry, HARD_END, Running, Visit};

@@ -53,13 +53,6 @@ pub(crate) struct Found {
     pub(crate) same_body: bool,
 }
 
-/// How a run that somebody waited for ended.
-pub(crate) enum Ending {
-    Outcome(Outcome),
-    /// Its task is gone without an outcome.
-    Vanished,
-}
-
 /// Whether a run was registered.
 pub(crate) enum Entry {
     Registered,
@@ -155,13 +148,14 @@ impl Running {
 }
 
 impl Found {
-    /// Waits for its end.
-    pub(crate) async fn ended(mut self) -> Ending {
-        match self.ending.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(outcome)) => Ending::Outcome(*outcome),
-            Ok(None) | Err(_) => Ending::Vanished,
-        }
+    /// Waits for its end; `None` where its task is gone without an outcome.
+    pub(crate) async fn ended(mut self) -> Option<Outcome> {
+        outcome_of(&mut self.ending).await
     }
+}
+
+async fn outcome_of(ending: &mut watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
+    ending.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome)
 }
 
 /// A worker's run that a delivery waits for.
@@ -174,7 +168,7 @@ pub(crate) struct Awaited {
 impl Awaited {
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> Option<Outcome> {
-        self.ending.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome)
+        outcome_of(&mut self.ending).await
     }
 }
 
