@@ -27,7 +27,7 @@ impl ReceiverBuilder {
     ///
     /// [`ConfigError`] for settings that cannot be right, with what to do.
     pub fn build(self) -> Result<Receiver, ConfigError> {
-        self.refuse_nonsense().and_then(|()| self.refuse_two_memories())?;
+        self.check()?;
         let verifier = self.verifier()?;
         let (tenants, warnings) = (self.tenants()?, self.warnings());
         let secrets = self.secrets.filter(|_| !self.observers.is_empty());
@@ -71,62 +71,34 @@ impl ReceiverBuilder {
         Ok(Receiver(Arc::new(shared)))
     }
 
-    fn refuse_nonsense(&self) -> Result<(), ConfigError> {
-        let zero = [
-            ("the body limit", self.body_limit == 0),
-            ("the number of deliveries in flight", self.max_in_flight == 0),
-            ("the number of bodies that are waited for", self.max_readers == 0),
-            ("the memory of bodies that are waited for", self.max_reader_bytes == 0),
-            ("the number of running handlers", self.max_running == 0),
-            ("the time limit of a run", self.run_timeout.is_zero()),
-            ("the read deadline", self.read_deadline.is_zero()),
-            ("the ack deadline", self.ack_deadline.is_zero()),
-            ("the store timeout", self.store_timeout.is_zero()),
-            ("the retention", self.retention.is_zero()),
+    /// Refuses settings that cannot be right.
+    fn check(&self) -> Result<(), ConfigError> {
+        let is_circularo = self.sender == Sender::CIRCULARO;
+        // What an inbox does is not done a second time beside it.
+        let has_inbox = self.inbox.is_some();
+        let faults = [
+            (self.body_limit == 0, ConfigError::Zero("the body limit")),
+            (self.max_in_flight == 0, ConfigError::Zero("the number of deliveries in flight")),
+            (self.max_readers == 0, ConfigError::Zero("the number of bodies that are waited for")),
+            (self.max_reader_bytes == 0, ConfigError::Zero("the memory of bodies that are waited for")),
+            (self.max_running == 0, ConfigError::Zero("the number of running handlers")),
+            (self.run_timeout.is_zero(), ConfigError::Zero("the time limit of a run")),
+            (self.read_deadline.is_zero(), ConfigError::Zero("the read deadline")),
+            (self.ack_deadline.is_zero(), ConfigError::Zero("the ack deadline")),
+            (self.store_timeout.is_zero(), ConfigError::Zero("the store timeout")),
+            (self.retention.is_zero(), ConfigError::Zero("the retention")),
+            (self.ack_deadline >= defaults::SENDER_TIMEOUT, ConfigError::AckDeadline),
+            (self.lease <= self.ack_deadline, ConfigError::Lease),
+            (self.lease < 3 * self.store_timeout.min(defaults::FOREVER), ConfigError::LeaseBelowStoreTimeout),
+            (self.endpoint.is_empty(), ConfigError::Endpoint),
+            (is_circularo && self.tolerance.is_some(), ConfigError::NoSignedTime),
+            (is_circularo && self.mode != Mode::Any, ConfigError::NoLivemode),
+            (!is_circularo && self.max_event_age.is_some(), ConfigError::SignedTime),
+            (has_inbox && self.store.is_some(), ConfigError::InboxAndDedup),
+            (has_inbox && self.dead_letters.is_some(), ConfigError::InboxAndDeadLetters),
+            (has_inbox && self.store_failure != StoreFailure::Refuse, ConfigError::InboxIsNeeded),
         ];
-        if let Some((what, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
-            return Err(ConfigError::Zero(what));
-        }
-        if self.ack_deadline >= defaults::SENDER_TIMEOUT {
-            return Err(ConfigError::AckDeadline);
-        }
-        if self.lease <= self.ack_deadline {
-            return Err(ConfigError::Lease);
-        }
-        if self.lease < 3 * self.store_timeout.min(defaults::FOREVER) {
-            return Err(ConfigError::LeaseBelowStoreTimeout);
-        }
-        if self.endpoint.is_empty() {
-            return Err(ConfigError::Endpoint);
-        }
-        if self.sender == Sender::CIRCULARO {
-            if self.tolerance.is_some() {
-                return Err(ConfigError::NoSignedTime);
-            }
-            if self.mode != Mode::Any {
-                return Err(ConfigError::NoLivemode);
-            }
-        } else if self.max_event_age.is_some() {
-            return Err(ConfigError::SignedTime);
-        }
-        Ok(())
-    }
-
-    /// What an inbox does is not done a second time beside it.
-    fn refuse_two_memories(&self) -> Result<(), ConfigError> {
-        if self.inbox.is_none() {
-            return Ok(());
-        }
-        if self.store.is_some() {
-            return Err(ConfigError::InboxAndDedup);
-        }
-        if self.dead_letters.is_some() {
-            return Err(ConfigError::InboxAndDeadLetters);
-        }
-        if self.store_failure != StoreFailure::Refuse {
-            return Err(ConfigError::InboxIsNeeded);
-        }
-        Ok(())
+        faults.into_iter().find_map(|(holds, error)| holds.then_some(error)).map_or(Ok(()), Err)
     }
 
     fn warnings(&self) -> Vec<ConfigWarning> {

@@ -79,22 +79,19 @@ impl Verifier {
         Self { sender: Sender::CIRCULARO, keys: None, tolerance: None }
     }
 
+    pub(crate) fn new(sender: Sender, secrets: &Secrets) -> Self {
+        Self::without_secrets(sender).with(secrets)
+    }
+
     /// That refuses everything, until it is used [`with`](Self::with) secrets.
-    #[cfg(feature = "receiver")]
     pub(crate) fn without_secrets(sender: Sender) -> Self {
         let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
         Self { sender, keys: Some(RwLock::default()), tolerance }
     }
 
     /// The same with these secrets.
-    #[cfg(feature = "receiver")]
     pub(crate) fn with(&self, secrets: &Secrets) -> Self {
         Self { keys: Some(RwLock::new(keys(secrets))), ..*self }
-    }
-
-    pub(crate) fn new(sender: Sender, secrets: &Secrets) -> Self {
-        let tolerance = (sender.spec().scheme == Scheme::TimestampAndBody).then_some(DEFAULT_TOLERANCE_SECONDS);
-        Self { sender, keys: Some(RwLock::new(keys(secrets))), tolerance }
     }
 
     /// How far the signed time may be from now, both ends inclusive, past and future alike; whole
