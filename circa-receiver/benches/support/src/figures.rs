@@ -3,19 +3,16 @@
 //! criterion runs one benchmark after the other. On a machine that does other work too, speed
 //! changes between the two, so a ratio of their times says little. Here one sample calls candidate
 //! and baseline in turn and gives the median of the ratios. Warm-up, the number of calls, the
-//! samples, their median and the comparison with the last run are criterion's.
+//! samples and the comparison with the last run are criterion's. It prints every figure as if it
+//! were seconds.
 
 use std::{
-    fs,
     hint::black_box,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use criterion::{
-    Criterion, SamplingMode, Throughput,
-    measurement::{Measurement, ValueFormatter},
-};
+use criterion::{Criterion, SamplingMode};
 
 /// The most calls of one candidate before it is the other's turn.
 const AT_ONCE: u64 = 64;
@@ -23,38 +20,40 @@ const AT_ONCE: u64 = 64;
 /// The figures of one program.
 #[expect(missing_debug_implementations, reason = "criterion's is none")]
 pub struct Figures {
-    criterion: Criterion<Figure>,
+    criterion: Criterion,
     program: &'static str,
-    folder: PathBuf,
+    samples: usize,
 }
 
 impl Figures {
     /// Takes so many samples of each figure, in so many seconds. criterion's files go to `folder`.
     pub fn new(program: &'static str, folder: &str, samples: usize, seconds: f64) -> Self {
-        let folder = Path::new(folder).join("criterion");
         let criterion = Criterion::default()
-            .with_measurement(Figure)
-            .output_directory(&folder)
+            .output_directory(&Path::new(folder).join("criterion"))
             .warm_up_time(Duration::from_millis(300))
             .measurement_time(Duration::from_secs_f64(seconds))
             .sample_size(samples)
             .configure_from_args();
-        Self { criterion, program, folder }
+        Self { criterion, program, samples }
     }
 
     /// The median of what `sample` gives for a number of calls; `None` if arguments leave it out.
     pub fn median(&mut self, id: &str, mut sample: impl FnMut(u64) -> f64) -> Option<f64> {
-        let plain = !id.contains(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^']);
-        assert!(plain && id.len() <= 64, "{id}: criterion would give the folder another name");
-        let estimates = self.folder.join(self.program).join(id).join("new/estimates.json");
-        // What an earlier run measured is not what this one did.
-        let _ = fs::remove_file(&estimates);
+        let mut figures = Vec::new();
         let mut group = self.criterion.benchmark_group(self.program);
         group.sampling_mode(SamplingMode::Flat);
-        group.bench_function(id, |bencher| bencher.iter_custom(|calls| sample(calls) * calls as f64));
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|calls| {
+                let figure = sample(calls);
+                figures.push(figure);
+                // A time, which cannot be negative.
+                Duration::from_secs_f64(figure.max(0.0) * calls as f64)
+            });
+        });
         group.finish();
-        let estimates: serde_json::Value = serde_json::from_slice(&fs::read(estimates).ok()?).unwrap();
-        Some(estimates["median"]["point_estimate"].as_f64().unwrap())
+        // The samples come after the warm-up.
+        let measured = figures.into_iter().rev().take(self.samples);
+        (measured.len() > 0).then(|| median(measured))
     }
 
     /// The median of the candidate's time as a multiple of the baseline's. Both give the time of a
@@ -92,49 +91,5 @@ pub fn calls<T>(mut call: impl FnMut() -> T) -> impl FnMut(u64) -> Duration {
             black_box(call());
         }
         start.elapsed()
-    }
-}
-
-/// A number without a unit, the same for any number of calls.
-struct Figure;
-
-impl Measurement for Figure {
-    type Intermediate = ();
-    type Value = f64;
-
-    fn start(&self) {}
-
-    fn end(&self, (): ()) -> f64 {
-        unreachable!("`iter_custom` gives the value")
-    }
-
-    fn add(&self, first: &f64, second: &f64) -> f64 {
-        first + second
-    }
-
-    fn zero(&self) -> f64 {
-        0.0
-    }
-
-    fn to_f64(&self, value: &f64) -> f64 {
-        *value
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        self
-    }
-}
-
-impl ValueFormatter for Figure {
-    fn scale_values(&self, _: f64, _: &mut [f64]) -> &'static str {
-        ""
-    }
-
-    fn scale_throughputs(&self, _: f64, _: &Throughput, _: &mut [f64]) -> &'static str {
-        ""
-    }
-
-    fn scale_for_machines(&self, _: &mut [f64]) -> &'static str {
-        ""
     }
 }
