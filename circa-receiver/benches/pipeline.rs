@@ -14,33 +14,30 @@ use std::{
 use circa_receiver::{
     Event, HandlerError, MemoryStore, PortableHandler, Receiver, ReceiverBuilder, Routes, event::DatapointPulled,
 };
-#[cfg(all(feature = "metrics", feature = "tracing"))]
-use circa_receiver_bench_support::median;
 use circa_receiver_bench_support::{BOGUS, Delivery, Figures, Goal, Table, calls, now, secret};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let mut figures = Figures::new("pipeline", env!("CARGO_TARGET_TMPDIR"), 200, 4.0);
     let mut table = Table::new(&["the receiver in memory", "measured"]);
-    remembered(&mut figures, &mut table);
-    refused(&mut figures, &mut table);
-    forged(&mut figures, &mut table);
+    let few = Pipeline::full(Receiver::circa(secret()), 1_000);
+    remembered(&mut figures, &mut table, &few);
+    refused(&mut figures, &mut table, &few);
     #[cfg(all(feature = "metrics", feature = "tracing"))]
-    observed(&mut figures, &mut table);
+    observed(&mut figures, &mut table, &few);
     table.print()
 }
 
 /// Both stores are full: each fresh id takes the place of the oldest, so their number stays.
-fn remembered(figures: &mut Figures, table: &mut Table) {
-    let (few, many) = (Pipeline::full(1_000), Pipeline::full(1_000_000));
+fn remembered(figures: &mut Figures, table: &mut Table, few: &Pipeline) {
+    let many = Pipeline::full(Receiver::circa(secret()), 1_000_000);
     let ratio = figures.ratio("remembered", |events| few.accept(events), |events| many.accept(events));
-    let cell = table.cell(ratio, Some(Goal::AtLeast(0.8)));
-    table.row("throughput at 300 B with 1,000,000 remembered ids, to that with 1,000", &[cell]);
+    let what = "throughput at 300 B with 1,000,000 remembered ids, to that with 1,000";
+    table.figure(what, ratio, Some(Goal::AtLeast(0.8)));
 }
 
-/// Headers that are refused before the hash.
-fn refused(figures: &mut Figures, table: &mut Table) {
-    let pipeline = Pipeline::full(1_000);
+/// Headers that are refused before the hash, and one that is well-formed and matches nothing.
+fn refused(figures: &mut Figures, table: &mut Table, pipeline: &Pipeline) {
     let v1 = |times: usize, v1: &str| format!("t={}{}", now(), v1.repeat(times));
     let cases = [
         ("60 KB of spaces", " ".repeat(60_000)),
@@ -53,53 +50,34 @@ fn refused(figures: &mut Figures, table: &mut Table) {
         let delivery = Delivery { signature, ..Delivery::filled(300) };
         let refuse = |times| pipeline.refuse(&delivery, times);
         let ratio = figures.ratio(name, refuse, |events| pipeline.accept(events));
-        let cell = table.cell(ratio, Some(Goal::AtMost(0.5)));
-        table.row(&format!("time to refuse a header, {name}, to that of an accepted delivery of 300 B"), &[cell]);
+        let what = format!("time to refuse a header, {name}, to that of an accepted delivery of 300 B");
+        table.figure(&what, ratio, Some(Goal::AtMost(0.5)));
     }
-}
 
-/// Headers that are well-formed and match nothing.
-fn forged(figures: &mut Figures, table: &mut Table) {
-    let pipeline = Pipeline::full(1_000);
-    let signature = format!("t={}{}", now(), BOGUS.repeat(8));
-    let delivery = Delivery { signature, ..Delivery::filled(1 << 20) };
+    let delivery = Delivery { signature: v1(8, BOGUS), ..Delivery::filled(1 << 20) };
     let ratio = figures.ratio("forged", |times| pipeline.refuse(&delivery, times), calls(delivery.hmac()));
-    let cell = table.cell(ratio, Some(Goal::AtMost(1.05)));
-    table.row("time to refuse 1 MiB under eight forged v1, to that of one bare HMAC", &[cell]);
+    let what = "time to refuse 1 MiB under eight forged v1, to that of one bare HMAC";
+    table.figure(what, ratio, Some(Goal::AtMost(1.05)));
 }
 
 /// Both observers: a recorder that keeps everything, and no subscriber, since what a log costs is
 /// its writer's affair.
 #[cfg(all(feature = "metrics", feature = "tracing"))]
-fn observed(figures: &mut Figures, table: &mut Table) {
-    use circa_receiver::{MetricsObserver, Observer, TracingObserver};
-
-    /// Has mismatches diagnosed, and does nothing.
-    struct Silent;
-
-    impl Observer for Silent {}
+fn observed(figures: &mut Figures, table: &mut Table, none: &Pipeline) {
+    use circa_receiver::{MetricsObserver, TracingObserver};
+    use circa_receiver_bench_support::median;
 
     let recorder = metrics_util::debugging::DebuggingRecorder::new();
     let both = metrics::with_local_recorder(&recorder, || {
         let observed = Receiver::circa(secret()).observer(TracingObserver).observer(MetricsObserver::new());
-        Pipeline::of(observed, 1_000)
+        Pipeline::full(observed, 1_000)
     });
-    let (none, diagnosed) = (Pipeline::full(1_000), Pipeline::of(Receiver::circa(secret()).observer(Silent), 1_000));
     let added = figures.median("observed", |events| {
         let turn = |_| (both.accept(32).as_secs_f64() - none.accept(32).as_secs_f64()) / 32.0 * 1e6;
         median((0..events.div_ceil(32)).map(turn))
     });
-    let cell = table.cell(added, Some(Goal::AtMost(1.0)));
-    table.row("microseconds that both observers add to an accepted delivery of 300 B", &[cell]);
-
-    let signature = format!("t={}{}", now(), BOGUS);
-    let delivery = Delivery { signature, ..Delivery::filled(300) };
-    for (name, observed) in [("diagnosed", &diagnosed), ("observed and diagnosed", &both)] {
-        let ratio =
-            figures.ratio(name, |times| observed.refuse(&delivery, times), |times| none.refuse(&delivery, times));
-        let cell = table.cell(ratio, None);
-        table.row(&format!("time to refuse a mismatch of 300 B, {name}, to that with no observer"), &[cell]);
-    }
+    let what = "microseconds that both observers add to an accepted delivery of 300 B";
+    table.figure(what, added, Some(Goal::AtMost(1.0)));
 }
 
 /// The receiver with one typed handler, on a runtime of one thread.
@@ -112,12 +90,7 @@ struct Pipeline {
 
 impl Pipeline {
     /// It remembers so many events, and has received so many.
-    fn full(capacity: u64) -> Self {
-        Self::of(Receiver::circa(secret()), capacity)
-    }
-
-    /// The same of a receiver that is not built yet.
-    fn of(receiver: ReceiverBuilder, capacity: u64) -> Self {
+    fn full(receiver: ReceiverBuilder, capacity: u64) -> Self {
         let handler = async |event: Event<DatapointPulled>, (): ()| -> Result<(), HandlerError> {
             black_box(event.data());
             Ok(())

@@ -43,6 +43,12 @@ impl Table {
         self.lines.push(format!("| {name} | {} |", cells.join(" | ")));
     }
 
+    /// Adds a row of one figure.
+    pub fn figure(&mut self, name: &str, figure: Option<f64>, goal: Option<Goal>) {
+        let cell = self.cell(figure, goal);
+        self.row(name, &[cell]);
+    }
+
     /// Prints the table, ready to be pasted into `docs/performance.md`. Fails if a goal was missed.
     pub fn print(self) -> ExitCode {
         println!("\n{}\n", self.lines.join("\n"));
