@@ -6,20 +6,20 @@
 //! fails where a goal of `docs/performance.md` is missed.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{BufWriter, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::fd::AsRawFd,
-    process::{Child, Command, ExitCode, Stdio},
-    time::{Duration, Instant},
+    path::Path,
+    process::{Command, ExitCode},
 };
 
 use circa_receiver_bench_support::{Delivery, Goal, Table, median, rounded};
+use circa_receiver_test_support::{Process, free_port, run, wait_until};
 
 const ROUNDS: usize = 5;
 /// Of one candidate in one round.
 const SECONDS: u64 = 2;
-const FRAMEWORKS: [&str; 2] = ["axum", "actix"];
 /// With the goals for ours, requests per second to theirs, at each of [`SIZES`].
 const CANDIDATES: [(&str, [Option<f64>; 2]); 5] = [
     ("circa-receiver", [None, None]),
@@ -33,16 +33,17 @@ const BARE: &str = "bare";
 const SIZES: [(&str, usize, u64); 2] = [("300 B", 300, 140_000), ("4 KiB", 4_096, 100_000)];
 /// Clock ticks per second in `/proc/PID/stat`: fixed on Linux.
 const TICKS: f64 = 100.0;
+const INSTALL: &str = "apt-get install wrk util-linux";
 
 fn main() -> ExitCode {
     let heads = ["body", "framework", "candidate", "requests/s", "CPU us per request", "circa-receiver to it"];
     let mut table = Table::new(&heads);
     for (at, (size, bytes, most_per_second)) in SIZES.into_iter().enumerate() {
-        for framework in FRAMEWORKS {
+        for framework in ["axum", "actix"] {
             let round = |number| {
                 println!("{size}, {framework}, round {} of {ROUNDS}", number + 1);
-                let load = Load::sign(bytes, most_per_second * SECONDS);
-                CANDIDATES.map(|(candidate, _)| measure(framework, candidate, &load))
+                let (load, length) = sign(bytes, most_per_second * SECONDS);
+                CANDIDATES.map(|(candidate, _)| measure(framework, candidate, &load, length))
             };
             let rounds: Vec<[Figures; 5]> = (0..ROUNDS).map(round).collect();
             for (this, (candidate, goals)) in CANDIDATES.into_iter().enumerate() {
@@ -66,25 +67,21 @@ struct Figures {
     cpu: f64,
 }
 
-fn measure(framework: &str, candidate: &str, load: &Load) -> Figures {
+fn measure(framework: &str, candidate: &str, load: &File, length: usize) -> Figures {
     let server = Server::start(framework, candidate);
     let before = server.ticks();
     let mut wrk = Command::new("taskset");
     if candidate == BARE {
         wrk.env("STATIC", "1");
     }
-    let requests = format!("/proc/{}/fd/{}", std::process::id(), load.file.as_raw_fd());
-    let wrk = wrk
-        .args(["-c", "1", "wrk", "-t1", "-c32", &format!("-d{SECONDS}s"), "-s"])
+    let requests = format!("/proc/{}/fd/{}", std::process::id(), load.as_raw_fd());
+    wrk.args(["-c", "1", "wrk", "-t1", "-c32", &format!("-d{SECONDS}s"), "-s"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load.lua"))
         .arg(format!("http://127.0.0.1:{}", server.port))
-        .envs([("REQUESTS", requests), ("LENGTH", load.length.to_string())])
-        .output()
-        .expect("`wrk` and `taskset` are installed");
+        .envs([("REQUESTS", requests), ("LENGTH", length.to_string())]);
+    let output = run(&mut wrk, INSTALL);
     let ticks = server.ticks() - before;
-    let output = String::from_utf8_lossy(&wrk.stdout).into_owned();
-    let result = output.lines().find_map(|line| line.strip_prefix("RESULT "));
-    let result = result.unwrap_or_else(|| panic!("no result: {output}{}", String::from_utf8_lossy(&wrk.stderr)));
+    let result = output.lines().find_map(|line| line.strip_prefix("RESULT ")).expect("`load.lua` prints it");
     let figures: Vec<f64> = result.split(' ').map(|figure| figure.parse().expect("a number")).collect();
     let [requests, microseconds, failed] = figures[..] else { panic!("three figures: {result}") };
     let handled = server.handled();
@@ -95,65 +92,45 @@ fn measure(framework: &str, candidate: &str, load: &Load) -> Figures {
     Figures { per_second: requests / microseconds * 1e6, cpu: ticks / TICKS * 1e6 / handled }
 }
 
-/// Deliveries as whole requests of one length, one behind the other in a file without a name.
-struct Load {
-    file: File,
-    length: usize,
-}
-
-impl Load {
-    /// Signs all deliveries now.
-    fn sign(bytes: usize, requests: u64) -> Self {
-        let path = format!("/dev/shm/circa-receiver-load-{}", std::process::id());
-        let mut options = OpenOptions::new();
-        let file = options.create_new(true).read(true).write(true).open(&path).expect("a file for the load");
-        fs::remove_file(path).expect("it was just made");
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        let mut length = 0;
-        for number in 0..requests {
-            let request = request(&Delivery::pulled(number, bytes));
-            length = request.len();
-            file.write_all(&request).expect("room for the load");
+/// Signs deliveries now, as whole requests of one length, one behind the other in a file without a
+/// name. Gives the length, too.
+fn sign(bytes: usize, requests: u64) -> (File, usize) {
+    let path = format!("/dev/shm/circa-receiver-load-{}", std::process::id());
+    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(&path).expect("a file for the load"));
+    fs::remove_file(path).expect("it was just made");
+    let mut length = 0;
+    for number in 0..requests {
+        let delivery = Delivery::pulled(number, bytes);
+        let mut request = b"POST /webhooks/circa HTTP/1.1\r\n".to_vec();
+        for (name, value) in delivery.headers() {
+            request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        Self { file: file.into_inner().expect("room for the load"), length }
+        request.extend([b"\r\n", &delivery.body[..]].concat());
+        length = request.len();
+        file.write_all(&request).expect("room for the load");
     }
+    (file.into_inner().expect("room for the load"), length)
 }
 
-fn request(delivery: &Delivery) -> Vec<u8> {
-    let mut request = b"POST /webhooks/circa HTTP/1.1\r\n".to_vec();
-    for (name, value) in delivery.headers() {
-        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
-    }
-    request.extend([b"\r\n", &delivery.body[..]].concat());
-    request
-}
-
-/// A server process, ended when dropped.
 struct Server {
-    process: Child,
+    process: Process,
     port: u16,
 }
 
 impl Server {
     fn start(framework: &str, candidate: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let process = Command::new("taskset")
-            .args(["-c", "0", env!("CARGO_BIN_EXE_server"), framework, candidate, &port.to_string()])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("`taskset` is installed");
-        let server = Self { process, port };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the server does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        server
+        let port = free_port();
+        let mut server = Command::new("taskset");
+        server.args(["-c", "0", env!("CARGO_BIN_EXE_server"), framework, candidate, &port.to_string()]);
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server.log");
+        let process = Process::start(&mut server, &log, INSTALL);
+        wait_until("the server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, port }
     }
 
     /// CPU time so far, user and system.
     fn ticks(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the server runs");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid())).expect("the server runs");
         let behind_name = stat.rsplit(')').next().unwrap_or_default();
         behind_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number")).sum()
     }
@@ -164,12 +141,5 @@ impl Server {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).expect("it answers");
         answer.lines().last().and_then(|count| count.parse().ok()).expect("a number")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
