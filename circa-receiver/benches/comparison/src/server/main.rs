@@ -6,9 +6,7 @@
 
 mod actix;
 mod axum;
-mod careful;
-mod least;
-mod naive;
+mod by_hand;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
