@@ -1,5 +1,5 @@
 //! The inboxes beside what their engines do by themselves: a durable insert, and a loop that leases
-//! rows and completes them. And what one PostgreSQL does for several processes.
+//! rows and completes them. And what one PostgreSQL does for several replicas.
 //!
 //! `cargo bench -p circa-receiver --features postgres,sqlite --bench inbox`. It starts a server of
 //! its own (install PostgreSQL) in the folder for temporary files, and fails where a goal is
@@ -7,7 +7,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod engines;
-mod processes;
+mod replicas;
 
 use std::{
     process::{Command, ExitCode},
@@ -32,12 +32,7 @@ use engines::Engine;
 const CALLERS: u64 = 64;
 
 fn main() -> ExitCode {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    if let Some(share) = processes::Share::from_env() {
-        runtime.block_on(share.run());
-        return ExitCode::SUCCESS;
-    }
-    let (server, folder) = (PostgresServer::start(), Folder::new("inbox"));
+    let (server, folder, runtime) = (PostgresServer::start(), Folder::new("inbox"), runtime());
     println!("PostgreSQL {}; SQLite {}", server.sql("SHOW server_version"), rusqlite::version());
     println!("files in {}", folder.path().display());
     let engines = [engines::sqlite(&folder, &runtime), engines::postgres(&server, &runtime)];
@@ -53,9 +48,13 @@ fn main() -> ExitCode {
     // Before the server, so that no connection misses it.
     drop(engines);
     bench.runtime.shutdown_timeout(Duration::from_secs(5));
-    let (cost, scale) = (processes::cost(&server), processes::measure(&server));
+    let (cost, scale) = (replicas::cost(&server), replicas::scale(&server));
     let codes = [bench.table.print(), cost.print(), scale.print()];
     if codes.contains(&ExitCode::FAILURE) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 struct Bench {
@@ -110,11 +109,9 @@ impl Bench {
     }
 }
 
-/// An event that no other process has either.
 fn fresh() -> Entry {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed) + (u64::from(std::process::id()) << 32);
-    let Delivery { id, body, .. } = Delivery::pulled(number, 300);
+    let Delivery { id, body, .. } = Delivery::pulled(NEXT.fetch_add(1, Ordering::Relaxed), 300);
     Entry::from_parts("circa", id, "datapoint.pulled", r#"{"sender":"circa"}"#, body)
 }
 
