@@ -1,5 +1,5 @@
-//! Claims in every store by 1, 16 and 64 callers, beside the round trip to the store's server and a
-//! durable commit, which no store can do without.
+//! Claims in every store, beside the round trip to the store's server and a durable commit, which
+//! no store can do without.
 //!
 //! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts
 //! servers of its own (install `redis-server` and PostgreSQL) in the folder for temporary files,
@@ -9,26 +9,23 @@
 use std::{
     process::ExitCode,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use circa_receiver::{
-    DedupStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
-    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce, Token},
+    DedupStore, PostgresStore, RedisStore, SqliteStore,
+    dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce},
 };
 use circa_receiver_bench_support::{Call, Figures, Goal, Table, call, in_turn, rate};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use sqlx::postgres::PgPoolOptions;
 use tokio::runtime::{Builder, Runtime};
 
-const CALLERS: [u64; 3] = [1, 16, 64];
 const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(72 * 3_600);
-
-type Store = Arc<dyn DedupStore>;
 
 fn main() -> ExitCode {
     let (redis, postgres, folder) = (RedisServer::start(), PostgresServer::start(), Folder::new("claims"));
@@ -39,43 +36,26 @@ fn main() -> ExitCode {
     let mut bench = Bench {
         runtime: Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
         figures: Figures::new("claims", env!("CARGO_TARGET_TMPDIR"), 20, 2.0),
-        rates: Table::new(&["calls per second, fresh keys", "1 caller", "16 callers", "64 callers"]),
-        goals: Table::new(&["claims", "measured"]),
+        table: Table::new(&["claims", "measured"]),
     };
-    let memory: Store = Arc::new(MemoryStore::default());
-    bench.rates("MemoryStore, claim + complete", &CALLERS, &calls(&memory, true));
     bench.redis(&redis);
     bench.postgres(&postgres);
     bench.sqlite(&folder);
     // Before the servers, so that no connection misses its own.
     bench.runtime.shutdown_timeout(Duration::from_secs(5));
-    let _ = bench.rates.print();
-    bench.goals.print()
+    bench.table.print()
 }
 
 struct Bench {
     runtime: Runtime,
     figures: Figures,
-    rates: Table,
-    goals: Table,
+    table: Table,
 }
 
 impl Bench {
-    fn rates(&mut self, name: &str, callers: &[u64], call: &Call<Key>) {
-        let rate = |&callers: &u64| {
-            let rate = |calls| rate(&self.runtime, call, fresh, callers, calls);
-            let rate = self.figures.median(&format!("{name}, {callers} callers"), rate);
-            self.rates.cell(rate, None)
-        };
-        let mut cells: Vec<String> = callers.iter().map(rate).collect();
-        cells.resize(CALLERS.len(), String::new());
-        self.rates.row(name, &cells);
-    }
-
     fn goal(&mut self, what: &str, goal: Goal, mut sample: impl FnMut(&Runtime, u64) -> f64) {
         let measured = self.figures.median(what, |calls| sample(&self.runtime, calls));
-        let cell = self.goals.cell(measured, Some(goal));
-        self.goals.row(what, &[cell]);
+        self.table.figure(what, measured, Some(goal));
     }
 
     fn redis(&mut self, server: &RedisServer) {
@@ -84,16 +64,13 @@ impl Bench {
             let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_millis(150)));
             let client = redis::Client::open(server.url()).unwrap();
             let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-            (connection, Arc::new(RedisStore::connect(&server.url()).await.unwrap()) as Store)
+            (connection, RedisStore::connect(&server.url()).await.unwrap())
         });
         let ping = call(move |_| {
             let mut connection = connection.clone();
             async move { redis::cmd("PING").query_async::<()>(&mut connection).await.unwrap() }
         });
-        let claim = calls(&store, false);
-        self.rates("PING", &CALLERS, &ping);
-        self.rates("RedisStore, claim", &CALLERS, &claim);
-        self.rates("RedisStore, claim + complete", &CALLERS, &calls(&store, true));
+        let claim = claim(store);
         self.goal("Redis, time of a claim, to that of PING", Goal::AtMost(1.5), |runtime, turns| {
             in_turn(runtime, turns, fresh, [&ping, &claim], |[ping, claim]| claim / ping)
         });
@@ -108,7 +85,7 @@ impl Bench {
             sqlx::raw_sql(bare).execute(&pool).await.unwrap();
             let store = PostgresStore::connect_lazy(&server.url()).unwrap();
             store.migrate().await.unwrap();
-            (pool, Arc::new(store) as Store)
+            (pool, store)
         });
         let also = pool.clone();
         let select = call(move |_| {
@@ -124,11 +101,7 @@ impl Bench {
                 sqlx::query(upsert).bind(key.as_bytes().to_vec()).execute(&pool).await.unwrap();
             }
         });
-        let claim = calls(&store, false);
-        self.rates("SELECT 1", &CALLERS, &select);
-        self.rates("upsert, committed (PostgreSQL)", &CALLERS, &upsert);
-        self.rates("PostgresStore, claim", &CALLERS, &claim);
-        self.rates("PostgresStore, claim + complete", &CALLERS, &calls(&store, true));
+        let claim = claim(store);
         let what = "PostgreSQL, time of a claim, to 1.5 SELECT 1 and one upsert";
         self.goal(what, Goal::AtMost(1.0), |runtime, turns| {
             let ratio = |[select, upsert, claim]: [f64; 3]| claim / (1.5 * select + upsert);
@@ -137,21 +110,7 @@ impl Bench {
     }
 
     fn sqlite(&mut self, folder: &Folder) {
-        let connection = rusqlite::Connection::open(folder.path().join("bare.sqlite")).unwrap();
-        let bare = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE bare (key BLOB PRIMARY KEY, ends INTEGER NOT NULL)";
-        connection.execute_batch(bare).unwrap();
-        let connection = Mutex::new(connection);
-        let commit = call(move |key: Key| {
-            let upsert = "INSERT INTO bare VALUES (?1, 7) ON CONFLICT (key) DO UPDATE SET ends = excluded.ends";
-            connection.lock().unwrap().prepare_cached(upsert).unwrap().execute([key.as_bytes()]).unwrap();
-            std::future::ready(())
-        });
-        let store: Store = Arc::new(SqliteStore::open(folder.path().join("claims.sqlite")).unwrap());
-        let claim = calls(&store, false);
-        // It blocks its thread.
-        self.rates("upsert, committed (SQLite)", &CALLERS[..1], &commit);
-        self.rates("SqliteStore, claim", &CALLERS, &claim);
-        self.rates("SqliteStore, claim + complete", &CALLERS, &calls(&store, true));
+        let claim = claim(SqliteStore::open(folder.path().join("claims.sqlite")).unwrap());
         let what = "SQLite, claims per second by 64 callers, to those by one";
         self.goal(what, Goal::AtLeast(10.0), |runtime, calls| {
             rate(runtime, &claim, fresh, 64, calls) / rate(runtime, &claim, fresh, 1, 8 * calls)
@@ -159,26 +118,17 @@ impl Bench {
     }
 }
 
-/// The claim, and what follows when the handler is done.
-fn calls(store: &Store, completed: bool) -> Call<Key> {
-    let store = Arc::clone(store);
+/// Claims a fresh key.
+fn claim(store: impl DedupStore) -> Call<Key> {
+    let store = Arc::new(store);
     call(move |key| {
         let store = Arc::clone(&store);
         async move {
-            let token = claim(&*store, &key).await;
-            if completed {
-                assert!(store.complete(&key, token, RETENTION).await.unwrap(), "{key:?} was lost");
-            }
+            let request = ClaimRequest::new(&key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), LEASE, RETENTION);
+            let answer = store.claim(request).await.unwrap();
+            assert!(matches!(answer, ClaimAnswer::Won(_)), "{key:?} is fresh: {answer:?}");
         }
     })
-}
-
-async fn claim(store: &dyn DedupStore, key: &Key) -> Token {
-    let request = ClaimRequest::new(key, Fingerprint::from_bytes([7; 32]), Nonce::new(7), LEASE, RETENTION);
-    match store.claim(request).await.unwrap() {
-        ClaimAnswer::Won(token) => token,
-        other => panic!("{key:?} is fresh: {other:?}"),
-    }
 }
 
 /// A key as long as those of Circa's events, and in no order, as those are.
