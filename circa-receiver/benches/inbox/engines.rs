@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use circa_receiver::{Inbox, PostgresInbox, SqliteInbox, inbox::Entry};
-use circa_receiver_bench_support::{Call, call, rate};
+use circa_receiver_bench_support::{Call, call, time};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer};
 use rusqlite::{Connection, params};
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
@@ -22,7 +22,7 @@ pub(crate) struct Engine {
     /// Keeps an entry in a bare table, durably.
     pub(crate) insert: Call<Entry>,
     /// Leases the bare rows in batches, and completes each.
-    pub(crate) run_all: Call<()>,
+    pub(crate) run_all: Box<dyn Fn(&Runtime)>,
 }
 
 pub(crate) fn sqlite(folder: &Folder, runtime: &Runtime) -> Engine {
@@ -37,13 +37,11 @@ pub(crate) fn sqlite(folder: &Folder, runtime: &Runtime) -> Engine {
              INSERT INTO claims (key, hash, fingerprint, holder, ends)
                 WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT 1000000)
                 SELECT randomblob(16), random(), fingerprint, holder, ends FROM claims, numbers;
-             CREATE TEMP TABLE one AS SELECT * FROM inbox;
              INSERT INTO inbox (id, endpoint, type, event, state, due, token, attempts, postponed, arrived, nonce)
                 SELECT claims.token, endpoint, type, event || claims.token, state, due, one.token, attempts, postponed, arrived, nonce
-                FROM claims, one WHERE claims.token <> one.id;
-             CREATE TEMP TABLE body AS SELECT * FROM inbox_bodies;
+                FROM claims, inbox AS one WHERE claims.token <> one.id;
              INSERT INTO inbox_bodies (id, details, body)
-                SELECT inbox.id, details, body FROM inbox, body WHERE inbox.id <> body.id;
+                SELECT inbox.id, details, body FROM inbox, inbox_bodies AS one WHERE inbox.id <> one.id;
              COMMIT",
         )
         .unwrap();
@@ -56,17 +54,13 @@ pub(crate) fn sqlite(folder: &Folder, runtime: &Runtime) -> Engine {
     )
     .unwrap();
     let bare = Arc::new(Mutex::new(bare));
-    let inserts = Arc::clone(&bare);
-    let insert = call(move |entry: Entry| {
-        let bare = inserts.lock().unwrap();
+    let insert = call(Arc::clone(&bare), |bare, entry: Entry| {
+        let bare = bare.lock().unwrap();
         let mut insert = bare.prepare_cached("INSERT INTO bare VALUES (?1, 0, ?2, ?3)").unwrap();
         insert.execute(params![entry.key().as_bytes(), entry.details(), &entry.body()[..]]).unwrap();
         std::future::ready(())
     });
-    let run_all = call(move |()| {
-        run_bare(&bare.lock().unwrap());
-        std::future::ready(())
-    });
+    let run_all = Box::new(move |_: &Runtime| run_bare(&bare.lock().unwrap()));
     Engine { name: "SQLite", inbox, filled, insert, run_all }
 }
 
@@ -111,23 +105,19 @@ pub(crate) fn postgres(server: &PostgresServer, runtime: &Runtime) -> Engine {
     // As the inbox's own pool.
     let options = PgPoolOptions::new().max_connections(8).test_before_acquire(false);
     let pool = runtime.block_on(options.connect(&server.url())).unwrap();
-    let inserts = pool.clone();
-    let insert = call(move |entry: Entry| {
-        let pool = inserts.clone();
-        async move {
-            let insert = sqlx::query("INSERT INTO bare VALUES ($1, 0, $2, $3)").bind(entry.key().as_bytes().to_vec());
-            insert.bind(entry.details()).bind(&entry.body()[..]).execute(&pool).await.unwrap();
-        }
+    let insert = call(pool.clone(), |pool, entry: Entry| async move {
+        let insert = sqlx::query("INSERT INTO bare VALUES ($1, 0, $2, $3)").bind(entry.key().as_bytes().to_vec());
+        insert.bind(entry.details()).bind(&entry.body()[..]).execute(&pool).await.unwrap();
     });
-    let run_all = call(move |()| run_bare_in(pool.clone()));
+    let run_all = Box::new(move |runtime: &Runtime| runtime.block_on(run_bare_in(&pool)));
     Engine { name: "PostgreSQL", inbox, filled, insert, run_all }
 }
 
-async fn run_bare_in(pool: PgPool) {
+async fn run_bare_in(pool: &PgPool) {
     let lease = "UPDATE bare SET state = 1 WHERE key IN (
         SELECT key FROM bare WHERE state = 0 LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key, body";
     loop {
-        let rows = sqlx::query(lease).bind(BATCH).fetch_all(&pool).await.unwrap();
+        let rows = sqlx::query(lease).bind(BATCH).fetch_all(pool).await.unwrap();
         if rows.is_empty() {
             return;
         }
@@ -145,6 +135,6 @@ async fn run_bare_in(pool: PgPool) {
 
 /// An event that is done, to be copied.
 fn have_one_done(runtime: &Runtime, inbox: &Arc<dyn Inbox>) {
-    rate(runtime, &accept(inbox), fresh, 1, 1);
+    time(runtime, &accept(inbox), fresh, 1, 1);
     run_all(runtime, inbox, 1);
 }

@@ -23,9 +23,9 @@ use circa_receiver::{
     dedup::Nonce,
     inbox::{AcceptRequest, Accepted, Entry},
 };
-use circa_receiver_bench_support::{Call, Delivery, Figures, Goal, Table, call, in_turn, rate};
+use circa_receiver_bench_support::{Call, Delivery, Figures, Goal, Table, call, in_turn, runtime, time};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use engines::Engine;
 
@@ -39,74 +39,51 @@ fn main() -> ExitCode {
     // The million events are not flushed yet: the flushes that are measured would wait for them.
     server.sql("CHECKPOINT");
     assert!(Command::new("sync").status().unwrap().success());
-    let mut bench = Bench {
-        runtime,
-        figures: Figures::new("inbox", env!("CARGO_TARGET_TMPDIR"), 10, 3.0),
-        table: Table::new(&["the inbox", "SQLite", "PostgreSQL"]),
-    };
-    bench.compare(&engines);
-    // Before the server, so that no connection misses it.
-    drop(engines);
-    bench.runtime.shutdown_timeout(Duration::from_secs(5));
-    let (cost, scale) = (replicas::cost(&server), replicas::scale(&server));
-    let codes = [bench.table.print(), cost.print(), scale.print()];
+    let tables = [compare(&runtime, &engines), replicas::cost(&server), replicas::scale(&server)];
+    let codes = tables.map(Table::print);
     if codes.contains(&ExitCode::FAILURE) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
-
-struct Bench {
-    runtime: Runtime,
-    figures: Figures,
-    table: Table,
-}
-
-impl Bench {
-    fn compare(&mut self, engines: &[Engine; 2]) {
-        let what = "time to accept, to that of a bare durable insert";
-        self.row(engines, what, Goal::AtMost(1.5), |runtime, engine, turns| {
-            let accept = accept(&engine.inbox);
-            in_turn(runtime, turns, fresh, [&engine.insert, &accept], |[insert, accept]| accept / insert)
-        });
-        let what = "accepts by 64 callers, to bare inserts";
-        self.row(engines, what, Goal::AtLeast(0.7), |runtime, engine, calls| {
-            let accepts = rate(runtime, &accept(&engine.inbox), fresh, CALLERS, calls);
-            accepts / rate(runtime, &engine.insert, fresh, CALLERS, calls)
-        });
-        // What was accepted above.
-        for engine in engines {
-            self.runtime.block_on((engine.run_all)(()));
-            self.runtime.block_on(worker(&engine.inbox).drain()).unwrap();
-        }
-        let what = "runs that do nothing, to a bare loop";
-        self.row(engines, what, Goal::AtLeast(0.5), |runtime, engine, calls| {
-            rate(runtime, &engine.insert, fresh, CALLERS, calls);
-            let start = Instant::now();
-            runtime.block_on((engine.run_all)(()));
-            let bare = start.elapsed().as_secs_f64();
-            rate(runtime, &accept(&engine.inbox), fresh, CALLERS, calls);
-            bare / run_all(runtime, &engine.inbox, CALLERS * calls)
-        });
-        let what = "with 1,000,000 done events, to with few";
-        self.row(engines, what, Goal::AtLeast(0.9), |runtime, engine, calls| {
-            let seconds = |inbox| {
-                let accepts = rate(runtime, &accept(inbox), fresh, CALLERS, calls);
-                (CALLERS * calls) as f64 / accepts + run_all(runtime, inbox, CALLERS * calls)
-            };
-            seconds(&engine.inbox) / seconds(&engine.filled)
-        });
-    }
-
-    fn row(&mut self, engines: &[Engine; 2], what: &str, goal: Goal, sample: fn(&Runtime, &Engine, u64) -> f64) {
+/// Each engine's inbox beside the engine itself.
+fn compare(runtime: &Runtime, engines: &[Engine; 2]) -> Table {
+    let mut figures = Figures::new("inbox", env!("CARGO_TARGET_TMPDIR"), 10, 3.0);
+    let mut table = Table::new(&["the inbox", "SQLite", "PostgreSQL"]);
+    let mut row = |what: &str, goal: Goal, sample: &dyn Fn(&Engine, u64) -> f64| {
         let cells = engines.each_ref().map(|engine| {
-            let id = format!("{}, {what}", engine.name);
-            let measured = self.figures.median(&id, |calls| sample(&self.runtime, engine, calls));
-            self.table.cell(measured, Some(goal))
+            let measured = figures.median(&format!("{}, {what}", engine.name), |calls| sample(engine, calls));
+            table.cell(measured, Some(goal))
         });
-        self.table.row(what, &cells);
+        table.row(what, &cells);
+    };
+    let one = |call: &Call<Entry>, calls: u64| time(runtime, call, fresh, 1, calls);
+    let many = |call: &Call<Entry>, calls: u64| time(runtime, call, fresh, CALLERS, calls);
+
+    row("time to accept, to that of a bare durable insert", Goal::AtMost(1.5), &|engine, calls| {
+        let accept = accept(&engine.inbox);
+        in_turn(calls, |calls| one(&accept, calls), |calls| one(&engine.insert, calls))
+    });
+    row("accepts by 64 callers, to bare inserts", Goal::AtLeast(0.7), &|engine, calls| {
+        let accepts = many(&accept(&engine.inbox), calls);
+        many(&engine.insert, calls).div_duration_f64(accepts)
+    });
+    // What was accepted above.
+    for engine in engines {
+        (engine.run_all)(runtime);
+        runtime.block_on(worker(&engine.inbox).drain()).unwrap();
     }
+    row("runs that do nothing, to a bare loop", Goal::AtLeast(0.5), &|engine, calls| {
+        many(&engine.insert, calls);
+        let start = Instant::now();
+        (engine.run_all)(runtime);
+        let bare = start.elapsed();
+        many(&accept(&engine.inbox), calls);
+        bare.div_duration_f64(run_all(runtime, &engine.inbox, CALLERS * calls))
+    });
+    row("with 1,000,000 done events, to with few", Goal::AtLeast(0.9), &|engine, calls| {
+        let time = |inbox| many(&accept(inbox), calls) + run_all(runtime, inbox, CALLERS * calls);
+        time(&engine.inbox).div_duration_f64(time(&engine.filled))
+    });
+    table
 }
 
 fn fresh() -> Entry {
@@ -116,30 +93,23 @@ fn fresh() -> Entry {
 }
 
 fn accept(inbox: &Arc<dyn Inbox>) -> Call<Entry> {
-    let inbox = Arc::clone(inbox);
-    call(move |entry| {
-        let inbox = Arc::clone(&inbox);
-        async move {
-            let answer = inbox.accept(AcceptRequest::new(entry, Nonce::new(7))).await.unwrap();
-            assert_eq!(answer, Accepted::New);
-        }
+    call(Arc::clone(inbox), |inbox, entry| async move {
+        let answer = inbox.accept(AcceptRequest::new(entry, Nonce::new(7))).await.unwrap();
+        assert_eq!(answer, Accepted::New);
     })
 }
 
-/// Runs what is ready, and gives the seconds that it took.
-fn run_all(runtime: &Runtime, inbox: &Arc<dyn Inbox>, expected: u64) -> f64 {
+/// Runs what is ready, and gives the time that it took.
+fn run_all(runtime: &Runtime, inbox: &Arc<dyn Inbox>, expected: u64) -> Duration {
     let worker = worker(inbox);
     let start = Instant::now();
     assert_eq!(runtime.block_on(worker.drain()).unwrap() as u64, expected);
-    start.elapsed().as_secs_f64()
+    start.elapsed()
 }
 
 /// A worker with the default settings whose handler does nothing.
 fn worker(inbox: &Arc<dyn Inbox>) -> Worker {
-    async fn nothing(_: AnyEvent, (): ()) -> Result<(), HandlerError> {
-        Ok(())
-    }
+    let nothing = async |_: AnyEvent, (): ()| -> Result<(), HandlerError> { Ok(()) };
     let routes = Routes::new().fallback(nothing);
-    let worker = Worker::builder(Arc::clone(inbox)).endpoint("circa", Sender::CIRCA, routes, ());
-    worker.build().unwrap()
+    Worker::builder(Arc::clone(inbox)).endpoint("circa", Sender::CIRCA, routes, ()).build().unwrap()
 }

@@ -8,11 +8,11 @@ use std::{
 };
 
 use circa_receiver::{Inbox, PostgresInbox};
-use circa_receiver_bench_support::{Goal, Table, median, rate, rounded};
+use circa_receiver_bench_support::{Goal, Table, median, rounded, runtime, time};
 use circa_receiver_test_support::postgres::PostgresServer;
 use tokio::runtime::Runtime;
 
-use crate::{CALLERS, accept, fresh, runtime, worker};
+use crate::{CALLERS, accept, fresh, worker};
 
 /// What all replicas together accept, by [`CALLERS`] callers, and run.
 const EVENTS: u64 = 12_800;
@@ -68,7 +68,7 @@ fn round(server: &PostgresServer, replicas: u64) -> f64 {
 /// Ends when nothing is left to run.
 fn accept_and_run(inbox: &Arc<dyn Inbox>, runtime: &Runtime, callers: u64) {
     runtime.spawn(worker(inbox).run());
-    rate(runtime, &accept(inbox), fresh, callers, EVENTS / CALLERS);
+    time(runtime, &accept(inbox), fresh, callers, EVENTS / CALLERS);
     loop {
         let stats = runtime.block_on(inbox.stats("circa")).unwrap();
         if stats.ready + stats.running == 0 {

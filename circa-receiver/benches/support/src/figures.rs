@@ -14,9 +14,6 @@ use std::{
 
 use criterion::{Criterion, SamplingMode};
 
-/// The most calls of one candidate before it is the other's turn.
-const AT_ONCE: u64 = 64;
-
 /// The figures of one program.
 #[expect(missing_debug_implementations, reason = "criterion's is none")]
 pub struct Figures {
@@ -56,24 +53,30 @@ impl Figures {
         (measured.len() > 0).then(|| median(measured))
     }
 
-    /// The median of the candidate's time as a multiple of the baseline's. Both give the time of a
-    /// number of calls, as [`calls`] does.
+    /// As [`in_turn`], of all samples. Both give the time of a number of calls, as [`calls`] does.
     pub fn ratio(
         &mut self,
         id: &str,
         mut candidate: impl FnMut(u64) -> Duration,
         mut baseline: impl FnMut(u64) -> Duration,
     ) -> Option<f64> {
-        self.median(id, |calls| {
-            // At least 32 turns, if the calls suffice.
-            let at_once = (calls / 32).clamp(1, AT_ONCE);
-            let turn = |_| {
-                let baseline = baseline(at_once);
-                candidate(at_once).as_secs_f64() / baseline.as_secs_f64()
-            };
-            median((0..calls / at_once).map(turn))
-        })
+        self.median(id, |calls| in_turn(calls, &mut candidate, &mut baseline))
     }
+}
+
+/// The median of the candidate's time as a multiple of the baseline's, in turns of at most 64 calls,
+/// and at least 32 turns if the calls suffice.
+pub fn in_turn(
+    calls: u64,
+    mut candidate: impl FnMut(u64) -> Duration,
+    mut baseline: impl FnMut(u64) -> Duration,
+) -> f64 {
+    let at_once = (calls / 32).clamp(1, 64);
+    let turn = |_| {
+        let baseline = baseline(at_once);
+        candidate(at_once).div_duration_f64(baseline)
+    };
+    median((0..calls / at_once).map(turn))
 }
 
 /// The middle value; the upper one of two.
