@@ -35,8 +35,6 @@ pub struct Delivery {
     pub body: Bytes,
     /// The value of `Circa-Signature`.
     pub signature: String,
-    /// When it was made.
-    pub signed_at: SystemTime,
     /// The value of `Content-Length`.
     pub length: String,
 }
@@ -69,8 +67,8 @@ impl Delivery {
     fn new(id: String, body: Bytes) -> Self {
         // A server hands over a body that is shared already.
         drop(body.clone());
-        let (signed_at, length) = (SystemTime::now(), body.len().to_string());
-        Self { id, signature: CircaSigner::new(SECRET).sign_now(&body), signed_at, length, body }
+        let length = body.len().to_string();
+        Self { id, signature: CircaSigner::new(SECRET).sign_now(&body), length, body }
     }
 
     /// Verification by this crate, the clock read each time: whether the delivery is authentic.
