@@ -1,5 +1,5 @@
-//! Claims in every store, beside the round trip to the store's server and a durable commit, which
-//! no store can do without.
+//! Claims in Redis and PostgreSQL beside what no store can do without there, a round trip and a
+//! durable commit; in SQLite, those of many callers beside those of one.
 //!
 //! `cargo bench -p circa-receiver --features redis,postgres,sqlite --bench claims`. It starts
 //! servers of its own (install `redis-server` and PostgreSQL) in the folder for temporary files,
@@ -19,7 +19,7 @@ use circa_receiver::{
     DedupStore, PostgresStore, RedisStore, SqliteStore,
     dedup::{ClaimAnswer, ClaimRequest, Fingerprint, Key, Nonce},
 };
-use circa_receiver_bench_support::{Call, Figures, Goal, Table, call, runtime, time};
+use circa_receiver_bench_support::{Call, Figures, Goal, Table, call, in_turn, runtime, time};
 use circa_receiver_test_support::{Folder, postgres::PostgresServer, redis::RedisServer};
 use sqlx::postgres::PgPoolOptions;
 
@@ -52,8 +52,8 @@ fn redis(figures: &mut Figures) -> Option<f64> {
         redis::cmd("PING").query_async::<()>(&mut connection).await.unwrap();
     });
     let claim = claim(store);
-    let by_one = |call, calls| time(&runtime, call, fresh, 1, calls);
-    figures.ratio("Redis", |calls| by_one(&claim, calls), |calls| by_one(&ping, calls))
+    let ratio = |[ping, claim]: [Duration; 2]| claim.div_duration_f64(ping);
+    figures.median("Redis", |turns| in_turn(&runtime, turns, fresh, [&ping, &claim], ratio))
 }
 
 fn postgres(figures: &mut Figures) -> Option<f64> {
@@ -73,9 +73,8 @@ fn postgres(figures: &mut Figures) -> Option<f64> {
         upsert.bind(key.as_bytes().to_vec()).execute(&pool).await.unwrap();
     });
     let claim = claim(store);
-    let by_one = |call, calls| time(&runtime, call, fresh, 1, calls);
-    let bare = |calls| by_one(&select, calls).mul_f64(1.5) + by_one(&upsert, calls);
-    figures.ratio("PostgreSQL", |calls| by_one(&claim, calls), bare)
+    let ratio = |[select, upsert, claim]: [Duration; 3]| claim.div_duration_f64(select.mul_f64(1.5) + upsert);
+    figures.median("PostgreSQL", |turns| in_turn(&runtime, turns, fresh, [&select, &upsert, &claim], ratio))
 }
 
 fn sqlite(figures: &mut Figures) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! Asynchronous calls, and their time by many callers.
+//! Asynchronous calls: their time by many callers, and the ratio of their times.
 
 use std::{
     pin::Pin,
@@ -10,6 +10,8 @@ use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
 };
+
+use crate::figures::median;
 
 /// What a caller does with a fresh value, such as a key.
 pub type Call<T> = Arc<dyn Fn(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -51,4 +53,30 @@ pub fn time<T: Send + 'static>(
     }
     runtime.block_on(tasks.join_all());
     start.elapsed()
+}
+
+/// The median of a ratio of the times of calls, which one task makes in turn. A round trip takes up
+/// to three times as long after the scheduler has moved a thread to another core.
+pub fn in_turn<T: Send + 'static, const N: usize>(
+    runtime: &Runtime,
+    turns: u64,
+    fresh: fn() -> T,
+    calls: [&Call<T>; N],
+    ratio: fn([Duration; N]) -> f64,
+) -> f64 {
+    let calls = calls.map(Arc::clone);
+    let ratios = async move {
+        let mut ratios = Vec::new();
+        for _ in 0..turns {
+            let mut times = [Duration::ZERO; N];
+            for (time, call) in times.iter_mut().zip(&calls) {
+                let (value, start) = (fresh(), Instant::now());
+                call(value).await;
+                *time = start.elapsed();
+            }
+            ratios.push(ratio(times));
+        }
+        ratios
+    };
+    median(runtime.block_on(runtime.spawn(ratios)).unwrap().into_iter())
 }

@@ -1,4 +1,4 @@
-//! Figures by criterion: of each sample the ratio of two times, or a rate, instead of a time.
+//! Figures by criterion: of each sample a ratio or a difference of two times, instead of a time.
 //!
 //! criterion runs one benchmark after the other. On a machine that does other work too, speed
 //! changes between the two, so a ratio of their times says little. Here one sample calls candidate
@@ -29,7 +29,6 @@ impl Figures {
             .output_directory(&Path::new(folder).join("criterion"))
             .warm_up_time(Duration::from_millis(300))
             .measurement_time(Duration::from_secs_f64(seconds))
-            .sample_size(samples)
             .configure_from_args();
         Self { criterion, program, samples }
     }
@@ -38,7 +37,7 @@ impl Figures {
     pub fn median(&mut self, id: &str, mut sample: impl FnMut(u64) -> f64) -> Option<f64> {
         let mut figures = Vec::new();
         let mut group = self.criterion.benchmark_group(self.program);
-        group.sampling_mode(SamplingMode::Flat);
+        group.sampling_mode(SamplingMode::Flat).sample_size(self.samples);
         group.bench_function(id, |bencher| {
             bencher.iter_custom(|calls| {
                 let figure = sample(calls);
@@ -48,35 +47,29 @@ impl Figures {
             });
         });
         group.finish();
-        // The samples come after the warm-up.
-        let measured = figures.into_iter().rev().take(self.samples);
-        (measured.len() > 0).then(|| median(measured))
+        // The samples come after the warm-up, of which there is none where nothing is measured.
+        let samples = figures.split_off(figures.len().checked_sub(self.samples)?);
+        Some(median(samples.into_iter()))
     }
 
-    /// As [`in_turn`], of all samples. Both give the time of a number of calls, as [`calls`] does.
+    /// The median of the candidate's time as a multiple of the baseline's, in turns of at most 64
+    /// calls, and at least 32 turns if the calls suffice. Both give the time of a number of calls,
+    /// as [`calls`] does.
     pub fn ratio(
         &mut self,
         id: &str,
         mut candidate: impl FnMut(u64) -> Duration,
         mut baseline: impl FnMut(u64) -> Duration,
     ) -> Option<f64> {
-        self.median(id, |calls| in_turn(calls, &mut candidate, &mut baseline))
+        self.median(id, |calls| {
+            let at_once = (calls / 32).clamp(1, 64);
+            let turn = |_| {
+                let baseline = baseline(at_once);
+                candidate(at_once).div_duration_f64(baseline)
+            };
+            median((0..calls / at_once).map(turn))
+        })
     }
-}
-
-/// The median of the candidate's time as a multiple of the baseline's, in turns of at most 64 calls,
-/// and at least 32 turns if the calls suffice.
-pub fn in_turn(
-    calls: u64,
-    mut candidate: impl FnMut(u64) -> Duration,
-    mut baseline: impl FnMut(u64) -> Duration,
-) -> f64 {
-    let at_once = (calls / 32).clamp(1, 64);
-    let turn = |_| {
-        let baseline = baseline(at_once);
-        candidate(at_once).div_duration_f64(baseline)
-    };
-    median((0..calls / at_once).map(turn))
 }
 
 /// The middle value; the upper one of two.

@@ -7,7 +7,7 @@ mod delivery;
 mod figures;
 mod table;
 
-pub use calls::{Call, call, runtime, time};
+pub use calls::{Call, call, in_turn, runtime, time};
 pub use delivery::{BOGUS, Delivery, SECRET, now, secret};
-pub use figures::{Figures, calls, in_turn, median};
+pub use figures::{Figures, calls, median};
 pub use table::{Goal, Table, rounded};

@@ -29,7 +29,8 @@ async fn receive(receiver: web::Data<ByHand>, request: HttpRequest, body: web::B
     let signature = request.headers().get("circa-signature").and_then(|value| value.to_str().ok());
     match receiver(signature.unwrap_or_default(), &body) {
         Err(status) => HttpResponse::new(StatusCode::from_u16(status).expect("the statuses are HTTP's")),
-        Ok(data) => {
+        Ok(None) => HttpResponse::new(StatusCode::OK),
+        Ok(Some(data)) => {
             actix_web::rt::spawn(async move { handle(&data) }).await.expect("no handler panics");
             HttpResponse::Ok()
                 .content_type("text/plain; charset=utf-8")

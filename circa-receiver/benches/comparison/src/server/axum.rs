@@ -36,7 +36,8 @@ async fn receive(State(receiver): State<Arc<ByHand>>, request: Request) -> Respo
     let signature = parts.headers.get("circa-signature").and_then(|value| value.to_str().ok());
     match receiver(signature.unwrap_or_default(), &body) {
         Err(status) => StatusCode::from_u16(status).expect("the statuses are HTTP's").into_response(),
-        Ok(data) => {
+        Ok(None) => StatusCode::OK.into_response(),
+        Ok(Some(data)) => {
             tokio::spawn(async move { handle(&data) }).await.expect("no handler panics");
             ([(HeaderName::from_static("circa-receiver-outcome"), "handled")], "handled").into_response()
         }

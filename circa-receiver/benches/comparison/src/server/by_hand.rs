@@ -20,14 +20,14 @@ use subtle::ConstantTimeEq;
 use crate::handle;
 
 /// Receives a delivery, its signature and its body: gives what the handler is to be given in a task,
-/// or the status of the answer where nothing is left to do.
-pub type ByHand = Box<dyn Fn(&str, &[u8]) -> Result<DatapointPulled, u16> + Send + Sync>;
+/// `None` where nothing is left to do, or the status of a refusal.
+pub type ByHand = Box<dyn Fn(&str, &[u8]) -> Result<Option<DatapointPulled>, u16> + Send + Sync>;
 
 pub fn named(candidate: &str) -> ByHand {
     match candidate {
         "bare" => Box::new(|_, body| {
             handle(&body);
-            Err(200)
+            Ok(None)
         }),
         "answer" => Box::new(answer()),
         "naive" => Box::new(naive()),
@@ -39,7 +39,7 @@ pub fn named(candidate: &str) -> ByHand {
 /// What no receiver can leave out, written simply, with the same libraries: it verifies the one
 /// signature header, reads the body in one pass into the handler's type, and puts the id into a
 /// set, for ever.
-fn answer() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
+fn answer() -> impl Fn(&str, &[u8]) -> Result<Option<DatapointPulled>, u16> {
     /// The event as its handler wants it, and of the envelope no more than is asked for here.
     #[derive(Deserialize)]
     struct Wanted<'a> {
@@ -57,9 +57,9 @@ fn answer() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
         let event: Wanted<'_> = serde_json::from_str(body).map_err(|_| 400_u16)?;
         let id = hasher.hash_one(event.id);
         if event.r#type != "datapoint.pulled" || !seen.lock().expect("no holder panics").insert(id) {
-            return Err(200);
+            return Ok(None);
         }
-        Ok(event.data)
+        Ok(Some(event.data))
     }
 }
 
@@ -76,7 +76,7 @@ struct PropertyPull {
 /// As one writes it from the vendor's page: header parts in a map, the signed text put together, hex
 /// compared with hex, the body parsed into a `Value`, and a set of ids that is asked before it is
 /// added to.
-fn naive() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
+fn naive() -> impl Fn(&str, &[u8]) -> Result<Option<DatapointPulled>, u16> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     #[allow(dead_code)]
@@ -104,19 +104,19 @@ fn naive() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
         let event = verify(signature, body).ok_or(401_u16)?;
         let id = event["id"].as_str().ok_or(400_u16)?.to_owned();
         if seen.lock().expect("no holder panics").contains(&id) {
-            return Err(200);
+            return Ok(None);
         }
         let event: Pulled = serde_json::from_value(event).map_err(|_| 400_u16)?;
         handle(&event);
         seen.lock().expect("no holder panics").insert(id);
-        Err(200)
+        Ok(None)
     }
 }
 
 /// As one writes it with care: the key prepared, the header read in place, the time judged, a
 /// borrowed envelope, a typed event, one atomic entry in a bounded cache of ids. It has no claim
 /// that a failed handler gives up, and no deadlines.
-fn careful() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
+fn careful() -> impl Fn(&str, &[u8]) -> Result<Option<DatapointPulled>, u16> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
         id: &'a str,
@@ -153,7 +153,7 @@ fn careful() -> impl Fn(&str, &[u8]) -> Result<DatapointPulled, u16> {
             let data: PropertyPull = serde_json::from_str(envelope.data.get()).map_err(|_| 400_u16)?;
             handle(&data);
         }
-        Err(200)
+        Ok(None)
     }
 }
 
