@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use circa_receiver::{DedupStore, SqliteStore};
+use circa_receiver_test_support::wait_until;
 
 use super::{Folder, RETENTION, count, key, try_claim, win};
 
@@ -63,6 +64,9 @@ fn refused() -> [(&'static str, Prepare, &'static str); 8] {
             "another version",
             |folder| {
                 drop(folder.store());
+                // A store closes its file in a thread of its own, which then writes to it.
+                let log = folder.0.join("claims.sqlite-wal");
+                wait_until("the store has closed its file", || !log.exists());
                 folder.connection().execute_batch("PRAGMA user_version = 4003").unwrap();
                 folder.file()
             },
