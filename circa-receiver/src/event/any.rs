@@ -11,7 +11,7 @@ use super::kind::EventKind;
 use super::object::Object;
 use super::scalar::{Actor, Timestamp, at_unix_millis};
 use crate::answer::PayloadFault;
-use crate::sender::Sender;
+use crate::sender::{Envelope, Sender};
 use crate::verify::SecretId;
 
 /// An authentic event with its data left as JSON. Cheap to clone.
@@ -26,16 +26,16 @@ pub(super) struct Inner {
     pub(super) signed_at: Option<i64>,
     pub(super) webhook_id: Option<Box<str>>,
     pub(super) body: Bytes,
+    pub(super) fields: Fields,
+}
+
+/// What the body says. The fields of one sender are `None` for the other.
+#[derive(Default)]
+pub(super) struct Fields {
     pub(super) id: ByteString,
     pub(super) event_type: ByteString,
     /// What [`AnyEvent::decode`] reads: Circa's `data`, Circularo's whole body.
     pub(super) payload: Option<ByteString>,
-    pub(super) fields: Fields,
-}
-
-/// What the envelope holds beside id and type: each field of one sender, so `None` for the other.
-#[derive(Default)]
-pub(super) struct Fields {
     pub(super) created: Option<i64>,
     pub(super) livemode: Option<bool>,
     pub(super) team_id: Option<ByteString>,
@@ -64,13 +64,13 @@ impl AnyEvent {
     /// timestamp) are one event; see
     /// [`ReceiverBuilder::retention`](crate::ReceiverBuilder::retention).
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.0.fields.id
     }
 
     /// The event's type, as in the body: `"datapoint.pulled"`, `"documentCompleted"`, or one not
     /// known yet.
     pub fn event_type(&self) -> &str {
-        &self.0.event_type
+        &self.0.fields.event_type
     }
 
     /// The event's type as an open enum, to match on.
@@ -86,8 +86,7 @@ impl AnyEvent {
     /// Circa's `data`, byte for byte as it stands in the body; `None` where it is absent, and for
     /// Circularo, which has none.
     pub fn raw_data(&self) -> Option<&[u8]> {
-        let payload = self.0.payload.as_ref().filter(|_| self.sender() == Sender::CIRCA);
-        payload.map(|payload| payload.as_bytes().as_ref())
+        self.0.fields.payload.as_deref().filter(|_| self.has_circas_envelope()).map(str::as_bytes)
     }
 
     /// When the event happened, in unix seconds (Circa's `created`). Not for judging freshness: a
@@ -149,13 +148,20 @@ impl AnyEvent {
     /// of Circa's `created`, `livemode` and `teamId`. They cost no event: nothing is identified or
     /// routed by them.
     pub fn drifted_fields(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let is_documented = self.sender() == Sender::CIRCA && self.fault().is_none();
+        let is_documented = self.has_circas_envelope() && self.fault().is_none();
         let fields = [
             ("created", self.created().is_some()),
             ("livemode", self.livemode().is_some()),
             ("teamId", self.team_id().is_some()),
         ];
         fields.into_iter().filter(move |(_, is_there)| is_documented && !is_there).map(|(name, _)| name)
+    }
+
+    fn has_circas_envelope(&self) -> bool {
+        match self.sender().spec().envelope {
+            Envelope::Circa => true,
+            Envelope::Circularo => false,
+        }
     }
 
     /// Which secret matched; `None` on a receiver that was built unsigned.
@@ -183,7 +189,7 @@ impl AnyEvent {
     /// [`DecodeError`] where there is no `data`, or it is not as `T` wants it. It tells the place,
     /// not the content.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let payload = self.0.payload.as_deref().ok_or(DecodeError(Fault::NoData))?;
+        let payload = self.0.fields.payload.as_deref().ok_or(DecodeError(Fault::NoData))?;
         serde_json::from_str(payload)
             // Most keys are Unicode: only what fails is looked at a second time.
             .or_else(|error| {

@@ -50,11 +50,11 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
         return Err(PayloadFault::DUPLICATE_KEY.into());
     }
     let envelope = EnvelopeText { body: &body, object };
-    let parsed = match verified.sender.spec().envelope {
+    let fields = match verified.sender.spec().envelope {
         Envelope::Circa => envelope.circa(needs_livemode)?,
         Envelope::Circularo => envelope.circularo()?,
     };
-    let event = event(verified, parsed);
+    let event = event(verified, fields);
     let unsigned = &verified.unsigned;
     if !unsigned.event_id.agrees_with(event.id()) || !unsigned.event_type.agrees_with(event.event_type()) {
         return Err(Rejection::HeaderBodyMismatch);
@@ -66,30 +66,26 @@ pub(crate) fn parse(verified: &Verified<'_, Bytes>, needs_livemode: bool) -> Res
 /// id and type hold parentheses and a space, which no genuine id or type may hold.
 #[cfg_attr(not(feature = "receiver"), allow(dead_code))]
 pub(crate) fn unreadable(verified: &Verified<'_, Bytes>, fault: PayloadFault) -> AnyEvent {
-    let parsed = Parsed {
+    let fields = Fields {
         id: format!("(unreadable) {}", digest(&verified.body)).into(),
         event_type: ByteString::from_static("(unreadable)"),
-        payload: None,
-        fields: Fields { fault: Some(fault), ..Fields::default() },
+        fault: Some(fault),
+        ..Fields::default()
     };
-    event(verified, parsed)
+    event(verified, fields)
 }
 
-fn event(verified: &Verified<'_, Bytes>, parsed: Parsed) -> AnyEvent {
+fn event(verified: &Verified<'_, Bytes>, fields: Fields) -> AnyEvent {
     let webhook_id = match verified.unsigned.webhook_id {
         Field::One(value) => Some(label(value)),
         Field::Absent | Field::Repeated => None,
     };
-    let Parsed { id, event_type, payload, fields } = parsed;
     AnyEvent::new(Inner {
         sender: verified.sender,
         secret: verified.secret.clone(),
         signed_at: verified.signed_at,
         webhook_id,
         body: verified.body.clone(),
-        id,
-        event_type,
-        payload,
         fields,
     })
 }
@@ -101,14 +97,6 @@ fn label(value: &[u8]) -> Box<str> {
     text.chars().flat_map(char::escape_default).take(MAX_LABEL_CHARS).collect()
 }
 
-/// What a body says.
-struct Parsed {
-    id: ByteString,
-    event_type: ByteString,
-    payload: Option<ByteString>,
-    fields: Fields,
-}
-
 /// A body and its members.
 struct EnvelopeText<'a> {
     body: &'a ByteString,
@@ -116,7 +104,7 @@ struct EnvelopeText<'a> {
 }
 
 impl EnvelopeText<'_> {
-    fn circa(&self, needs_livemode: bool) -> Result<Parsed, PayloadFault> {
+    fn circa(&self, needs_livemode: bool) -> Result<Fields, PayloadFault> {
         let id = self.required("id", is_event_id, PayloadFault::NO_ID, PayloadFault::BAD_ID)?;
         let event_type = self.required("type", is_event_type, PayloadFault::NO_TYPE, PayloadFault::BAD_TYPE)?;
         let created = self.object.get("created").and_then(integer);
@@ -125,19 +113,24 @@ impl EnvelopeText<'_> {
         if needs_livemode && livemode.is_none() {
             return Err(PayloadFault::NO_LIVEMODE);
         }
-        let fields = Fields { created, livemode, team_id, ..Fields::default() };
-        Ok(Parsed { id, event_type, payload: self.json("data"), fields })
+        let payload = self.json("data");
+        Ok(Fields { id, event_type, payload, created, livemode, team_id, ..Fields::default() })
     }
 
-    fn circularo(&self) -> Result<Parsed, PayloadFault> {
+    fn circularo(&self) -> Result<Fields, PayloadFault> {
         let event_type = self.required("event", is_event_type, PayloadFault::NO_EVENT, PayloadFault::BAD_EVENT)?;
         let is_given = |text: &str| !text.is_empty();
         let document_id =
             self.required("documentId", is_given, PayloadFault::NO_DOCUMENT, PayloadFault::BAD_DOCUMENT)?;
-        let (actor, timestamp) = (self.json("actor"), self.json("timestamp"));
-        let fields = Fields { document_id: Some(document_id), actor, timestamp, ..Fields::default() };
-        let id = digest(self.body.as_bytes()).into();
-        Ok(Parsed { id, event_type, payload: Some(self.body.clone()), fields })
+        Ok(Fields {
+            id: digest(self.body.as_bytes()).into(),
+            event_type,
+            payload: Some(self.body.clone()),
+            document_id: Some(document_id),
+            actor: self.json("actor"),
+            timestamp: self.json("timestamp"),
+            ..Fields::default()
+        })
     }
 
     /// The string under a name; or the fault, where it is missing or not right.
