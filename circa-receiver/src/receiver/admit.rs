@@ -115,15 +115,13 @@ impl Shared {
         body: Bytes,
         arrived: Instant,
     ) -> Result<Verified<'h, Bytes>, Rejection> {
-        let verified = match self.verifier.finish(parsed, &body, || self.clock.unix_seconds()) {
+        match self.verifier.finish(parsed, body.clone(), || self.clock.unix_seconds()) {
             Err(Rejection::SignatureMismatch) => {
                 self.diagnose(parsed.signature_header, body, arrived);
-                return Err(Rejection::SignatureMismatch);
+                Err(Rejection::SignatureMismatch)
             }
-            verified => verified?,
-        };
-        let Verified { sender, secret, signed_at, unsigned, .. } = verified;
-        Ok(Verified { sender, body, secret, signed_at, unsigned })
+            verified => verified,
+        }
     }
 
     /// Has a mismatch explained to the observers, where that is due.

@@ -32,8 +32,9 @@ impl<'a> Duplicate<'a> {
         Self { shared, delivery, ack_deadline, pauses: POLL_PAUSES }
     }
 
-    /// Waits for a run of the same event in this process, if there is one. Its outcome is what this
-    /// delivery is answered; where it vanished without one, or there is none, the store is asked.
+    /// Waits for a run of the same event in this process, if there is one, and says by its outcome
+    /// what this delivery is answered. `Ok` where there is none, or it vanished: then the store is
+    /// asked.
     pub(super) async fn wait_for_run_here(&self, key: &Key, fingerprint: Fingerprint) -> Result<(), Outcome> {
         let Some(run) = self.shared.running.find(key, fingerprint) else { return Ok(()) };
         let _permit = self.wait_permit()?;

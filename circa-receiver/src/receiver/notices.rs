@@ -22,7 +22,7 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    /// Whether it was not told yet that this field drifted.
+    /// Whether it was not told yet that this field drifted; it counts as told from now on.
     pub(super) fn is_drift_new(&self, field: &'static str) -> bool {
         self.drifted.lock().unwrap_or_else(PoisonError::into_inner).insert(field)
     }

@@ -226,7 +226,7 @@ impl Receiver {
         }
     }
 
-    /// What becomes of an authentic delivery.
+    /// Tells the observers about an authentic delivery, and decides what becomes of it.
     fn next<'s, 'r, H>(&'s self, delivery: &Delivery, routes: &'r Routes<H>) -> Next<'s, 'r, H> {
         let shared = &self.0;
         let event = delivery.event();

@@ -24,6 +24,7 @@ impl<'a> Digits<'a> {
     }
 }
 
+/// The value of a digit that [`Digits::read`] has checked.
 fn value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',

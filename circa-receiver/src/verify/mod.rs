@@ -7,7 +7,7 @@
 //! 4. `hex`: 64 hex digits to 32 bytes and back;
 //! 5. `sign`: the HMAC over what a sender signs;
 //! 6. `verifier`: compares the MACs, then judges the signed time against the tolerance;
-//! 7. `verified`: an authentic delivery.
+//! 7. `verified`: an authentic delivery, just verified or read back from where it was stored.
 
 mod head;
 pub(crate) mod hex;
@@ -16,7 +16,6 @@ mod secret_error;
 mod secrets;
 mod sign;
 mod signature;
-#[cfg(feature = "receiver")]
 mod verified;
 mod verifier;
 

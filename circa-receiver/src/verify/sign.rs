@@ -8,7 +8,6 @@ use subtle::ConstantTimeEq;
 /// time.
 ///
 /// Kept as words: `subtle` compares an array element by element, 4 steps instead of 32.
-#[derive(Clone, Copy, Default)]
 pub(crate) struct Mac([u64; 4]);
 
 impl Mac {
@@ -18,7 +17,7 @@ impl Mac {
     }
 
     #[cfg(feature = "testing")]
-    pub(crate) fn to_bytes(self) -> [u8; 32] {
+    pub(crate) fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(self.0) {
             bytes.copy_from_slice(&word.to_ne_bytes());

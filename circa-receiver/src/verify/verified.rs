@@ -1,4 +1,4 @@
-//! An authentic delivery. Only verification makes one.
+//! An authentic delivery: just verified, or read back from where this crate stored it.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use super::head::UnsignedFields;
 use super::secrets::SecretId;
 use crate::sender::Sender;
 
-/// An authentic delivery. Only verification makes it; only it makes an
-/// [`AnyEvent`](crate::AnyEvent).
+/// An authentic delivery. Only verification makes it, and an inbox from what was verified before;
+/// only it makes an [`AnyEvent`](crate::AnyEvent).
 #[must_use]
 pub struct Verified<'h, B> {
     pub(crate) sender: Sender,
