@@ -16,7 +16,7 @@ use actix_web::{
 };
 use circa_receiver::{HandlerError, Receiver, Routes, adapter::service_result};
 
-use crate::{failure::Failure, handler::result, serve::serve};
+use crate::{failure::Failure, handler::result, request::receive};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes
 /// the event with an extractor.
@@ -103,7 +103,7 @@ where
         Box::pin(async move {
             let (request, payload) = request.into_parts();
             let run = |(), request, payload| run(service, request, payload);
-            match serve(receiver, &routes, request, payload, run).await {
+            match receive(receiver, &routes, request, payload, run).await {
                 (response, Some(request)) => Ok(ServiceResponse::new(request, response)),
                 // The service still has it: an error is the one way to answer without the request.
                 (response, None) => {

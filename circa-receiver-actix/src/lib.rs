@@ -38,7 +38,7 @@ mod extract;
 mod failure;
 mod handler;
 mod layer;
-mod serve;
+mod request;
 #[cfg(feature = "serve")]
 mod server;
 #[cfg(feature = "testing")]

@@ -28,7 +28,7 @@ use circa_receiver::{
 };
 use socket2::SockRef;
 
-use crate::serve::{Closing, convert};
+use crate::request::{Closing, convert};
 
 /// What the kernel keeps of connections that were not accepted yet.
 const BACKLOG: u32 = 1_024;

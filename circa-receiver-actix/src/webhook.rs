@@ -7,7 +7,7 @@ use circa_receiver::{PortableHandler, Receiver, Routes};
 
 use crate::{
     handler::{EventHandler, HandlesEvents, TakesEvent},
-    serve::serve,
+    request::receive,
 };
 
 /// A receiver to be mounted as a route. Add handlers, then [`Webhook::into_route`].
@@ -79,7 +79,7 @@ impl Webhook {
             let (receiver, routes) = (receiver.clone(), Rc::clone(&routes));
             async move {
                 let run = async |handler: EventHandler, request, payload| (None, handler.call(request, payload).await);
-                serve(receiver, &routes, request, payload.into_inner(), run).await.0
+                receive(receiver, &routes, request, payload.into_inner(), run).await.0
             }
         })
     }

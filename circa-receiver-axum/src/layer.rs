@@ -19,7 +19,7 @@ use circa_receiver::{BoxError, HandlerError, Receiver, Routes, adapter::service_
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{handler::result, serve::serve};
+use crate::{handler::result, request::receive};
 
 /// Verifies and claims in front of any service. All event types are let through; the service takes
 /// the event with an extractor.
@@ -98,7 +98,7 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let Self { receiver, routes, service } = self.clone();
-        let response = serve(receiver, routes, request.map(Body::new), |(), request| run(service, request));
+        let response = receive(receiver, routes, request.map(Body::new), |(), request| run(service, request));
         Box::pin(async move { Ok(response.await) })
     }
 }

@@ -12,7 +12,7 @@ use circa_receiver::{PortableHandler, Receiver, Routes, WorkerBuilder, adapter::
 
 use crate::{
     handler::{EventHandler, HandlesEvents, TakesEvent},
-    serve::{serve, stored},
+    request::{receive, stored},
 };
 
 /// A receiver to be mounted as a route. Add handlers, then [`Webhook::with_state`] or
@@ -150,6 +150,6 @@ impl<S: Clone + Send + Sync + 'static> Handler<(), S> for Mounted<S> {
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        Box::pin(serve(self.receiver, self.routes, request, |handler, request| handler.call(request, state)))
+        Box::pin(receive(self.receiver, self.routes, request, |handler, request| handler.call(request, state)))
     }
 }

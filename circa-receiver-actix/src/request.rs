@@ -28,7 +28,7 @@ use circa_receiver::{
 
 /// Receives a request, and runs what is wanted in a task of its own. The request comes back too,
 /// unless that task still has it.
-pub(crate) async fn serve<H, F>(
+pub(crate) async fn receive<H, F>(
     receiver: Receiver,
     routes: &Routes<H>,
     request: HttpRequest,

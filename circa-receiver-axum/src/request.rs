@@ -14,7 +14,7 @@ use circa_receiver::{
 };
 
 /// Receives a request, and runs what is wanted in a task of its own.
-pub(crate) fn serve<H, F>(
+pub(crate) fn receive<H, F>(
     receiver: Receiver,
     routes: Arc<Routes<H>>,
     request: Request,
