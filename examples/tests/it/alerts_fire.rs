@@ -2,6 +2,7 @@
 //! the alert is for, and names its endpoint.
 
 use std::{
+    iter,
     net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -235,8 +236,11 @@ fn two_days_ago(path: &str, number: usize) -> Request {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn against_a_receiver_that_is_broken_in_its_way() {
-    let [served, nobody] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-    PrometheusBuilder::new().with_http_listener(served).install().unwrap();
+    let mut free = iter::repeat_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))).take(10);
+    let nobody = free.next().unwrap();
+    // Another process may have taken the port that was free.
+    let is_served = |address: &SocketAddr| PrometheusBuilder::new().with_http_listener(*address).install().is_ok();
+    let served = free.find(is_served).expect("a port that is free");
     let mut expected = vec![("ReceiverIsDown", "")];
     let (mut app, mut deliveries) = (Router::new(), Vec::new());
     for broken in all() {
