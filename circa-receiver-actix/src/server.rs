@@ -8,7 +8,7 @@ use std::{
     net::{Shutdown, TcpListener},
     num::NonZero,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     thread::available_parallelism,
     time::Duration,
@@ -26,7 +26,7 @@ use circa_receiver::{
     Receiver, Worker,
     serving::{Connection, Connections, Exchange, Lifecycle, Probe},
 };
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
 use crate::request::{Closing, convert};
 
@@ -37,7 +37,7 @@ const BACKLOG: u32 = 1_024;
 /// connection that gives way to it has not ended.
 const ACCEPTED_BESIDE: usize = 2;
 
-/// A connection takes its socket, another by which it is shut down (see [`Watched`]), and that of a
+/// A connection takes its socket, another by which it is shut down (see [`Handle`]), and that of a
 /// newcomer.
 const DESCRIPTORS_EACH: usize = 3;
 
@@ -228,8 +228,7 @@ impl MessageBody for Answer {
     }
 }
 
-/// Kept by the server for each connection. actix-web owns the socket and sees no request to close
-/// it, so a task shuts it down by a descriptor of its own.
+/// Kept by the server for each connection.
 struct Watched {
     connection: Arc<Connection>,
     task: JoinHandle<()>,
@@ -239,22 +238,38 @@ impl Watched {
     fn insert(stream: &dyn Any, data: &mut Extensions, connections: &Connections) {
         let stream = stream.downcast_ref::<TcpStream>().expect("the listener is one of TCP, without TLS");
         let stream = SockRef::from(stream);
-        let connection = Arc::new(connections.enter());
-        let Ok(socket) = stream.try_clone() else {
-            // For want of descriptors.
-            connections.make_room();
-            let _ = stream.shutdown(Shutdown::Both);
-            return;
+        let handle = loop {
+            match stream.try_clone() {
+                Ok(socket) => break Handle(Arc::new(Mutex::new(Some(socket)))),
+                // For want of descriptors, of which the oldest connection's handle leaves one.
+                Err(_) if connections.evict_oldest() => {}
+                Err(_) => {
+                    let _ = stream.shutdown(Shutdown::Both);
+                    return;
+                }
+            }
         };
+        let evicted = handle.clone();
+        let connection = Arc::new(connections.enter(move || evicted.close()));
         let watched = Arc::clone(&connection);
         let task = rt::spawn(async move {
-            tokio::select! {
-                () = watched.evicted() => {}
-                () = watched.late() => {}
-            }
-            let _ = socket.shutdown(Shutdown::Both);
+            watched.late().await;
+            handle.close();
         });
         data.insert(Self { connection, task });
+    }
+}
+
+/// Shuts a connection's socket down, by a descriptor of its own: actix-web owns the socket and sees
+/// no request to close it.
+#[derive(Clone)]
+struct Handle(Arc<Mutex<Option<Socket>>>);
+
+impl Handle {
+    fn close(&self) {
+        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use hyper::{
 use hyper_util::{rt::TokioIo, server::graceful::GracefulConnection};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::oneshot,
     time::sleep,
 };
 use tower_service::Service;
@@ -140,10 +141,10 @@ impl Server {
             let listener = listener;
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.spawn(connections.enter(), stream, app.clone()),
+                    Ok((stream, _)) => self.spawn(&connections, stream, app.clone()),
                     // Of the one connection, or for want of descriptors.
                     Err(_) => {
-                        connections.make_room();
+                        connections.evict_oldest();
                         sleep(ACCEPTED_AGAIN_AFTER).await;
                     }
                 }
@@ -152,10 +153,11 @@ impl Server {
         self.lifecycle.run(accept, connections.stop(), connections.stop()).await
     }
 
-    fn spawn(&self, connection: Connection, stream: TcpStream, app: Router) {
+    fn spawn(&self, connections: &Connections, stream: TcpStream, app: Router) {
         // Answers are small, and complete when they are written.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(connection);
+        let (evict, evicted) = oneshot::channel();
+        let connection = Arc::new(connections.enter(move || _ = evict.send(())));
         let service = {
             let connection = Arc::clone(&connection);
             service_fn(move |request: hyper::Request<Incoming>| {
@@ -168,7 +170,7 @@ impl Server {
             let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
             builder.http1().header_read_timeout(None).half_close(true).max_buf_size(HEAD_BYTES);
             tokio::spawn(async move {
-                until_its_end(builder.serve_connection(TokioIo::new(stream), service), &connection).await;
+                until_its_end(builder.serve_connection(TokioIo::new(stream), service), &connection, evicted).await;
             });
             return;
         }
@@ -177,7 +179,7 @@ impl Server {
         // shut its side down after a complete request.
         builder.header_read_timeout(None).half_close(true).max_buf_size(HEAD_BYTES);
         let served = builder.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move { until_its_end(served, &connection).await });
+        tokio::spawn(async move { until_its_end(served, &connection, evicted).await });
     }
 
     fn probe<S: Clone + Send + Sync + 'static>(&self, probe: Probe) -> MethodRouter<S> {
@@ -210,16 +212,15 @@ impl HttpBody for Answer {
 }
 
 /// Serves a connection until it ends, gives way, or has been without a request for too long.
-async fn until_its_end(served: impl GracefulConnection, connection: &Connection) {
+async fn until_its_end(served: impl GracefulConnection, connection: &Connection, mut evicted: oneshot::Receiver<()>) {
     let mut served = pin!(served);
-    let mut evicted = pin!(connection.evicted());
     let mut late = pin!(connection.late());
     let mut stopping = pin!(connection.stopping());
     let mut is_stopping = false;
     loop {
         tokio::select! {
             _ = served.as_mut() => return,
-            () = evicted.as_mut() => return,
+            _ = &mut evicted => return,
             () = late.as_mut() => return,
             () = stopping.as_mut(), if !is_stopping => {
                 is_stopping = true;

@@ -4,12 +4,13 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     time::{Instant, sleep},
 };
 
@@ -28,12 +29,14 @@ struct Inner {
     is_stopping: watch::Sender<bool>,
 }
 
-#[derive(Debug)]
+/// Closes a connection.
+type Close = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
 struct Open {
-    max: usize,
     next_number: u64,
     /// By number: the first has been without an answer for longest.
-    by_age: BTreeMap<u64, Arc<Notify>>,
+    by_age: BTreeMap<u64, Close>,
 }
 
 /// One open connection. Drop it when the connection has ended.
@@ -42,7 +45,6 @@ pub struct Connection {
     connections: Connections,
     /// Locked before [`Inner::open`].
     state: Mutex<State>,
-    evicted: Arc<Notify>,
     is_stopping: watch::Receiver<bool>,
 }
 
@@ -64,33 +66,30 @@ pub struct Exchange(Arc<Connection>);
 impl Connections {
     /// None yet, and within these limits.
     pub fn new(limits: Limits) -> Self {
-        let open = Open { max: limits.max_connections, next_number: 0, by_age: BTreeMap::new() };
-        Self(Arc::new(Inner { limits, open: Mutex::new(open), is_stopping: watch::Sender::new(false) }))
+        let is_stopping = watch::Sender::new(false);
+        Self(Arc::new(Inner { limits, open: Mutex::default(), is_stopping }))
     }
 
-    /// A new connection; where there are too many, another one gives way.
-    pub fn enter(&self) -> Connection {
-        let evicted = Arc::new(Notify::new());
+    /// A new connection; where there are too many, another one gives way to it.
+    ///
+    /// `close` closes this one where it has to give way. It is called with all connections locked:
+    /// it must not wait, nor call any of them.
+    pub fn enter(&self, close: impl FnOnce() + Send + 'static) -> Connection {
         let mut open = self.lock();
-        if open.by_age.len() >= open.max {
+        if open.by_age.len() >= self.0.limits.max_connections {
             open.evict_oldest();
         }
-        let number = open.insert(Arc::clone(&evicted));
+        let number = open.insert(Box::new(close));
         drop(open);
         let timeout = self.0.limits.head_timeout;
         let state = Mutex::new(State { number, exchanges: 0, idle_since: Instant::now(), timeout });
-        Connection { connections: self.clone(), state, evicted, is_stopping: self.0.is_stopping.subscribe() }
+        Connection { connections: self.clone(), state, is_stopping: self.0.is_stopping.subscribe() }
     }
 
-    /// Makes room where the process is short of descriptors, whose limit may have been lowered.
-    pub fn make_room(&self) {
-        let max = self.0.limits.within_descriptors().max_connections;
-        let mut open = self.lock();
-        open.max = max;
-        open.evict_oldest();
-        while open.by_age.len() > max {
-            open.evict_oldest();
-        }
+    /// Closes the one that has been without an answer for longest; whether there was one. Makes
+    /// room where the process is short of descriptors.
+    pub fn evict_oldest(&self) -> bool {
+        self.lock().evict_oldest()
     }
 
     /// Ends all after the request that they serve, and waits for that.
@@ -105,17 +104,23 @@ impl Connections {
 }
 
 impl Open {
-    fn insert(&mut self, evicted: Arc<Notify>) -> u64 {
+    fn insert(&mut self, close: Close) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        self.by_age.insert(number, evicted);
+        self.by_age.insert(number, close);
         number
     }
 
-    fn evict_oldest(&mut self) {
-        if let Some((_, oldest)) = self.by_age.pop_first() {
-            oldest.notify_one();
-        }
+    fn evict_oldest(&mut self) -> bool {
+        let Some((_, close)) = self.by_age.pop_first() else { return false };
+        close();
+        true
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("connections", &self.by_age.len()).finish_non_exhaustive()
     }
 }
 
@@ -124,11 +129,6 @@ impl Connection {
     pub fn begin(self: &Arc<Self>) -> Exchange {
         self.lock().exchanges += 1;
         Exchange(Arc::clone(self))
-    }
-
-    /// Waits until this connection is to give way.
-    pub async fn evicted(&self) {
-        self.evicted.notified().await;
     }
 
     /// Waits until there has been no request for too long.
@@ -164,8 +164,8 @@ impl Connection {
         (state.idle_since, state.timeout) = (Instant::now(), self.idle_timeout());
         // Now all others have been without an answer for longer.
         let mut open = self.connections.lock();
-        if let Some(evicted) = open.by_age.remove(&state.number) {
-            state.number = open.insert(evicted);
+        if let Some(close) = open.by_age.remove(&state.number) {
+            state.number = open.insert(close);
         }
     }
 
@@ -193,6 +193,8 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use tokio::time::timeout;
 
     use super::*;
@@ -201,26 +203,28 @@ mod tests {
         Connections::new(Limits { max_connections, ..Limits::default() })
     }
 
-    async fn is_evicted(connection: &Connection) -> bool {
-        timeout(Duration::from_millis(1), connection.evicted()).await.is_ok()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_one_without_an_answer_for_longest_gives_way() {
+    #[test]
+    fn the_one_without_an_answer_for_longest_gives_way() {
         let connections = at_most(2);
-        let (first, second) = (Arc::new(connections.enter()), connections.enter());
+        let (closed, closes) = mpsc::channel();
+        let enter = |name: &'static str| {
+            let closed = closed.clone();
+            Arc::new(connections.enter(move || closed.send(name).expect("the test listens")))
+        };
+        let (first, _second) = (enter("first"), enter("second"));
         drop(first.begin());
-        let third = connections.enter();
-        assert!(is_evicted(&second).await && !is_evicted(&first).await && !is_evicted(&third).await);
+        let third = enter("third");
         drop(third);
-        let fourth = connections.enter();
-        assert!(!is_evicted(&first).await && !is_evicted(&fourth).await, "what has ended leaves its place");
+        let _fourth = enter("fourth");
+        assert_eq!(closes.try_iter().collect::<Vec<_>>(), ["second"], "what has ended leaves its place");
+        while connections.evict_oldest() {}
+        assert_eq!(closes.try_iter().collect::<Vec<_>>(), ["first", "fourth"]);
     }
 
     /// Contract, section 1a: 5 s for the head, 75 s for idle connections.
     #[tokio::test(start_paused = true)]
     async fn no_request_for_too_long_is_late() {
-        let connection = Arc::new(at_most(1).enter());
+        let connection = Arc::new(at_most(1).enter(|| {}));
         let lasts = async |since: Instant, seconds| {
             connection.late().await;
             assert_eq!(since.elapsed().as_millis(), Duration::from_secs(seconds).as_millis());
@@ -238,7 +242,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stop_waits_for_all() {
         let connections = at_most(2);
-        let connection = connections.enter();
+        let connection = connections.enter(|| {});
         let stop = tokio::spawn({
             let connections = connections.clone();
             async move { connections.stop().await }

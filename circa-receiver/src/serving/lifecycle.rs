@@ -73,7 +73,7 @@ impl Lifecycle {
     /// Of the server's connections, as far as the process may have descriptors, of which each
     /// connection takes so many.
     pub fn limits(&self, descriptors_each: usize) -> Limits {
-        Limits { descriptors_each, ..self.limits }.within_descriptors()
+        self.limits.within_descriptors(descriptors_each)
     }
 
     /// Accepts until the first signal and the end of the grace, then closes the listener and waits

@@ -25,24 +25,22 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How many connections may be open; 8,192 by default.
     pub max_connections: usize,
-    /// How many descriptors each takes.
-    pub(super) descriptors_each: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let (head_timeout, idle_timeout) = (HEAD_TIMEOUT, IDLE_TIMEOUT);
-        Self { head_timeout, idle_timeout, max_connections: MAX_CONNECTIONS, descriptors_each: 1 }
+        Self { head_timeout, idle_timeout, max_connections: MAX_CONNECTIONS }
     }
 }
 
 impl Limits {
-    /// With as many connections as the process may have descriptors for. Its limit on descriptors
-    /// is raised first, as far as the system lets it.
-    pub fn within_descriptors(mut self) -> Self {
-        let wanted = self.max_connections.saturating_mul(self.descriptors_each).saturating_add(OTHER_DESCRIPTORS);
+    /// With as many connections as the process may have descriptors for, of which each takes so
+    /// many. The process's limit is raised first, as far as the system lets it.
+    pub(super) fn within_descriptors(mut self, each: usize) -> Self {
+        let wanted = self.max_connections.saturating_mul(each).saturating_add(OTHER_DESCRIPTORS);
         if let Some(descriptors) = descriptors(wanted) {
-            let connections = descriptors.saturating_sub(OTHER_DESCRIPTORS) / self.descriptors_each;
+            let connections = descriptors.saturating_sub(OTHER_DESCRIPTORS) / each;
             self.max_connections = self.max_connections.min(connections).max(1);
         }
         self

@@ -1,6 +1,8 @@
 //! How the adapters' servers treat connections, proxies, signals and logs: the reference receivers
 //! as processes.
 
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod early_answers;
 mod logs;
 mod proxies;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::PATIENCE;
 use crate::support::{CIRCA_SECRET, REFERENCES, Request, circa, event, pulled_line, read_answer_to, turn};
@@ -80,24 +80,4 @@ async fn health_is_answered_alike() {
         answers.push(all);
     }
     assert_eq!(answers[0], answers[1]);
-}
-
-/// More idle connections than the process has descriptors for.
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_do_not_exhaust_it() {
-    let _turn = turn::unhurried().await;
-    for reference in &REFERENCES {
-        let process = reference.start_with(&[("CIRCA_WEBHOOK_SECRET", CIRCA_SECRET), ("H2C", "")]).await;
-        let limit = format!("prlimit --pid {} --nofile=1024:1024", process.pid());
-        assert!(Command::new("sh").args(["-c", &limit]).status().await.unwrap().success(), "{limit}");
-        let mut idle = Vec::new();
-        for _ in 0..1_100 {
-            idle.push(TcpStream::connect(process.address).await.unwrap());
-        }
-        let begun = Instant::now();
-        let answer = timeout(PATIENCE, circa(event("evt_1")).send(process.address)).await.expect("an answer");
-        assert_eq!(answer.told(), (200, Some("handled")), "{}", reference.name);
-        println!("{}: beside 1,100 idle connections after {:?}", reference.name, begun.elapsed());
-    }
 }

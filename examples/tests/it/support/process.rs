@@ -46,6 +46,14 @@ impl Reference {
         Process::start(&mut self.command(environment)).await
     }
 
+    /// As [`Reference::start_with`], as a process that may have so many descriptors.
+    pub(crate) async fn start_within(&self, descriptors: usize, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={descriptors}:{descriptors}")).arg(self.binary);
+        let started = Process::start(configure(&mut limited, environment)).await;
+        started.unwrap_or_else(|before| panic!("{} did not start: {before:?}", self.name))
+    }
+
     /// Started with an environment that it should refuse.
     pub(crate) async fn refuse(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Ended {
         let mut child = spawn(&mut self.command(environment));
@@ -55,21 +63,25 @@ impl Reference {
 
     fn command(&self, environment: &[(&str, impl AsRef<OsStr>)]) -> Command {
         let mut command = Command::new(self.binary);
-        for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
-            command.env_remove(variable).env_remove(format!("{variable}_FILE"));
-        }
-        for variable in ["STORE_URL", "INBOX", "LEASE_SECONDS", "METRICS_BIND"] {
-            command.env_remove(variable);
-        }
-        // At debug every refusal has its line. Nobody balances any load here: no grace.
-        command.env("RUST_LOG", "circa_receiver=debug,circa_receiver_examples=info").env("GRACE_SECONDS", "0");
-        command.env("BIND", "127.0.0.1:0").env("H2C", "1");
-        for (variable, value) in environment {
-            command.env(variable, value);
-        }
-        command.stdin(Stdio::null());
+        configure(&mut command, environment);
         command
     }
+}
+
+fn configure<'a>(command: &'a mut Command, environment: &[(&str, impl AsRef<OsStr>)]) -> &'a mut Command {
+    for variable in ["CIRCA_WEBHOOK_SECRET", "CIRCA_WEBHOOK_SECRET_OLD", "CIRCULARO_HMAC_SECRET"] {
+        command.env_remove(variable).env_remove(format!("{variable}_FILE"));
+    }
+    for variable in ["STORE_URL", "INBOX", "LEASE_SECONDS", "METRICS_BIND"] {
+        command.env_remove(variable);
+    }
+    // At debug every refusal has its line. Nobody balances any load here: no grace.
+    command.env("RUST_LOG", "circa_receiver=debug,circa_receiver_examples=info").env("GRACE_SECONDS", "0");
+    command.env("BIND", "127.0.0.1:0").env("H2C", "1");
+    for (variable, value) in environment {
+        command.env(variable, value);
+    }
+    command.stdin(Stdio::null())
 }
 
 /// A running receiver. Killed when dropped.
