@@ -93,25 +93,25 @@ impl Receiver {
     /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several
     /// tenants, whose source is asked.
     pub fn replace_secrets(&self, secrets: impl Into<Secrets>) {
-        let secrets = secrets.into();
-        for warning in ConfigWarning::of_secrets(&secrets) {
-            self.0.observe(|observer| observer.config_warning(&self.0.endpoint, warning));
+        if self.0.verifier.has_secrets() {
+            let secrets = secrets.into();
+            self.0.tell_new_secrets(&secrets);
+            self.0.verifier.replace_secrets(secrets);
         }
-        if let Some(diagnosing) = &self.0.diagnosing {
-            diagnosing.replace_secrets(&secrets);
-        }
-        self.0.tell_configuration(Some(&secrets));
-        self.0.verifier.replace_secrets(secrets);
     }
 
     /// Puts a new secret in the first place; the one that stood there stays valid beside it until
     /// the next rotation, and need not be known again. [`Receiver::replace_secrets`] with the new
     /// one alone ends the former, as a leaked one must.
     ///
+    /// What is odd about the new one is told to the observers, as at build.
+    ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
     /// [`Receiver::dangerous_circularo_unsigned`], and on one of several tenants.
     pub fn rotate_to(&self, secret: Secret) {
-        self.0.verifier.rotate_to(secret);
+        if let Some(secrets) = self.0.verifier.rotated_to(secret) {
+            self.0.tell_new_secrets(&secrets);
+        }
     }
 
     /// Forgets an event that was handled, so that it is handled again when it is sent again.

@@ -62,7 +62,18 @@ impl Shared {
         self.observers.tell(tell);
     }
 
-    /// Tells the observers what is told from now on.
+    /// Tells the observers of secrets that take the place of others.
+    pub(super) fn tell_new_secrets(&self, secrets: &Secrets) {
+        for warning in ConfigWarning::of_secrets(secrets) {
+            self.observe(|observer| observer.config_warning(&self.endpoint, warning));
+        }
+        if let Some(diagnosing) = &self.diagnosing {
+            diagnosing.replace_secrets(secrets);
+        }
+        self.tell_configuration(Some(secrets));
+    }
+
+    /// Tells the observers which secrets are in force.
     pub(super) fn tell_configuration(&self, secrets: Option<&Secrets>) {
         let secrets: Vec<SecretId> = secrets.into_iter().flat_map(Secrets::iter).map(|(id, _)| id).collect();
         self.observe(|observer| observer.configured(&self.endpoint, self.verifier.sender(), &secrets));

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::secret_error::SecretError;
@@ -102,6 +103,11 @@ impl Secret {
     pub fn labeled(mut self, label: &str) -> Self {
         self.label = Some(label.into());
         self
+    }
+
+    /// Whether both are the same bytes, in constant time.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        self.bytes.ct_eq(&other.bytes).into()
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -2,8 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use subtle::ConstantTimeEq;
-
 use super::secret::Secret;
 use super::secret_error::SecretError;
 
@@ -51,7 +49,7 @@ impl Secrets {
     ///
     /// [`SecretError::SharedBetweenSenders`].
     pub fn ensure_distinct(&self, other: &Self) -> Result<(), SecretError> {
-        let shared = self.0.iter().any(|a| other.0.iter().any(|b| a.bytes.ct_eq(&b.bytes).into()));
+        let shared = self.0.iter().any(|a| other.0.iter().any(|b| a.equals(b)));
         if shared { Err(SecretError::SharedBetweenSenders) } else { Ok(()) }
     }
 
@@ -60,9 +58,14 @@ impl Secrets {
         &self.0
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (SecretId, &[u8])> {
-        let id = |(position, secret): (usize, &Secret)| SecretId { position, label: secret.label.clone() };
-        self.0.iter().enumerate().map(move |(position, secret)| (id((position, secret)), secret.bytes()))
+    /// A new secret, and the former one beside it.
+    pub(super) fn rotated(new: Secret, former: Secret) -> Self {
+        Self(vec![new, former])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SecretId, &Secret)> {
+        let secrets = self.0.iter().enumerate();
+        secrets.map(|(position, secret)| (SecretId { position, label: secret.label.clone() }, secret))
     }
 }
 
@@ -93,11 +96,6 @@ pub struct SecretId {
 }
 
 impl SecretId {
-    /// The same secret in another place.
-    pub(super) fn at(&self, position: usize) -> Self {
-        Self { position, label: self.label.clone() }
-    }
-
     /// The id of a secret, as it was stored.
     #[cfg(feature = "receiver")]
     pub(crate) fn stored(position: usize, label: Option<&str>) -> Self {

@@ -53,6 +53,7 @@ pub struct Verifier {
 struct Key {
     mac: MacKey,
     id: SecretId,
+    secret: Secret,
 }
 
 /// A tolerance above 3,600 s was asked for.
@@ -120,6 +121,13 @@ impl Verifier {
         self.sender
     }
 
+    /// `false` where it accepts unsigned deliveries, and where each tenant has a verifier instead.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn has_secrets(&self) -> bool {
+        let keys = self.keys.as_ref();
+        keys.is_some_and(|keys| !keys.read().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+
     /// Replaces all secrets at once, also while deliveries are in flight: each is compared with one
     /// whole set, the old or the new.
     ///
@@ -134,16 +142,19 @@ impl Verifier {
     /// others end. Neither has to be known again. Without effect where the new secret stands there
     /// already, and on a verifier made by [`Verifier::dangerous_circularo_unsigned`].
     pub fn rotate_to(&self, secret: Secret) {
-        let Some(current) = &self.keys else { return };
-        let mut current = current.write().unwrap_or_else(PoisonError::into_inner);
-        let new = keys(&secret.into());
-        let Some(new) = new.first() else { return };
-        // The MACs of one text are equal where the keys are.
-        if current.first().is_some_and(|first| first.mac.over(None, b"").matches(&new.mac.over(None, b""))) {
-            return;
+        self.rotated_to(secret);
+    }
+
+    /// As [`Verifier::rotate_to`]: the secrets that it has put in place, if any.
+    pub(crate) fn rotated_to(&self, secret: Secret) -> Option<Secrets> {
+        let mut current = self.keys.as_ref()?.write().unwrap_or_else(PoisonError::into_inner);
+        let former = current.first()?.secret.clone();
+        if former.equals(&secret) {
+            return None;
         }
-        let former = current.first().map(|first| Key { mac: first.mac.clone(), id: first.id.at(1) });
-        *current = [Key { mac: new.mac.clone(), id: new.id.clone() }].into_iter().chain(former).collect();
+        let secrets = Secrets::rotated(secret, former);
+        *current = keys(&secrets);
+        Some(secrets)
     }
 
     /// Verifies one delivery: its headers as pairs of name and raw value, its body as received, and
@@ -209,7 +220,7 @@ impl Verifier {
 }
 
 fn keys(secrets: &Secrets) -> Box<[Key]> {
-    secrets.iter().map(|(id, secret)| Key { mac: MacKey::new(secret), id }).collect()
+    secrets.iter().map(|(id, secret)| Key { mac: MacKey::new(secret.bytes()), id, secret: secret.clone() }).collect()
 }
 
 impl fmt::Debug for Verifier {

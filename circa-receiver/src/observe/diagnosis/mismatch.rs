@@ -67,7 +67,7 @@ impl<'a> Mismatch<'a> {
     fn another_secret(&self, trials: &mut Trials<'_, 'a>) -> Option<Diagnosis> {
         let signed_at = self.signed_at();
         for (origin, secrets) in &self.others {
-            if secrets.iter().any(|(_, secret)| trials.fits(secret, signed_at, self.body)) {
+            if secrets.iter().any(|(_, secret)| trials.fits(secret.bytes(), signed_at, self.body)) {
                 return Some(Diagnosis::OtherSecret(*origin));
             }
         }
@@ -95,7 +95,7 @@ impl<'a> Mismatch<'a> {
     }
 
     fn with_each_secret(&self, find: impl FnMut(&[u8]) -> Option<Diagnosis>) -> Option<Diagnosis> {
-        self.secrets.iter().map(|(_, secret)| secret).find_map(find)
+        self.secrets.iter().map(|(_, secret)| secret.bytes()).find_map(find)
     }
 
     fn signed_at(&self) -> Option<&'a [u8]> {

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use circa_receiver::{Delivery, Observer, Outcome, Secret, SecretId, Secrets, Sender, observe::Stage};
+use circa_receiver::{Delivery, Observer, Outcome, Receiver, Secret, SecretId, Secrets, Sender, observe::Stage};
 use tokio::time::advance;
 
-use crate::support::receiving::{Body, Endpoint, Gate, Request, SECRET, Step, circa, seconds, settle};
+use crate::support::receiving::{Body, Endpoint, Gate, OTHER_SECRET, Request, SECRET, Step, circa, seconds, settle};
 
 /// What was told of deliveries as a whole.
 #[derive(Clone, Default)]
@@ -123,9 +123,24 @@ async fn secrets_are_told_by_label_and_panics_to_the_others() {
     let secret = |label: &str| Secret::new(SECRET).unwrap().labeled(label);
     let rotated = Secrets::new([secret("new"), secret("old")]).unwrap();
     endpoint.receiver.replace_secrets(rotated);
-    assert_eq!(told.0.lock().unwrap().configured, ["circa circa #0", "circa circa new old"]);
+    let newest = || Secret::new(OTHER_SECRET).unwrap().labeled("newest");
+    for _ in 0..2 {
+        endpoint.receiver.rotate_to(newest());
+    }
+    let configured = ["circa circa #0", "circa circa new old", "circa circa newest new"];
+    assert_eq!(told.0.lock().unwrap().configured, configured);
     assert_eq!(endpoint.deliver(&Request::circa("evt_1")).await.status(), 200);
     assert_eq!((told.0.lock().unwrap().panics, endpoint.receiver.observer_panics()), (1, 1));
+}
+
+/// Nothing is told of secrets that have no effect.
+#[tokio::test]
+async fn secrets_of_an_unsigned_receiver_are_not_told() {
+    let told = Told::default();
+    let receiver = Receiver::dangerous_circularo_unsigned().observer(told.clone()).build().unwrap();
+    receiver.replace_secrets(Secret::new(SECRET).unwrap());
+    receiver.rotate_to(Secret::new(OTHER_SECRET).unwrap());
+    assert_eq!(told.0.lock().unwrap().configured, ["circularo circularo "]);
 }
 
 /// Blocks its thread over one event until it is let go.
