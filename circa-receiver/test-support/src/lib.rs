@@ -20,8 +20,10 @@ pub mod pgbouncer;
 pub mod postgres;
 mod proxy;
 pub mod redis;
+mod relay;
 
 pub use proxy::Proxy;
+pub use relay::Relay;
 
 use std::{
     fs,

@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{Folder, Process, free_port, run, wait_until};
+use super::{Folder, Process, Relay, free_port, run, wait_until};
 
 const INSTALL: &str = "PostgreSQL's server is not installed: apt-get install postgresql";
 
@@ -64,6 +64,11 @@ impl PostgresServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// As [`PostgresServer::url`], through a relay in front of it.
+    pub fn url_through(&self, relay: &Relay) -> String {
+        self.url().replace(&self.port.to_string(), &relay.port().to_string())
     }
 
     /// As `postgres`, in the database `postgres`.

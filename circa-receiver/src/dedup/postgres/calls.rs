@@ -26,10 +26,9 @@ impl PostgresStore {
     ///
     /// Where the connection was broken the statement runs again on another one, as often as the
     /// pool may have broken ones, as after a restart of the server: a test of each connection
-    /// beforehand would cost every call a round trip. So a statement may be committed twice. A
-    /// claim is repeatable by its nonce, a renewal and a `complete` by their token (`bind` is given
-    /// `true` when the call is repeated); a `release`, `withdraw` or `forget` that was committed
-    /// answers `false` the second time, which changes nothing for its caller.
+    /// beforehand would cost every call a round trip. So a statement may be committed twice: `bind`
+    /// is given `true` when the call is repeated, so that it answers as the first time. A claim is
+    /// repeatable by its nonce, a renewal by its token; nobody needs the answer of a `withdraw`.
     pub(crate) async fn ask(
         &self,
         purpose: Purpose,
@@ -100,6 +99,11 @@ impl PostgresStore {
         T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
     {
         row.try_get(column).map_err(|error| self.explain(error))
+    }
+
+    /// That a table is missing, with what to do about it.
+    pub(crate) fn missing(&self) -> String {
+        self.statements.table.missing()
     }
 
     pub(crate) fn explain(&self, error: sqlx::Error) -> StoreError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction};
 use tokio::time::timeout;
 
-use super::statements::Statements;
+use super::statements::{CLAIMS_TABLE, Statements};
 use crate::engine::postgres::{Connections, Purpose, Table};
 use crate::error::StoreError;
 
@@ -110,15 +110,15 @@ fn versions(comment: &str) -> Option<(u32, u32)> {
 
 /// Whether a table with this comment is one that this version can use.
 fn checked(comment: Option<&str>, table: &Table) -> Result<(), StoreError> {
-    let Table { schema, name, store } = table;
+    let Table { schema, store } = table;
     match comment.and_then(versions) {
         Some((_, usable_by)) if (1..=VERSION).contains(&usable_by) => Ok(()),
         Some((newer, _)) => Err(StoreError::Failed(format!(
-            "the table {name} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
+            "the table {CLAIMS_TABLE} in the schema {schema:?} has version {newer}, made by another circa-receiver; this one knows version {VERSION}: \
              update circa-receiver, or choose another schema"
         ).into())),
         None => Err(StoreError::Failed(format!(
-            "the table {name} in the schema {schema:?} does not say its version: its comment should be {:?}, as `{store}::schema_sql` writes it",
+            "the table {CLAIMS_TABLE} in the schema {schema:?} does not say its version: its comment should be {:?}, as `{store}::schema_sql` writes it",
             mark()
         ).into())),
     }

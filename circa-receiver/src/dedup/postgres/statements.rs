@@ -55,7 +55,7 @@ impl Statements {
         let tokens = format!("{}.{}", identifier(schema), identifier(TOKENS_SEQUENCE));
         let token = format!("nextval({}::regclass)", literal(&tokens));
         Self {
-            table: Table { schema: schema.to_owned(), name: CLAIMS_TABLE, store: "PostgresStore" },
+            table: Table { schema: schema.to_owned(), store: "PostgresStore" },
             claim: claim(&table, &token).into(),
             // A lease that has lapsed is renewed as long as nobody has taken the claim over.
             renew: change(&format!(
@@ -71,9 +71,12 @@ impl Statements {
             )),
             // The row stays without a holder: the next token of the key is drawn under the lock of
             // the row, and so is higher than this one, however slow a call is.
-            release: change(&format!(
-                "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
-            )),
+            release: change_or(
+                &format!(
+                    "UPDATE {table} SET token = 0, ends = clock_timestamp() WHERE key = $1 AND token = $2 AND NOT done"
+                ),
+                &format!("$3 AND {}", is_free(&table)),
+            ),
             withdraw: change(&format!(
                 "UPDATE {table} SET token = 0, ends = clock_timestamp()
     WHERE key = $1 AND nonce = $2 AND NOT done AND token <> 0"
@@ -83,11 +86,7 @@ impl Statements {
                 "UPDATE {table} SET ends = clock_timestamp() + $2 * interval '1 microsecond'
     WHERE key = $1 AND NOT done AND token <> 0 AND ends > clock_timestamp() + $2 * interval '1 microsecond'"
             )),
-            // Never of what an inbox has not handled yet.
-            forget: change(&format!(
-                "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
-    WHERE key = $1 AND done AND ends > clock_timestamp() AND ends < {NEVER}"
-            )),
+            forget: forget(&table),
             usable: usable().into(),
             sweep: sweep(&table).into(),
             claims: table,
@@ -172,14 +171,34 @@ FROM (SELECT count(*) FROM durable) AS once LEFT JOIN seen ON true"
     )
 }
 
+/// Never of what an inbox has not handled yet.
+fn forget(table: &str) -> Arc<str> {
+    let update = format!(
+        "UPDATE {table} SET token = 0, done = false, ends = clock_timestamp()
+    WHERE key = $1 AND done AND ends > clock_timestamp() AND ends < {NEVER}"
+    );
+    change_or(&update, &format!("$2 AND {}", is_free(table)))
+}
+
+/// Whether the row is there without a holder, as a call leaves it that is repeated because its
+/// connection broke.
+fn is_free(table: &str) -> String {
+    format!("EXISTS (SELECT FROM {table} WHERE key = $1 AND token = 0)")
+}
+
 /// An update of one row, which answers whether it found the row.
 fn change(update: &str) -> Arc<str> {
+    change_or(update, "false")
+}
+
+/// As [`change`]; it also answers `true` where the row is found `changed_before`.
+fn change_or(update: &str, changed_before: &str) -> Arc<str> {
     format!(
         "WITH {DURABLE}, changed AS (
     {update}
     RETURNING 1
 )
-SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
+SELECT EXISTS (SELECT FROM changed) OR ({changed_before}) AS changed FROM (SELECT count(*) FROM durable) AS once"
     )
     .into()
 }

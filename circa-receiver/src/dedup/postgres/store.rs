@@ -213,7 +213,8 @@ impl DedupStore for PostgresStore {
     }
 
     async fn release(&self, key: &Key, token: Token) -> Result<bool, StoreError> {
-        self.change(&self.statements.release, |query, _| query.bind(key.as_bytes()).bind(signed(token))).await
+        let bind = |query: Asked, again: bool| query.bind(key.as_bytes()).bind(signed(token)).bind(again);
+        self.change(&self.statements.release, bind).await
     }
 
     async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<bool, StoreError> {
@@ -222,7 +223,7 @@ impl DedupStore for PostgresStore {
     }
 
     async fn forget(&self, key: &Key) -> Result<bool, StoreError> {
-        self.change(&self.statements.forget, |query, _| query.bind(key.as_bytes())).await
+        self.change(&self.statements.forget, |query, again| query.bind(key.as_bytes()).bind(again)).await
     }
 
     /// Whether the primary answers, the table exists in this version, and the role may use it. The

@@ -7,11 +7,10 @@ use sqlx::Error;
 use super::trouble::Trouble;
 use crate::error::StoreError;
 
-/// A table, as messages name it.
+/// What messages name of a store's tables.
 pub(crate) struct Table {
     /// The schema as the user gave it, not quoted.
     pub(crate) schema: String,
-    pub(crate) name: &'static str,
     /// The type with `migrate`, `schema_sql` and `grants_sql`.
     pub(crate) store: &'static str,
 }
@@ -48,9 +47,9 @@ impl Table {
     }
 
     pub(crate) fn missing(&self) -> String {
-        let Self { schema, name, store } = self;
+        let Self { schema, store } = self;
         format!(
-            "the table {name} is missing in the schema {schema:?}: call `{store}::migrate` once, or run what `{store}::schema_sql` says"
+            "a table is missing in the schema {schema:?}: call `{store}::migrate` once, or run what `{store}::schema_sql` says"
         )
     }
 

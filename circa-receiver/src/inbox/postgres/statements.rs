@@ -201,8 +201,8 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
 
 /// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
 /// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
-/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its
-/// claim end with it.
+/// repeated because its connection broke, when the first may have been committed, `$10` whether the
+/// body is dropped. What is done has its claim end with it.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (
@@ -211,13 +211,14 @@ fn settle(inbox: &str, claims: &str) -> String {
         body = CASE WHEN $10 THEN ''::bytea ELSE body END,
         failures = CASE WHEN $8::text IS NULL THEN failures ELSE failures || jsonb_build_object('attempt', attempts,
             'worker', worker, 'started', started, 'ended', clock_timestamp(), 'error', $8::text) END
-    WHERE id = $1 AND token = $2 AND (state = 1 OR ($9 AND $3 = 2 AND state = 2))
+    WHERE id = $1 AND token = $2 AND state = 1
     RETURNING id, key, state, due
 ), ended AS (
     UPDATE {claims} AS claim SET ends = changed.due FROM changed
     WHERE claim.key = changed.key AND claim.token = changed.id AND changed.state = 2
 )
-SELECT EXISTS (SELECT FROM changed) AS changed FROM (SELECT count(*) FROM durable) AS once"
+SELECT EXISTS (SELECT FROM changed) OR ($9 AND EXISTS (SELECT FROM {inbox} WHERE id = $1 AND token = $2 AND state = $3))
+    AS changed FROM (SELECT count(*) FROM durable) AS once"
     )
 }
 
@@ -252,13 +253,16 @@ FROM {inbox} WHERE state < 2 AND {WITH_TENANTS}"
 /// Reads the catalog with joins alone, in one snapshot.
 fn usable() -> String {
     format!(
-        "SELECT inbox.oid IS NOT NULL AS present, obj.description AS version,
+        "SELECT inbox.oid IS NOT NULL AND pauses.oid IS NOT NULL AS present, obj.description AS version,
     has_table_privilege(inbox.oid, 'SELECT') AND has_table_privilege(inbox.oid, 'INSERT')
-        AND has_table_privilege(inbox.oid, 'UPDATE') AND has_table_privilege(inbox.oid, 'DELETE') AS allowed
+        AND has_table_privilege(inbox.oid, 'UPDATE') AND has_table_privilege(inbox.oid, 'DELETE')
+        AND has_table_privilege(pauses.oid, 'SELECT') AS allowed
 FROM (SELECT $1::text::name AS name) AS wanted
     LEFT JOIN pg_namespace AS space ON space.nspname = wanted.name
     LEFT JOIN pg_class AS inbox ON inbox.relnamespace = space.oid AND inbox.relname = {table}
+    LEFT JOIN pg_class AS pauses ON pauses.relnamespace = space.oid AND pauses.relname = {pauses}
     LEFT JOIN pg_description AS obj ON obj.objoid = inbox.oid AND obj.classoid = 'pg_class'::regclass AND obj.objsubid = 0",
-        table = literal(TABLE)
+        table = literal(TABLE),
+        pauses = literal(PAUSES)
     )
 }

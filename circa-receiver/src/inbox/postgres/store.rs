@@ -152,10 +152,7 @@ impl PostgresInbox {
         let version: Option<String> = row.try_get("version").map_err(|error| self.claims.explain(error))?;
         let wrong = |what: String| Err(StoreError::Failed(format!("PostgreSQL: {what}").into()));
         if get("present")? != Some(true) {
-            return wrong(format!(
-                "the table of the inbox is missing in the schema {schema:?}: call `PostgresInbox::migrate` once, or run what \
-                 `PostgresInbox::schema_sql` says"
-            ));
+            return wrong(self.claims.missing());
         }
         if version.as_deref() != Some(self.statements.mark()) {
             return wrong(format!(

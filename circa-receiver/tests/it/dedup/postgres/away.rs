@@ -1,7 +1,7 @@
 //! A server that dies, freezes or restarts: every call ends in time, no claim is made after its
 //! caller has given up, and the store reconnects by itself.
 
-use circa_receiver_test_support::{READY_WITHIN, postgres::PostgresServer};
+use circa_receiver_test_support::{READY_WITHIN, Relay, postgres::PostgresServer};
 use std::{
     future::Future,
     pin::Pin,
@@ -228,6 +228,30 @@ async fn the_first_call_after_a_restart_is_answered() {
         };
         let answer = call.await;
         assert!(matches!(answer, Ok(true)), "{operation}: {answer:?}");
+    }
+}
+
+/// A call whose connection breaks behind its commit is repeated, and answers as it would have.
+#[tokio::test]
+async fn an_answer_that_was_lost_is_the_same_again() {
+    let server = PostgresServer::start();
+    let direct = patient_store_of(&server).await;
+    let relay = Relay::to(server.port());
+    let store = PostgresStore::connect_lazy(&server.url_through(&relay)).unwrap().timeout(PATIENCE);
+    // Connections that are there: what opens one is not repeated.
+    store.check().await.unwrap();
+    for operation in ["renew", "complete", "release", "forget"] {
+        let (held, done) = (key(format!("{operation} held")), key(format!("{operation} done")));
+        let token = win(&direct, &held, 1).await;
+        handle(&direct, &done).await;
+        relay.lose_the_next_answer();
+        let answer = match operation {
+            "renew" => store.renew(&held, token, LEASE).await,
+            "complete" => store.complete(&held, token, RETENTION).await,
+            "release" => store.release(&held, token).await,
+            _ => store.forget(&done).await,
+        };
+        assert!(matches!(answer, Ok(true)) && relay.has_lost_it(), "{operation}: {answer:?}");
     }
 }
 

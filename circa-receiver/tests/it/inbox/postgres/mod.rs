@@ -14,10 +14,10 @@ use circa_receiver::{
         ClaimAnswer, ClaimRequest, Nonce,
         sqlx::{self, AssertSqlSafe, PgPool, postgres::PgPoolOptions},
     },
-    inbox::{AcceptRequest, Accepted, Entry, Interest, LeaseRequest, Settlement},
+    inbox::{AcceptRequest, Accepted, Cause, Entry, Interest, LeaseRequest, Settlement},
     testing::inbox_tests::Subject,
 };
-use circa_receiver_test_support::postgres::PostgresServer;
+use circa_receiver_test_support::{Relay, postgres::PostgresServer};
 
 /// Longer than the default, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -143,6 +143,38 @@ async fn one_truth_for_an_inbox_and_a_dedup_store() {
     assert_eq!(accept(&inbox, "by inbox", 4).await, Accepted::New);
 }
 
+/// A settlement whose connection breaks behind its commit is repeated, answers as it would have, and
+/// changes nothing more: it was not lost to another worker.
+#[tokio::test]
+async fn a_settlement_whose_answer_was_lost_is_the_same_again() {
+    let direct = patient("lost_answers");
+    direct.migrate().await.unwrap();
+    let relay = Relay::to(server().port());
+    let inbox = PostgresInbox::connect_lazy(&server().url_through(&relay)).unwrap();
+    let inbox = inbox.timeout(PATIENCE).schema("lost_answers");
+    inbox.check().await.unwrap();
+    let (after, error) = (RETENTION, "why".to_owned());
+    let settlements = [
+        ("complete", Settlement::Complete { retention: RETENTION }),
+        ("retry", Settlement::Retry { after, error: error.clone() }),
+        ("postpone", Settlement::Postpone { after, error: error.clone() }),
+        ("bury", Settlement::Bury { cause: Cause::Permanent, error }),
+    ];
+    for (name, settlement) in settlements {
+        accept(&direct, name, 1).await;
+        let interests = [Interest::all("circa")];
+        let leased = direct.lease(LeaseRequest::new("one", &interests, 10, LEASE)).await.unwrap();
+        relay.lose_the_next_answer();
+        let answer = inbox.settle(leased[0].lease(), settlement.clone()).await;
+        assert!(matches!(answer, Ok(true)) && relay.has_lost_it(), "{name}: {answer:?}");
+        let failures = format!(
+            "SELECT jsonb_array_length(failures) FROM lost_answers.circa_receiver_inbox WHERE event = '{name}'"
+        );
+        assert_eq!(server().sql(&failures), if name == "complete" { "0" } else { "1" }, "{name}");
+        assert!(!inbox.settle(leased[0].lease(), settlement).await.unwrap(), "{name}: without a break");
+    }
+}
+
 /// All processes may start at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn replicas_migrate_at_once() {
@@ -167,9 +199,12 @@ async fn what_is_missing_is_told() {
     let told = async || inbox.validate().await.unwrap_err().to_string();
     assert!(told().await.contains("call `PostgresInbox::migrate`"));
     PostgresStore::connect_lazy(&server().url()).unwrap().schema("missing").migrate().await.unwrap();
-    assert!(told().await.contains("the table of the inbox is missing"), "{}", told().await);
+    assert!(told().await.contains("a table is missing in the schema"), "{}", told().await);
     server().sql(&inbox.schema_sql());
     inbox.validate().await.unwrap();
+    server().sql("DROP TABLE missing.circa_receiver_inbox_pauses");
+    assert!(told().await.contains("a table is missing in the schema"), "{}", told().await);
+    inbox.migrate().await.unwrap();
     server().sql("COMMENT ON TABLE missing.circa_receiver_inbox IS 'circa-receiver inbox, version 9'");
     assert!(told().await.contains("another version"));
 }
