@@ -97,6 +97,7 @@ impl ReceiverBuilder {
             (has_inbox && self.store.is_some(), ConfigError::InboxAndDedup),
             (has_inbox && self.dead_letters.is_some(), ConfigError::InboxAndDeadLetters),
             (has_inbox && self.store_failure != StoreFailure::Refuse, ConfigError::InboxIsNeeded),
+            (self.answer_when_handled && !has_inbox, ConfigError::NoInbox),
         ];
         faults.into_iter().find_map(|(holds, error)| holds.then_some(error)).map_or(Ok(()), Err)
     }

@@ -113,6 +113,9 @@ pub enum ConfigError {
     /// An inbox, and events run without it where it fails.
     #[error("what the inbox cannot store is not run: remove `on_store_failure`")]
     InboxIsNeeded,
+    /// Deliveries wait for the runs of an inbox that is not there.
+    #[error("without an inbox each delivery waits for its handler: add `inbox`, or remove `answer_when_handled`")]
+    NoInbox,
     /// A limit that lets nothing through.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),
