@@ -1,6 +1,6 @@
 //! Storing a delivery in the inbox, in place of running it (contract, section 8a).
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::duplicate::Duplicate;
 use super::task::Admitted;
@@ -28,7 +28,8 @@ impl Admitted {
         // Before it is stored: the worker may have run it before this task goes on.
         let key = || Key::new(delivery.endpoint(), delivery.event().id());
         let awaited = shared.answer_when_handled.then(|| shared.running.await_end(&key()));
-        let outcome = self.store(inbox, head, ack_deadline).await;
+        let stored = timeout_at(ack_deadline, self.store(inbox, head, ack_deadline)).await;
+        let outcome = stored.unwrap_or_else(|_| shared.reject(Rejection::StoreUnavailable));
         match awaited {
             Some(awaited) if outcome == Outcome::Accepted => self.outcome_of_run(awaited, ack_deadline).await,
             _ => outcome,

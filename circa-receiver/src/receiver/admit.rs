@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 
 use super::body;
 use super::config::Mode;
@@ -40,7 +43,8 @@ impl Shared {
             None => (self.verify(&parsed, bytes, arrived)?, None),
             Some(tenants) => {
                 let verified = Box::pin(self.verify_for(tenants, head.tenant(), &parsed, bytes));
-                let (verified, tenant) = self.as_reader(reader, capacity, verified).await??;
+                let verified = timeout_at(arrived + self.ack_deadline, self.as_reader(reader, capacity, verified));
+                let (verified, tenant) = verified.await.unwrap_or(Err(Rejection::SecretsUnavailable))??;
                 (verified, Some(tenant))
             }
         };

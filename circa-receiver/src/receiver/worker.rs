@@ -64,6 +64,7 @@ impl Receiver {
         let inbox = shared.inbox.as_ref().ok_or(WorkerError::NoInbox)?;
         let builder = WorkerBuilder::of_receiver(inbox, &shared.running, &shared.observers);
         let builder = builder.lease(shared.claims.lease()).retention(shared.retention);
+        let builder = builder.drain_deadline(shared.drain_deadline);
         Ok(if self.has_tenants() { builder.with_tenants() } else { builder })
     }
 }

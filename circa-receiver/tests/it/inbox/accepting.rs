@@ -97,6 +97,17 @@ async fn an_engine_that_stays_away_is_a_503_in_time() {
     }
 }
 
+/// Contract, section 8: the ack deadline counts where the last call hangs beyond it.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_beyond_the_ack_deadline_is_a_503_by_then() {
+    let inbox = ScriptedInbox::new();
+    inbox.script("accept", Fault::Hang, usize::MAX);
+    let endpoint = Endpoint::new(circa().inbox(inbox.clone()).ack_deadline(seconds(1)), routes(never));
+    let started = Instant::now();
+    assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), UNAVAILABLE);
+    assert_eq!((started.elapsed(), inbox.calls("accept")), (seconds(1), 1));
+}
+
 /// Contract, section 8a: an accept that is dropped at any await means "unknown", never
 /// "acknowledged and lost".
 #[tokio::test(start_paused = true)]
@@ -166,6 +177,7 @@ async fn an_inbox_stands_alone() {
         (inbox().dedup(MemoryStore::default()), ConfigError::InboxAndDedup),
         (inbox().dead_letters(Sink), ConfigError::InboxAndDeadLetters),
         (inbox().on_store_failure(StoreFailure::RunWithoutDedup), ConfigError::InboxIsNeeded),
+        (circa().answer_when_handled(), ConfigError::NoInbox),
     ] {
         assert_eq!(builder.build().map(drop), Err(error));
     }

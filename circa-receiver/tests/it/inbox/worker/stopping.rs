@@ -4,7 +4,7 @@ use circa_receiver::inbox::{Inbox, Interest, LeaseRequest};
 use tokio::time::Instant;
 
 use super::{Bench, seconds, settle};
-use crate::support::receiving::{ACCEPTED, Fault, Gate};
+use crate::support::receiving::{ACCEPTED, Endpoint, Fault, Gate, ScriptedInbox, circa};
 
 /// Contract, section 8a: `shutdown` stops both sides; a run that ends in time is done.
 #[tokio::test(start_paused = true)]
@@ -48,6 +48,22 @@ async fn what_still_runs_at_the_drain_deadline_is_given_back() {
     gate.let_go(1);
     settle().await;
     assert_eq!(gate.ended(), 0, "the handler was not cancelled");
+}
+
+/// The worker of a receiver has that one's drain deadline, whichever of both is shut down.
+#[tokio::test(start_paused = true)]
+async fn the_drain_deadline_is_the_receivers() {
+    let (gate, inbox) = (Gate::closed(), ScriptedInbox::new());
+    let endpoint = Endpoint::new(circa().inbox(inbox.clone()).drain_deadline(seconds(1)), gate.routes());
+    let bench = Bench { endpoint, inbox };
+    let worker = bench.worker();
+    let running = tokio::spawn(worker.clone().run());
+    bench.deliver("evt_1").await;
+    gate.arrival().await;
+    let started = Instant::now();
+    worker.shutdown().await;
+    running.await.unwrap();
+    assert!((seconds(1)..=seconds(4)).contains(&started.elapsed()), "{:?}", started.elapsed());
 }
 
 /// Nothing is leased once a worker was stopped, and one that is idle ends at once.
