@@ -112,9 +112,12 @@ impl Keeper {
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        let runtime = if task.is_none() { self.runtime.clone() } else { None };
+        let own = if task.is_none() { self.runtime.as_ref() } else { None };
+        let spawn = |runtime: &Handle| runtime.spawn(serve(Arc::clone(&self.inner)));
         self.inner.lock().wakes_at = None;
-        *task = Some(runtime.unwrap_or_else(Handle::current).spawn(serve(Arc::clone(&self.inner))));
+        // A runtime that is gone ends a task at once.
+        let spawned = own.map(spawn).filter(|task| !task.is_finished());
+        *task = Some(spawned.unwrap_or_else(|| spawn(&Handle::current())));
     }
 }
 

@@ -85,7 +85,7 @@ impl Running {
     pub(crate) fn await_end(self: &Arc<Self>, key: &Key) -> Awaited {
         let mut state = self.lock();
         let ending = state.awaited.entry(key.clone()).or_insert_with(|| watch::channel(None).0).subscribe();
-        Awaited { running: Arc::clone(self), key: key.clone(), ending }
+        Awaited { running: Arc::clone(self), key: key.clone(), ending: Some(ending) }
     }
 
     /// Tells the delivery that waits for it how a worker's run of a key has ended.
@@ -162,21 +162,23 @@ async fn outcome_of(ending: &mut watch::Receiver<Option<Outcome>>) -> Option<Out
 pub(crate) struct Awaited {
     running: Arc<Running>,
     key: Key,
-    ending: watch::Receiver<Option<Outcome>>,
+    /// `None` once it is dropped.
+    ending: Option<watch::Receiver<Option<Outcome>>>,
 }
 
 impl Awaited {
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> Option<Outcome> {
-        outcome_of(&mut self.ending).await
+        outcome_of(self.ending.as_mut()?).await
     }
 }
 
 impl Drop for Awaited {
     fn drop(&mut self) {
         let mut state = self.running.lock();
+        self.ending = None;
         // Another delivery of the event may wait too.
-        if state.awaited.get(&self.key).is_some_and(|ending| ending.receiver_count() == 1) {
+        if state.awaited.get(&self.key).is_some_and(|ending| ending.receiver_count() == 0) {
             state.awaited.remove(&self.key);
         }
     }

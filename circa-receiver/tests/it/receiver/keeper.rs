@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::receiving::{DUPLICATE, Endpoint, Gate, Request, answer, circa, routes, seconds};
+use crate::support::receiving::{DUPLICATE, Endpoint, Gate, Request, ScriptedStore, answer, circa, routes, seconds};
 use circa_receiver::{MemoryStore, ReceiverBuilder};
 
 /// A hang fails the test instead of blocking it.
@@ -50,4 +50,21 @@ async fn a_handler_that_uses_up_its_budget_for_longer_than_the_lease_keeps_its_c
     stop.store(true, Ordering::SeqCst);
     here.receiver.shutdown().await;
     assert_eq!((answer(&there.deliver(&request).await), other.started()), (DUPLICATE, 0));
+}
+
+/// A receiver may be built on a runtime that has ended by the time of its first delivery.
+#[test]
+fn leases_are_renewed_where_the_runtime_of_the_building_is_gone() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (store, gate) = (ScriptedStore::memory(), Gate::closed());
+    let endpoint = runtime().block_on(async { Endpoint::new(circa().dedup(store.clone()), gate.routes()) });
+    runtime().block_on(async {
+        assert_eq!(
+            endpoint.deliver(&Request::circa("evt_1")).await.status(),
+            503,
+            "it runs on beyond its ack deadline"
+        );
+        tokio::time::sleep(seconds(60)).await;
+        assert!(store.calls("renew") >= 2, "{} renewals", store.calls("renew"));
+    });
 }
