@@ -16,13 +16,13 @@ use tracing::{Span, Value};
 /// How many panics were caught. The subscriber belongs to the process, and so does their number.
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
-/// How many panics of the process's subscriber were caught in spans.
+/// How many panics of the process's subscriber were caught.
 pub(super) fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
 }
 
 /// What a call of the subscriber returns; `None` where it panics.
-fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
     let returned = catch_unwind(AssertUnwindSafe(call)).ok();
     if returned.is_none() {
         PANICS.fetch_add(1, Ordering::Relaxed);

@@ -31,13 +31,32 @@ impl Notices {
     pub(super) fn is_unhandled_due(&self, event_type: &str) -> bool {
         let mut told = self.unhandled.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some(last) = told.get_mut(event_type) {
-            let is_due = now >= *last + UNHANDLED_EVERY;
-            if is_due {
-                *last = now;
-            }
-            return is_due;
+        let is_recent = |last: &Instant| now < *last + UNHANDLED_EVERY;
+        if told.get(event_type).is_some_and(is_recent) {
+            return false;
         }
-        told.len() < MAX_TYPES && told.insert(event_type.into(), now).is_none()
+        if told.len() == MAX_TYPES {
+            told.retain(|_, last| is_recent(last));
+        }
+        let has_room = told.len() < MAX_TYPES;
+        if has_room {
+            told.insert(event_type.into(), now);
+        }
+        has_room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract, section 5: "told at info level, once a type and hour"; within a bound.
+    #[tokio::test(start_paused = true)]
+    async fn a_type_is_told_once_an_hour() {
+        let notices = Notices::default();
+        let is_due = |number: usize| notices.is_unhandled_due(&format!("type.{number}"));
+        assert!((0..MAX_TYPES).all(is_due) && !is_due(0) && !is_due(MAX_TYPES), "there is no room for one more");
+        tokio::time::advance(UNHANDLED_EVERY).await;
+        assert!(is_due(MAX_TYPES) && is_due(0) && !is_due(MAX_TYPES) && !is_due(0));
     }
 }

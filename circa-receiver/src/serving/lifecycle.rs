@@ -135,9 +135,10 @@ impl Lifecycle {
     }
 }
 
+/// Logs it, whatever the process's subscriber does.
 fn note(_what: &'static str) {
     #[cfg(feature = "tracing")]
-    tracing::info!(target: "circa_receiver", "{_what}");
+    crate::observe::catch(|| tracing::info!(target: "circa_receiver", "{_what}"));
 }
 
 /// SIGTERM and Ctrl-C.
@@ -178,5 +179,46 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(all(test, feature = "tracing"))]
+mod tests {
+    use tracing::{Event, Metadata, Subscriber, span, subscriber::with_default};
+
+    use super::note;
+    use crate::observe::TracingObserver;
+
+    struct Panics;
+
+    impl Subscriber for Panics {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            // Without the message of a panic in the output of the tests.
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// Contract, section 1: a logger that panics loses no event, as the end of the stop would.
+    #[test]
+    fn a_subscriber_that_panics_does_not_end_the_stop() {
+        let before = TracingObserver::span_panics();
+        with_default(Panics, || note("stopping"));
+        assert!(TracingObserver::span_panics() > before);
     }
 }
