@@ -1,9 +1,13 @@
 //! axum handlers as event handlers: which event type they take, and how they are run.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use axum::{
-    body::{Bytes, HttpBody, to_bytes},
+    body::{Body, HttpBody},
     extract::Request,
     handler::Handler,
     http::header::RETRY_AFTER,
@@ -11,7 +15,7 @@ use axum::{
 };
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract, handler_result, is_failure},
+    adapter::{MAX_REASON_BYTES, extract, handler_result, is_failure},
 };
 
 use crate::{Event, failure::Failure};
@@ -47,9 +51,6 @@ impl<S> Clone for EventHandler<S> {
     }
 }
 
-/// So large a response is read for the reason of a failure, in bytes.
-const MAX_READ: usize = 64 * 1_024;
-
 /// What a response means: what its status, its `Retry-After`, and its text say, which is read where
 /// its size is known.
 pub(crate) async fn result(
@@ -62,9 +63,19 @@ pub(crate) async fn result(
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.as_bytes().to_owned());
     let body = response.into_body();
-    let is_read = is_failure(status) && body.size_hint().exact().is_some_and(|size| size <= MAX_READ as u64);
-    let text = if is_read { to_bytes(body, MAX_READ).await.unwrap_or_default() } else { Bytes::new() };
+    let is_read = is_failure(status) && body.size_hint().exact().is_some();
+    let text = if is_read { reason(body).await } else { Vec::new() };
     said(status, retry_after.as_deref(), Some(&String::from_utf8_lossy(&text)))
+}
+
+/// The beginning of a body, as far as it is kept.
+async fn reason(body: Body) -> Vec<u8> {
+    let (mut body, mut text) = (pin!(body), Vec::new());
+    while text.len() < MAX_REASON_BYTES {
+        let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else { break };
+        text.extend(frame.into_data().unwrap_or_default().iter().take(MAX_REASON_BYTES));
+    }
+    text
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.

@@ -160,6 +160,21 @@ async fn the_reason_of_a_service_is_kept() {
     assert_eq!(*notes.0.lock().unwrap(), [format!("failed: the service answered 404: {REASON}, None")]);
 }
 
+/// Contract, section 8: a failure's text is kept "up to 1 KiB".
+#[actix_web::test]
+async fn a_long_reason_is_cut() {
+    async fn missing(_: AnyEvent) -> HttpResponse {
+        HttpResponse::NotFound().body(REASON.repeat(10_000))
+    }
+    let notes = Notes::default();
+    let layer = ReceiverLayer::new(receiver(&notes));
+    let resource = web::resource(PATH).wrap(layer).route(web::post().to(missing));
+    let (status, _) = send(|config| _ = config.service(resource)).await;
+    assert_eq!(status, 500);
+    let told = notes.0.lock().unwrap();
+    assert_eq!(told[0].matches(REASON).count(), 1_024 / REASON.len(), "{told:?}");
+}
+
 /// On a route without a receiver nothing of the reason is shown either.
 #[actix_web::test]
 async fn outside_a_receiver_a_failure_is_a_bare_status() {
