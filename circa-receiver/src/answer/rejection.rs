@@ -61,8 +61,9 @@ pub enum Rejection {
     /// An unsigned header contradicts the signed body. Answered 400.
     #[error("an unsigned header contradicts the signed body")]
     HeaderBodyMismatch,
-    /// The dedup store failed, or did not answer within its timeout (default 2 s). Answered 503.
-    #[error("the dedup store is unavailable")]
+    /// The dedup store or the inbox failed, or did not answer within its timeout (default 2 s).
+    /// Answered 503.
+    #[error("the dedup store or the inbox is unavailable")]
     StoreUnavailable,
 }
 

@@ -38,8 +38,9 @@ impl Replay {
     ///
     /// [`StoreError`] where the inbox failed.
     pub async fn plan(inbox: &dyn Inbox, filter: Filter) -> Result<Self, StoreError> {
-        let dead = all(inbox, &filter.state(State::Dead)).await?;
-        Ok(Self { ids: dead.into_iter().map(|record| record.id).collect() })
+        let mut ids = Vec::new();
+        each(inbox, &filter.state(State::Dead), |record| ids.push(record.id)).await?;
+        Ok(Self { ids })
     }
 
     /// How many events it has.
@@ -91,9 +92,10 @@ impl Group {
     /// [`StoreError`] where the inbox failed.
     pub async fn count(inbox: &dyn Inbox, filter: Filter) -> Result<Vec<Self>, StoreError> {
         let mut counts: BTreeMap<_, usize> = BTreeMap::new();
-        for record in all(inbox, &filter.state(State::Dead)).await? {
+        let mut count = |record: Record| {
             *counts.entry((record.endpoint, record.event_type, record.cause)).or_default() += 1;
-        }
+        };
+        each(inbox, &filter.state(State::Dead), &mut count).await?;
         let group = |((endpoint, event_type, cause), count)| Self { endpoint, event_type, cause, count };
         let mut groups: Vec<_> = counts.into_iter().map(group).collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
@@ -121,16 +123,16 @@ impl Group {
     }
 }
 
-/// All events that a filter covers, page by page.
-async fn all(inbox: &dyn Inbox, filter: &Filter) -> Result<Vec<Record>, StoreError> {
-    let mut found: Vec<Record> = Vec::new();
+/// Takes each event that a filter covers, page by page: a page alone is held in memory.
+async fn each(inbox: &dyn Inbox, filter: &Filter, mut take: impl FnMut(Record)) -> Result<(), StoreError> {
+    let mut after = None;
     loop {
-        let after = found.last().map(|record| record.id);
         let page = inbox.list(filter, after, PAGE).await?;
         let is_last = page.len() < PAGE;
-        found.extend(page);
+        after = page.last().map(|record| record.id);
+        page.into_iter().for_each(&mut take);
         if is_last {
-            return Ok(found);
+            return Ok(());
         }
     }
 }

@@ -73,7 +73,7 @@ impl Readiness {
         if !self.workers_are_healthy() {
             return Err("the inbox does not answer its worker");
         }
-        if self.stores_answer().await { Ok(()) } else { Err("the dedup store does not answer") }
+        if self.stores_answer().await { Ok(()) } else { Err("the dedup store or the inbox does not answer") }
     }
 
     /// The answer to a health check with this method: 200 `ok`, or 503; 405 unless it is GET or

@@ -47,7 +47,7 @@ async fn a_frozen_server_is_a_503_in_time(server: Server) {
             // What a busy machine adds: to the way there and back, and to the timeout's waking.
             assert!(took <= WITHIN + 2 * slowest, "{who}: after {took:?}, {slowest:?}");
         }
-        becomes(&process, 503, "the dedup store does not answer").await;
+        becomes(&process, 503, "the dedup store or the inbox does not answer").await;
 
         server.thaw();
         for number in 0..AT_ONCE {
@@ -106,7 +106,7 @@ async fn both_frameworks_answer_the_same() {
         let healthz = Request::post("/healthz").method("GET");
         well.push(healthz.send(process.address).await);
         server.freeze();
-        becomes(&process, 503, "the dedup store does not answer").await;
+        becomes(&process, 503, "the dedup store or the inbox does not answer").await;
         ill.push(healthz.send(process.address).await);
         server.thaw();
     }

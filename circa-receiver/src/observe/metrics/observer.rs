@@ -86,13 +86,14 @@ impl MetricsObserver {
 
     /// The metrics of an endpoint, made where it has none yet.
     fn of_new(&self, endpoint: &str) -> Arc<EndpointMetrics> {
-        let known = self.of(endpoint).filter(|metrics| *metrics.name == *endpoint);
-        known.unwrap_or_else(|| {
-            let metrics = Arc::new(EndpointMetrics::new(endpoint));
-            metrics.add_types(self.event_types.iter().map(|event_type| &**event_type));
-            self.endpoints.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
-            metrics
-        })
+        let mut endpoints = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = endpoints.iter().find(|metrics| *metrics.name == *endpoint) {
+            return Arc::clone(known);
+        }
+        let metrics = Arc::new(EndpointMetrics::new(endpoint));
+        metrics.add_types(self.event_types.iter().map(|event_type| &**event_type));
+        endpoints.push(Arc::clone(&metrics));
+        metrics
     }
 
     fn with(&self, endpoint: &str, measure: impl FnOnce(&EndpointMetrics)) {

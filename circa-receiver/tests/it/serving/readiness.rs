@@ -25,7 +25,7 @@ async fn a_worker_that_is_not_healthy_is_counted_in() {
         ("lease", 0, 200, "ok"),
         ("lease", usize::MAX, 503, "the inbox does not answer its worker"),
         ("lease", 0, 200, "ok"),
-        ("check", usize::MAX, 503, "the dedup store does not answer"),
+        ("check", usize::MAX, 503, "the dedup store or the inbox does not answer"),
         ("check", 0, 200, "ok"),
     ] {
         inbox.script(operation, Fault::Fail, failures);
