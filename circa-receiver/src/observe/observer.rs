@@ -18,13 +18,12 @@ use crate::verify::SecretId;
 /// Watches a receiver. Every method does nothing by default; implement those that you need.
 ///
 /// They run in the path of the delivery: return quickly and do not block. A panic is caught and
-/// counted, and changes no answer. From a delivery that is not authentic nothing is told but the
-/// reason, and the [`Diagnosis`] of a mismatch.
+/// counted, and changes no answer. Of a delivery that is not authentic they get the reason alone,
+/// and the [`Diagnosis`] of a mismatch.
 ///
 #[doc = include_str!("observer.md")]
 pub trait Observer: Send + Sync + 'static {
-    /// A receiver was built, or its secrets were replaced: what can be told from now on is about
-    /// these.
+    /// A receiver was built, or its secrets were replaced. Later calls refer to these secrets.
     fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
         let _ = (endpoint, sender, secrets);
     }
@@ -40,8 +39,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = endpoint;
     }
 
-    /// A delivery was answered, so long after its head had arrived: once for each, whatever became
-    /// of it. A delivery whose sender hung up before is not told.
+    /// A delivery was answered, `elapsed` after its head had arrived. Called once for each delivery,
+    /// but for one whose sender hung up before.
     fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
         let _ = (endpoint, outcome, elapsed);
     }
@@ -56,7 +55,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (endpoint, stage);
     }
 
-    /// A delivery was refused; [`Rejection::Stale`] tells the skew.
+    /// A delivery was refused; [`Rejection::Stale`] tells the skew. The endpoint is a tenant's only
+    /// where the delivery has its signature.
     fn rejected(&self, endpoint: &str, rejection: Rejection) {
         let _ = (endpoint, rejection);
     }
@@ -139,21 +139,21 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (delivery, error);
     }
 
-    /// The ack deadline passed before the handler ended. The sender was told to come back; the
-    /// handler runs on.
+    /// The ack deadline passed before the handler ended. The sender was answered 503; the handler
+    /// runs on.
     fn unfinished(&self, delivery: &Delivery) {
         let _ = delivery;
     }
 
-    /// A call of the dedup store or the inbox ended, well or not, after so long. With
-    /// [`StoreOperation::Complete`] it has been repeated, if need be; [`StoreOperation::Lease`] is
-    /// told of each endpoint that the worker runs events of.
+    /// A call of the dedup store or the inbox ended after `elapsed`, with success or an error. A
+    /// [`StoreOperation::Complete`] includes its retries; a [`StoreOperation::Lease`] is reported
+    /// for each endpoint whose events the worker runs.
     fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
         let _ = (endpoint, operation, elapsed);
     }
 
-    /// The dedup store or the inbox failed at a delivery; where a worker's lease failed,
-    /// [`inbox_unavailable`](Observer::inbox_unavailable) is told.
+    /// The dedup store or the inbox failed at a delivery. A worker's lease that failed is reported
+    /// by [`inbox_unavailable`](Observer::inbox_unavailable).
     fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
         let _ = (delivery, operation, error);
     }

@@ -24,12 +24,14 @@ impl Admitted {
     async fn outcome(&self, inbox: &Calls, head: &impl Head, ack_deadline: Instant) -> Outcome {
         let Self { shared, delivery, .. } = self;
         // Shutdown waits until it is answered.
-        let Some(_visit) = shared.running.enter() else { return shared.reject(Rejection::ShuttingDown) };
+        let Some(_visit) = shared.running.enter() else {
+            return shared.reject(delivery.endpoint(), Rejection::ShuttingDown);
+        };
         // Before it is stored: the worker may have run it before this task goes on.
         let key = || Key::new(delivery.endpoint(), delivery.event().id());
         let awaited = shared.answer_when_handled.then(|| shared.running.await_end(&key()));
         let stored = timeout_at(ack_deadline, self.store(inbox, head, ack_deadline)).await;
-        let outcome = stored.unwrap_or_else(|_| shared.reject(Rejection::StoreUnavailable));
+        let outcome = stored.unwrap_or_else(|_| shared.reject(delivery.endpoint(), Rejection::StoreUnavailable));
         match awaited {
             Some(awaited) if outcome == Outcome::Accepted => self.outcome_of_run(awaited, ack_deadline).await,
             _ => outcome,
@@ -78,7 +80,7 @@ impl Admitted {
                         return outcome;
                     }
                 }
-                Err(_) => return shared.reject(Rejection::StoreUnavailable),
+                Err(_) => return shared.reject(delivery.endpoint(), Rejection::StoreUnavailable),
             }
         }
     }

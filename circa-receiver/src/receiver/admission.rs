@@ -47,7 +47,7 @@ impl Admission<'_> {
         loop {
             duplicate.wait_for_run_here(&self.key, self.fingerprint).await?;
             let permit = Arc::clone(&self.shared.run_permits).try_acquire_owned();
-            let permit = permit.map_err(|_| self.shared.reject(Rejection::Overloaded))?;
+            let permit = permit.map_err(|_| self.shared.reject(self.delivery.endpoint(), Rejection::Overloaded))?;
             let asked = Instant::now();
             let claim = match self.claim(nonce).await {
                 Ok(Claimed::Won(claim)) if asked.elapsed() >= self.shared.claims.lease() => {
@@ -67,7 +67,9 @@ impl Admission<'_> {
                     self.shared.claims.withdraw(&self.key, nonce);
                     match self.shared.store_failure {
                         StoreFailure::RunWithoutDedup => None,
-                        StoreFailure::Refuse => return Err(self.shared.reject(Rejection::StoreUnavailable)),
+                        StoreFailure::Refuse => {
+                            return Err(self.shared.reject(self.delivery.endpoint(), Rejection::StoreUnavailable));
+                        }
                     }
                 }
             };
@@ -79,7 +81,7 @@ impl Admission<'_> {
                 Entry::AlreadyRuns => nonce = Nonce::fresh(),
                 Entry::IntakeStopped => {
                     self.shared.release(self.delivery, claim.as_deref()).await;
-                    return Err(self.shared.reject(Rejection::ShuttingDown));
+                    return Err(self.shared.reject(self.delivery.endpoint(), Rejection::ShuttingDown));
                 }
             }
         }

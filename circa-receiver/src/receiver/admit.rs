@@ -25,6 +25,18 @@ use crate::error::BoxError;
 use crate::event::{self, AnyEvent, Delivery};
 use crate::verify::{Field, Head, HeadFields, ParsedHead, Verified};
 
+/// Why a request is refused, and the tenant whose signature it has.
+pub(super) struct Refused {
+    pub(super) tenant: Option<Arc<Tenant>>,
+    pub(super) rejection: Rejection,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self { tenant: None, rejection }
+    }
+}
+
 impl Shared {
     /// An authentic delivery, with its place among those in flight. Where there is an inbox or a
     /// dead-letter sink, one whose envelope cannot be understood is let through with its
@@ -34,7 +46,7 @@ impl Shared {
         head: &impl Head,
         body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
         arrived: Instant,
-    ) -> Result<(Delivery, Place), Rejection> {
+    ) -> Result<(Delivery, Place), Refused> {
         let (parsed, content_length) = self.check_head(head)?;
         let deadline = arrived + self.read_deadline;
         let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
@@ -48,12 +60,13 @@ impl Shared {
                 (verified, Some(tenant))
             }
         };
-        let place = self.place()?;
+        let refused = |rejection| Refused { tenant: tenant.clone(), rejection };
+        let place = self.place().map_err(refused)?;
         let event = match self.read(&verified) {
             Err(Rejection::MalformedPayload(fault)) if self.inbox.is_some() || self.dead_letters.is_some() => {
                 event::unreadable(&verified, fault)
             }
-            read => read?,
+            read => read.map_err(refused)?,
         };
         let delivery = match tenant {
             None => Delivery::new(Arc::clone(&self.endpoint), event),
@@ -98,16 +111,19 @@ impl Shared {
         name: Option<&str>,
         parsed: &ParsedHead<'h>,
         body: Bytes,
-    ) -> Result<(Verified<'h, Bytes>, Arc<Tenant>), Rejection> {
+    ) -> Result<(Verified<'h, Bytes>, Arc<Tenant>), Refused> {
         let tell = |error: &BoxError| self.observe(|observer| observer.secrets_not_read(&self.endpoint, error));
         let now = || self.clock.unix_seconds();
-        let Some(tenant) = tenants.find(name, tell).await? else { return Err(Rejection::SignatureMismatch) };
-        match tenant.verifier.finish(parsed, body.clone(), now) {
-            Err(Rejection::SignatureMismatch) => {
-                let newer = tenants.find_newer(&tenant, tell).await.ok_or(Rejection::SignatureMismatch)?;
-                Ok((newer.verifier.finish(parsed, body, now)?, newer))
-            }
-            verified => Ok((verified?, tenant)),
+        let mut tenant = tenants.find(name, tell).await?.ok_or(Rejection::SignatureMismatch)?;
+        let mut verified = tenant.verifier.finish(parsed, body.clone(), now);
+        if let Err(Rejection::SignatureMismatch) = verified {
+            tenant = tenants.find_newer(&tenant, tell).await.ok_or(Rejection::SignatureMismatch)?;
+            verified = tenant.verifier.finish(parsed, body, now);
+        }
+        match verified {
+            Ok(verified) => Ok((verified, tenant)),
+            Err(Rejection::SignatureMismatch) => Err(Rejection::SignatureMismatch.into()),
+            Err(rejection) => Err(Refused { tenant: Some(tenant), rejection }),
         }
     }
 

@@ -71,7 +71,7 @@ impl<'a> Duplicate<'a> {
         tokio::select! {
             biased;
             waited = wait => Ok(waited),
-            () = self.shared.running.drain_ended() => Err(self.shared.reject(Rejection::ShuttingDown)),
+            () = self.shared.running.drain_ended() => Err(self.shared.reject(self.delivery.endpoint(), Rejection::ShuttingDown)),
         }
     }
 

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Instant;
 
+use super::admit::Refused;
 use super::shared::Shared;
 use super::stay::Arrival;
 use super::task::Admitted;
@@ -87,7 +88,7 @@ impl Receiver {
     /// Replaces all secrets at once, also while requests are in flight: each is compared with one
     /// whole set, the old or the new.
     ///
-    /// What is odd about one of them is told to the observers, as at build.
+    /// Observers get the warnings about them, as at build.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
     /// [`Receiver::dangerous_circularo_unsigned`], which stays unsigned, and on one of several
@@ -104,7 +105,7 @@ impl Receiver {
     /// the next rotation, and need not be known again. [`Receiver::replace_secrets`] with the new
     /// one alone ends the former, as a leaked one must.
     ///
-    /// What is odd about the new one is told to the observers, as at build.
+    /// Observers get the warnings about it, as at build.
     ///
     /// It reaches this process, not other replicas. Without effect on a receiver made by
     /// [`Receiver::dangerous_circularo_unsigned`], and on one of several tenants.
@@ -213,7 +214,10 @@ impl Receiver {
         shared.observe(|observer| observer.received(&shared.endpoint));
         let (delivery, place) = match shared.admit(head, pin!(body), arrival.at).await {
             Ok(admitted) => admitted,
-            Err(rejection) => return Reception::Answered(shared.answer(&arrival, shared.reject(rejection))),
+            Err(Refused { tenant, rejection }) => {
+                let endpoint = tenant.as_ref().map_or(&shared.endpoint, |tenant| &tenant.endpoint);
+                return Reception::Answered(shared.answer(&arrival, shared.reject(endpoint, rejection)));
+            }
         };
         arrival.span.authenticated(&delivery, || shared.clock.unix_seconds().ok());
         let next = self.next(&delivery, routes);

@@ -47,7 +47,7 @@ impl Run<'_> {
     {
         let started = Instant::now();
         let end = {
-            // Until the claim is settled: a renewal in between would find it gone.
+            // Dropped before the claim is settled: a later renewal would find no claim.
             let _kept = self.claim.as_ref().map(|claim| self.keep(claim));
             self.attempt(handler).await
         };
@@ -106,7 +106,7 @@ impl Run<'_> {
             End::Succeeded => shared.observe(|observer| observer.handled(delivery, ran)),
             End::Buried(error) => shared.observe(|observer| observer.dead_lettered(delivery, &error)),
             End::Failed(error) => shared.observe(|observer| observer.failed(delivery, &error, ran)),
-            End::Drained => _ = shared.reject(Rejection::ShuttingDown),
+            End::Drained => _ = shared.reject(delivery.endpoint(), Rejection::ShuttingDown),
         }
         // Only now: shutdown and waiting deliveries see what the observers and the store have seen.
         visit.publish(outcome);
@@ -128,7 +128,7 @@ impl Run<'_> {
         let claim = claim.as_ref()?;
         let left = ack_deadline.saturating_duration_since(Instant::now());
         let complete = async || {
-            // No sender waits any more: it was told to come back.
+            // No sender waits any more: it was answered 503.
             if left.is_zero() {
                 return claim.complete().await;
             }

@@ -62,7 +62,7 @@ impl Shared {
         self.observers.tell(tell);
     }
 
-    /// Tells the observers of secrets that take the place of others.
+    /// Notifies the observers of secrets that take the place of others.
     pub(super) fn tell_new_secrets(&self, secrets: &Secrets) {
         for warning in ConfigWarning::of_secrets(secrets) {
             self.observe(|observer| observer.config_warning(&self.endpoint, warning));
@@ -73,14 +73,15 @@ impl Shared {
         self.tell_configuration(Some(secrets));
     }
 
-    /// Tells the observers which secrets are in force.
+    /// Notifies the observers of the secrets in force.
     pub(super) fn tell_configuration(&self, secrets: Option<&Secrets>) {
         let secrets: Vec<SecretId> = secrets.into_iter().flat_map(Secrets::iter).map(|(id, _)| id).collect();
         self.observe(|observer| observer.configured(&self.endpoint, self.verifier.sender(), &secrets));
     }
 
-    pub(super) fn reject(&self, rejection: Rejection) -> Outcome {
-        self.observe(|observer| observer.rejected(&self.endpoint, rejection));
+    /// Refuses a delivery of this endpoint: the receiver's, or the tenant's whose it is.
+    pub(super) fn reject(&self, endpoint: &str, rejection: Rejection) -> Outcome {
+        self.observe(|observer| observer.rejected(endpoint, rejection));
         Outcome::Rejected(rejection)
     }
 

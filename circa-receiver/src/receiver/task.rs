@@ -77,7 +77,9 @@ impl<H> Task<H> {
     {
         let Self { shared, delivery, ack_deadline, place, handler } = self;
         // Entered before the claim: shutdown waits until whatever is claimed is settled.
-        let Some(mut visit) = shared.running.enter() else { return shared.reject(Rejection::ShuttingDown) };
+        let Some(mut visit) = shared.running.enter() else {
+            return shared.reject(delivery.endpoint(), Rejection::ShuttingDown);
+        };
         let key = Key::new(delivery.endpoint(), delivery.event().id());
         let fingerprint = Fingerprint::of(delivery.body());
         let admission = Admission { shared: &shared, delivery: &delivery, ack_deadline, key, fingerprint };

@@ -25,18 +25,18 @@ use crate::event::{AnyEvent, Delivery};
 use crate::panic;
 use crate::verify::{Secrets, Verifier};
 
-/// An answer of the source is not asked for again for so long: a secret that was taken away ends by
+/// How long an answer is used before the source is asked again. A revoked secret is refused by
 /// then.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// Between two look-ups that a signature asks for which does not fit; and after a failure before
-/// any answer.
+/// The shortest time between two look-ups that a mismatch causes, and after a first look-up that
+/// failed.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// So long the last answer goes on where the source is away.
+/// How long the last answer is used while the source fails.
 const STALE: Duration = Duration::from_secs(3_600);
 
-/// So many tenants are kept, unknown ones included; about 1 KB each.
+/// The most tenants cached, unknown ones included; about 1 KB each.
 const MAX_TENANTS: u64 = 10_000;
 
 /// The longest name of a tenant, in bytes.
@@ -101,7 +101,7 @@ struct Inner {
 /// A tenant, as the source knew it.
 pub(super) struct Tenant {
     name: Arc<str>,
-    endpoint: Arc<str>,
+    pub(super) endpoint: Arc<str>,
     pub(super) verifier: Verifier,
 }
 
@@ -148,7 +148,7 @@ impl Tenants {
         Self(Arc::new(Inner { source, verifier, endpoint, clock, timeout, look_ups, cache }))
     }
 
-    /// The tenant of this name, `None` where there is none. `tell` is told why the source failed.
+    /// The tenant of this name, `None` where there is none. `tell` gets the error of the source.
     pub(super) async fn find(
         &self,
         name: Option<&str>,

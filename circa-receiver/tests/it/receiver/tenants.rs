@@ -7,7 +7,8 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, BoxError, Delivery, HandlerError, Receiver, ReceiverBuilder, Routes, Secret, SecretSource, Secrets,
+    AnyEvent, BoxError, Delivery, HandlerError, Observer, Receiver, ReceiverBuilder, Rejection, Routes, Secret,
+    SecretSource, Secrets,
     adapter::{Head, StoredHandler},
     async_trait,
     testing::{CircaSigner, TokioClock},
@@ -131,9 +132,14 @@ impl Tenants {
 
     /// A delivery to a tenant, signed with this secret: its status, and its body or outcome.
     async fn deliver_signed(&self, tenant: Option<&str>, secret: &str, id: &str) -> (u16, &'static str) {
+        self.deliver_aged(tenant, secret, id, 0).await
+    }
+
+    /// As [`Tenants::deliver_signed`], signed so many seconds ago.
+    async fn deliver_aged(&self, tenant: Option<&str>, secret: &str, id: &str, age: i64) -> (u16, &'static str) {
         let now = circa_receiver::Clock::unix_seconds(&self.clock).unwrap();
         let body = circa_body(id);
-        let signature = CircaSigner::new(secret).sign(now, body.as_bytes());
+        let signature = CircaSigner::new(secret).sign(now - age, body.as_bytes());
         let handled = Arc::clone(&self.handled);
         let routes = Routes::new().fallback(move |event: AnyEvent, (): ()| {
             handled.lock().unwrap().push(event.id().to_owned());
@@ -176,6 +182,37 @@ async fn each_tenant_has_its_own_secrets() {
     assert!(tenants.receiver.forget_of_tenant("umbrella", "evt_1").await.unwrap());
     assert_eq!(tenants.deliver("umbrella", 0, "evt_1").await, HANDLED);
     assert!(tenants.notes.all().iter().all(|note| !note.contains("nobody")), "{:?}", tenants.notes.all());
+}
+
+/// The endpoint and the reason of each refusal.
+#[derive(Clone, Default)]
+struct Refusals(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Refusals {
+    fn rejected(&self, endpoint: &str, rejection: Rejection) {
+        self.0.lock().unwrap().push(format!("{endpoint} {}", rejection.reason()));
+    }
+}
+
+/// "The tenant is part of the endpoint name, and so of every key, log line and inbox row", once a
+/// signature has proved it.
+#[tokio::test(start_paused = true)]
+async fn refusals_name_the_tenant_that_has_signed() {
+    let refusals = Refusals::default();
+    let tenants = Tenants::with(&Source::of(&["acme"]), |builder| builder.observer(refusals.clone()));
+    let (acme, stranger) = (secret("acme", 0), secret("stranger", 0));
+    tenants.deliver_aged(Some("acme"), &acme, "evt_1", 301).await;
+    tenants.deliver_aged(Some("acme"), &acme, "not visible \u{e4}", 0).await;
+    tenants.deliver_aged(Some("acme"), &stranger, "evt_1", 301).await;
+    tenants.receiver.shutdown().await;
+    tenants.deliver_aged(Some("acme"), &acme, "evt_1", 0).await;
+    let expected = [
+        "circa/acme timestamp_out_of_tolerance",
+        "circa/acme malformed_payload",
+        "circa signature_mismatch",
+        "circa/acme shutting_down",
+    ];
+    assert_eq!(*refusals.0.lock().unwrap(), expected);
 }
 
 /// "Answers are cached (for 60 s by default, also "unknown", single-flight)".
