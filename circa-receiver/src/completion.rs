@@ -17,8 +17,8 @@ use crate::error::StoreError;
 ///
 /// A handler that is run from an inbox takes it as an argument and gives it to
 /// `PostgresInbox::complete_in` or `SqliteInbox::complete_in`, as the last step before the commit.
-/// Without an inbox there is none: the handler then fails, and is told so. Cheap to clone; clones
-/// complete the same run.
+/// Without an inbox there is none, and the handler fails with an error that says so. Cheap to
+/// clone; clones complete the same run.
 #[derive(Clone)]
 pub struct Completion(Arc<Inner>);
 

@@ -18,8 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::environment::variable;
 
-/// So many lines are kept for a standard error that is not read; further ones are dropped, and
-/// counted.
+/// The most lines kept for a standard error that is not read; further ones are dropped and counted.
 const BUFFERED_LINES: usize = 8_192;
 
 /// How often it is said how many lines of the log were dropped.

@@ -1,4 +1,4 @@
-//! What the sender is told.
+//! What the sender gets.
 //!
 //! 1. `rejection`: why a delivery was refused; `fault`: what is wrong with its payload;
 //! 2. `outcome`: what became of a delivery;

@@ -5,7 +5,7 @@ use super::fault::PayloadFault;
 /// Why a delivery was refused, in the order of the checks. The answers are in
 /// [`Outcome`](crate::Outcome).
 ///
-/// The sender is never told: all 401 answers are the same bytes.
+/// The sender never gets it: all 401 answers are the same bytes.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum Rejection {

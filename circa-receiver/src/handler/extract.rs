@@ -71,8 +71,8 @@ impl ExtractError {
         }
     }
 
-    /// The failure of a handler whose extractor found nothing: permanent for data, which another
-    /// try finds as it is.
+    /// The failure of a handler whose extractor found nothing: permanent for data, since a retry
+    /// finds the same data.
     pub fn failure(self) -> HandlerError {
         match self {
             Self::OutsideReceiver | Self::WithoutInbox => HandlerError::retryable(self),

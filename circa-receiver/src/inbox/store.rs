@@ -21,8 +21,8 @@ use crate::observe::Stats;
 /// has leased the event since. Calls are bounded in time by their callers, and may be dropped at
 /// any await.
 ///
-/// It is a trait of its own, and not the one of dedup stores, because not every store is one: Redis
-/// answers before what it was told is safe.
+/// It is a trait of its own, and not the one of dedup stores, because not every store is durable:
+/// Redis answers before a write is on disk.
 ///
 #[cfg_attr(feature = "sqlite", doc = "```no_run")]
 #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]

@@ -1,4 +1,4 @@
-//! What is told to logs and metrics.
+//! What logs and metrics get.
 //!
 //! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
 //!    `stats`, `warning`: what its methods name;

@@ -94,8 +94,8 @@ impl<F: Future> Future for Inside<F> {
     }
 }
 
-/// In a span until dropped. It is left also where entering it panics: the registry entered it
-/// before.
+/// Enters a span until dropped. It exits also where `enter` panicked, because the registry had
+/// entered the span by then.
 struct Entered<'a>(&'a Span);
 
 impl<'a> Entered<'a> {

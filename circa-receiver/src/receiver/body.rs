@@ -27,7 +27,7 @@ use crate::observe::Stage;
 /// received.
 const MAX_RESERVED: usize = 64 * 1_024;
 
-/// The deadline is also judged once in so many chunks of a stream that never has to be waited for.
+/// How many chunks are read between two checks of the deadline where the stream is never pending.
 const CHUNKS_PER_CLOCK: usize = 64;
 
 /// What a body is read within.

@@ -46,11 +46,11 @@ pub(super) const WAITING_SHARE: usize = 4;
 pub(super) const POLL_PAUSES: Pauses = Pauses::new(Duration::from_millis(20), Duration::from_secs(1));
 /// The pauses after which a call of a store that failed is repeated.
 pub(super) const RETRY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_millis(250));
-/// So long before the ack deadline a store that is away is given up: the sender still gets its
-/// answer.
+/// How long before the ack deadline the retries of a store's call end, so that the sender still
+/// gets an answer.
 pub(super) const GIVE_UP_BEFORE: Duration = Duration::from_secs(2);
-/// So long before the ack deadline the mark of a handler that succeeded is left to the background,
-/// so that its sender still gets its 200; half of what is left, where that is less.
+/// How long before the ack deadline `complete` goes on in the background, so that the sender still
+/// gets its 200; at most half of the time that is left.
 pub(super) const ANSWERED_BEFORE: Duration = Duration::from_millis(500);
 
 /// What longer durations are cut to, so that no deadline overflows.

@@ -18,7 +18,7 @@ use crate::verify::Secrets;
 /// A flood of forged deliveries must not keep a thread busy, or fill the log.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// So many sets of replaced secrets are remembered.
+/// The most sets of replaced secrets that are remembered.
 const MAX_RETIRED: usize = 4;
 
 /// What mismatches are diagnosed with. Only a receiver that somebody observes has one.

@@ -1,4 +1,4 @@
-//! What is told to the observers once, and not with every delivery.
+//! What observers get once, and not with every delivery.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,13 +8,13 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A type without a handler is told so often.
+/// The time between two notices of one type without a handler.
 const UNHANDLED_EVERY: Duration = Duration::from_secs(3_600);
 
-/// So many types are remembered; a sender has a dozen.
+/// The most types remembered; a sender has a dozen.
 const MAX_TYPES: usize = 256;
 
-/// What was told already.
+/// The notices that were given.
 #[derive(Default)]
 pub(super) struct Notices {
     drifted: Mutex<HashSet<&'static str>>,
@@ -22,12 +22,12 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    /// Whether it was not told yet that this field drifted; it counts as told from now on.
+    /// Whether this is the first notice that this field drifted.
     pub(super) fn is_drift_new(&self, field: &'static str) -> bool {
         self.drifted.lock().unwrap_or_else(PoisonError::into_inner).insert(field)
     }
 
-    /// Whether a type without a handler is to be told: once an hour.
+    /// Whether a notice of this type without a handler is due: once an hour.
     pub(super) fn is_unhandled_due(&self, event_type: &str) -> bool {
         let mut told = self.unhandled.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

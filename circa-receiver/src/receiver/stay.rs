@@ -1,4 +1,4 @@
-//! What the observers are told of a delivery as a whole: where it stays, and how it is answered.
+//! What observers get of a delivery as a whole: the stages where it is, and its answer.
 
 use std::sync::Arc;
 

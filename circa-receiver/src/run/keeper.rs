@@ -202,7 +202,7 @@ impl Drop for Kept {
         if let Some(lease) = &ended {
             state.due.remove(&(lease.due, self.number));
         }
-        // What it holds may end a receiver, whose keeper locks this state: not under the lock.
+        // Dropped after the lock: it may hold the last handle of a receiver.
         drop(state);
     }
 }

@@ -243,7 +243,7 @@ pub(crate) struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let ended = self.running.lock().runs.remove(&self.key);
-        // Those that wait are woken, if they were not told; not under the lock.
+        // Dropped after the lock: it wakes those that wait and have no outcome yet.
         drop(ended);
     }
 }

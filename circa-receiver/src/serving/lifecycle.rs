@@ -18,7 +18,7 @@ use crate::receiver::Receiver;
 /// How long load balancers may take to see that the process is not ready: two checks of every 2 s.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What arrived with the listener's end has so long to be read before the intake stops.
+/// How long requests that arrived while the listener closed may be read before the intake stops.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long connections may stay open after the drain, for the last answers to be written.

@@ -27,8 +27,8 @@ pub struct Readiness(Arc<Inner>);
 pub enum Probe {
     /// Whether the process lives: always, where it answers. An orchestrator restarts it otherwise.
     Live,
-    /// Whether deliveries should come here: not where a dedup store or an inbox does not answer,
-    /// and not once the process was told to stop. A load balancer goes elsewhere then.
+    /// Whether deliveries should come here: not while a dedup store or an inbox does not answer,
+    /// and not after SIGTERM. A load balancer goes elsewhere then.
     Ready,
 }
 

@@ -19,8 +19,8 @@ use circa_receiver_axum::{Completion, Event, Failure, Receiver, Secret, Server, 
 use circa_receiver_examples::{bind_address, grace, listen, say};
 use tokio::task::spawn_blocking;
 
-/// So long the credits of a process that was killed wait for the next one. Three calls of the inbox
-/// fit into it.
+/// How long the credits of a process that was killed wait for the next one. Three calls of the
+/// inbox fit into it.
 const LEASE: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(1);
 

@@ -297,7 +297,7 @@ impl Credential {
         env::var_os(self.variable).map_or_else(|| self.demonstration.into(), |secret| secret.into_encoded_bytes())
     }
 
-    /// What a shell is told: a secret of one's own is never printed.
+    /// What is typed into a shell: a secret of one's own is never printed.
     fn in_shell(&self) -> String {
         match env::var_os(self.variable) {
             Some(_) => format!("\"${{{}:?is not set in this shell}}\"", self.variable),

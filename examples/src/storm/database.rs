@@ -25,7 +25,7 @@ const INBOX: &str = "circa_receiver_inbox";
 /// A slow store runs for so long, and then stands still for so long.
 const SLOW: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(40));
 
-/// So large is the disk of a file that may fill up, in MiB.
+/// The size of the disk of a file that may fill up, in MiB.
 const DISK_MIB: usize = 128;
 
 pub(super) struct Database {

@@ -20,7 +20,7 @@ use crate::{BoxError, random::Random};
 pub(super) const LEDGER: &str = "STORM_LEDGER";
 pub(super) const SEED: &str = "STORM_SEED";
 
-/// So many of the newest events are new.
+/// How many of the newest events count as new.
 const NEW: usize = 3 * EVENTS_PER_SECOND;
 
 /// What the handlers of a process share.

@@ -14,7 +14,7 @@ pub(super) enum What {
     Killed,
     /// SIGTERM, until the process had ended.
     Terminated,
-    /// A process ended that nobody had told to, as where it cannot start while the store is away.
+    /// A process ended without a signal, as where it cannot start while the store is away.
     EndedByItself,
     /// A process had not ended long after SIGTERM.
     DidNotEnd,

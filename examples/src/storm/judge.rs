@@ -65,8 +65,8 @@ pub(super) struct Verdict {
     pub(super) lost: Vec<String>,
     pub(super) stuck: BTreeSet<String>,
     pub(super) doubles: Vec<Double>,
-    /// Processes that did not end when they were told to, and those that ended though nobody had
-    /// told them to, and they had run handlers.
+    /// Processes that did not end after SIGTERM, and those that ended without a signal after they
+    /// had run handlers.
     pub(super) disorders: Vec<Incident>,
     pub(super) bookings: Option<Bookings>,
 }

@@ -1,4 +1,4 @@
-//! The program: starts everything, has the story told, judges and prints.
+//! The program: starts everything, runs the story, judges and prints.
 
 use std::{env, mem, process::ExitCode, sync::Arc};
 

@@ -12,7 +12,7 @@ use super::judge::{Double, Sent, Verdict};
 use super::ledger::{End, Run};
 use super::options::Options;
 
-/// So many names are printed of what is lost or stuck.
+/// The most names that are printed of what is lost or stuck.
 const NAMED: usize = 20;
 
 /// What is printed.

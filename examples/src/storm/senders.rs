@@ -21,9 +21,9 @@ use super::front::Front;
 use super::options::Options;
 use super::settings::{ACK_DEADLINE, CIRCA_SECRET, CIRCULARO_SECRET, EVENTS_PER_SECOND, LEASE};
 
-/// One event in so many is Circularo's.
+/// One event in this many is Circularo's.
 const CIRCULARO_EVERY: usize = 4;
-/// So many events are sent once more at a time.
+/// How many events are sent once more at a time.
 const AT_ONCE: usize = 32;
 /// How often an event that is refused is then sent, until it is stuck.
 const AGAIN_EVERY: Duration = Duration::from_millis(500);

@@ -20,7 +20,7 @@ use crate::BoxError;
 
 /// How often it is looked.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
-/// So many events that are left in an inbox are counted, of each state.
+/// The most events of each state that are counted in an inbox.
 const COUNTED: usize = 1_000;
 
 /// Waits until no handler runs, and nothing is left in the inbox, where there is one. What is left

@@ -125,7 +125,8 @@ impl Connections {
             let connection = tokio::select! {
                 biased;
                 connection = &mut opening => connection,
-                // A small pool has one such permit, and other claims are not to wait for so long.
+                // The caller gave up. A small pool has one intake permit: other claims must not wait
+                // for this connection.
                 () = caller.closed(), if patience.is_some() => {
                     intake = None;
                     opening.await

@@ -7,8 +7,8 @@
 //! first one uses a statement that it has prepared.
 //!
 //! Drivers name statements by counting. Another process may have a statement of the same name, left
-//! by an earlier connection: the one prepared here returns a number of its own, by which it is told
-//! from others.
+//! by an earlier connection. The one prepared here returns a number of its own, which no other
+//! returns.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

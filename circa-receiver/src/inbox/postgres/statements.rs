@@ -12,7 +12,7 @@ const PAUSES: &str = "circa_receiver_inbox_pauses";
 /// The version of the table, kept in the table's comment.
 const MARK: &str = "circa-receiver inbox, version 1";
 
-/// So many events one statement removes: it holds its locks for some milliseconds.
+/// The most events that one statement removes: it holds its locks for some milliseconds.
 pub(super) const SWEPT_AT_ONCE: u64 = 1_000;
 
 /// An endpoint and those of its tenants. Names are not compared by size, which depends on the

@@ -7,7 +7,7 @@ use crate::run::Pauses;
 /// Enough to keep a few slow interfaces busy, and few enough for a small pool of database
 /// connections.
 pub(super) const CONCURRENCY: usize = 16;
-/// Twenty calls in a row may fail before another worker takes over; renewed at a third.
+/// Renewed at a third: renewals may fail for 40 s before another worker takes over.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Circa's retries span 31 h 12 m 30 s (Circa documentation, Webhooks); 72 h cover them twice, and
 /// a weekend.
@@ -20,7 +20,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 20;
 pub(super) const BACKOFF: Duration = Duration::from_secs(5);
 /// What is away for longer is asked once an hour.
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
-/// So often a handler may ask to be called later without using up an attempt.
+/// How often a handler may ask to be called later without using up an attempt.
 pub(super) const MAX_POSTPONEMENTS: u32 = 100;
 /// Five times a bad day of an engine in the same network.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);

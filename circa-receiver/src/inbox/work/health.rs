@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::observe::StoreOperation;
 
-/// Some polls. A worker whose leases are answered as lately reaches its inbox, whatever a single
-/// settlement meets.
+/// A few polls. While a lease was answered within this time, the worker reaches its inbox, even if
+/// a settlement fails.
 const LATELY: Duration = Duration::from_secs(1);
 
 /// Whether the inbox answers. Leases tell; where none is made, because all runs wait to be settled,

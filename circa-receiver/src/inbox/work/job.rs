@@ -70,8 +70,7 @@ impl Job {
         let (delivery, head) = match leased.entry().restore() {
             Ok(restored) => restored,
             Err(error) => {
-                // Without a delivery there is nothing that an observer could be told of; it is
-                // among the dead letters.
+                // Observers get deliveries, and there is none; the dead letter shows the error.
                 let settlement =
                     Settlement::Bury { cause: Cause::Unreadable, error: cut(&error.to_string()).to_owned() };
                 self.settle(None, settlement).await;

@@ -15,7 +15,7 @@ pub(super) async fn measure(shared: &Shared) -> Infallible {
     }
     loop {
         for endpoint in &shared.endpoints {
-            // That the inbox is away is told by leases.
+            // The lease loop reports an outage.
             if let Ok(stats) = shared.calls.stats(&endpoint.name).await {
                 shared.observers.tell(|observer| observer.inbox_measured(&endpoint.name, &stats));
             }

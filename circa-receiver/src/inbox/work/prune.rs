@@ -17,7 +17,7 @@ const PAGE: usize = 500;
 pub(super) async fn prune(shared: &Shared) -> Infallible {
     let Some(retention) = shared.dead_letter_retention else { return pending().await };
     loop {
-        // After an error the next round goes on. That the inbox is away is told by leases.
+        // After an error the next round goes on. The lease loop reports an outage.
         let _ = prune_once(shared, retention).await;
         sleep(defaults::PRUNE_EVERY).await;
     }

@@ -21,7 +21,7 @@ impl InboxMetrics {
     pub(super) fn new(name: &SharedString) -> Self {
         let endpoint = || name.clone();
         let worker_healthy = gauge!(names::INBOX_WORKER_HEALTHY, "endpoint" => endpoint());
-        // Until the inbox has not answered once.
+        // Healthy until a call fails.
         worker_healthy.set(1.0);
         Self {
             ready: gauge!(names::INBOX_READY, "endpoint" => endpoint()),

@@ -35,7 +35,7 @@ impl StoreCall {
     }
 
     /// Whether it had its effect: a claim was won, a lease granted or prolonged, an event accepted
-    /// or settled. The caller may not have been told.
+    /// or settled. Its answer may have been lost.
     pub fn took_effect(&self) -> bool {
         self.did == Some(true)
     }

@@ -24,7 +24,7 @@ impl<I: Inbox> Inbox for Faulty<I> {
         self.waking(asked, self.inner.accept(request)).await
     }
 
-    /// One call leases several events: each is told.
+    /// One call leases several events: each is reported.
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError> {
         let leasing = async {
             let leased = self.inner.lease(request).await?;
@@ -92,7 +92,7 @@ impl<I: Inbox> Inbox for Faulty<I> {
 }
 
 impl<I> Faulty<I> {
-    /// A call after which an event may be ready: this process's worker is told.
+    /// A call after which an event may be ready: it wakes this process's worker.
     async fn waking<T>(
         &self,
         asked: Asked<T>,

@@ -19,7 +19,7 @@ use super::faults::{Outage, StoreFault, StoreFaults};
 use crate::error::StoreError;
 use crate::testing::simulator::Random;
 
-/// So many calls in a row about one event go wrong at most.
+/// The most calls in a row about one event that go wrong.
 const IN_A_ROW: usize = 2;
 
 /// Injects faults between a receiver and its dedup store or inbox, for your own handlers against a
@@ -113,8 +113,8 @@ impl FaultInjector {
         Self { process: Arc::new(Process::new(seed)), world: self.world.clone() }
     }
 
-    /// Tells every call from now on, once it is known what became of it. Of calls about no event
-    /// only those are told that went wrong, and of one that leases several events each of these.
+    /// Calls `watcher` after every call from now on. A call about no event is reported only where it
+    /// went wrong; one that leases several events is reported for each.
     pub fn on_call(&self, watcher: impl Fn(&StoreCall) + Send + Sync + 'static) {
         self.process.lock().watcher = Some(Arc::new(watcher));
     }

@@ -42,7 +42,7 @@ const SKEW_SECONDS: u64 = 200;
 /// By how much an event is held up at most with [`Faults::reordered`].
 const HELD_UP_SECONDS: u64 = 600;
 
-/// Sends events to a [`Target`] as Circa does, and misbehaves as told.
+/// Sends events to a [`Target`] as Circa does, and misbehaves as it is set to.
 ///
 /// Run it in paused time, with one [`TokioClock`](crate::testing::TokioClock) for it and for the
 /// receiver under test: 32 hours pass in less than a second. Paused time runs ahead while a handler

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::HashSet};
 
-/// So many failures in a row disable an endpoint (Circa documentation, Webhooks).
+/// How many failures in a row disable an endpoint (Circa documentation, Webhooks).
 const FAILURES_TO_DISABLE: usize = 20;
 
 /// Faults are only added while so many failures in a row are not yet there, so that they alone

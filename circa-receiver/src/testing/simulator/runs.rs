@@ -26,7 +26,7 @@ use crate::observe::Observer;
 /// # }
 /// ```
 ///
-/// It is told how a run has ended. To see a run that was cut off half-way, or to know that an
+/// It gets how a run has ended. To see a run that was cut off half-way, or to know that an
 /// effect has happened and not only that the handler said so, record in the handler instead: take a
 /// run at its start, and call [`HandlerRun::succeed`] where its effect has happened. Do one or the
 /// other, or everything counts twice.

@@ -8,7 +8,7 @@ use super::super::subject::{COMPLETE, Subject, endpoint, entry, entry_with};
 /// The size of the bodies that fill what room is left, in bytes.
 const BODY: usize = 64 * 1_024;
 
-/// So many of them may find room at most.
+/// The most of them that may find room.
 const MOST: usize = 500;
 
 /// Contract, section 8a: nothing is answered before it is durable. An accept that finds no room
