@@ -1,7 +1,7 @@
 //! What logs and metrics get.
 //!
-//! 1. `observer`: the trait, one method for each thing worth knowing; `stage`, `operation`,
-//!    `stats`, `warning`: what its methods name;
+//! 1. `observer`: the trait, one method for each thing worth knowing; `observers`: all that a
+//!    receiver has; `stage`, `operation`, `stats`, `warning`: what the methods name;
 //! 2. `tracing`: the observer that writes to `tracing`; `span`: the spans of a delivery and of its
 //!    handler; `run_span`: of a run from an inbox; `safe_span`: a span whose subscriber may panic;
 //!    `metrics`: the observer that counts and measures;

@@ -61,7 +61,7 @@ impl Admitted {
         let mut duplicate = Duplicate::new(shared, delivery, ack_deadline);
         loop {
             let call = || inbox.accept(request.clone());
-            match shared.repeat(delivery, StoreOperation::Accept, ack_deadline, call).await {
+            match shared.retry(delivery, StoreOperation::Accept, ack_deadline, call).await {
                 Ok(Accepted::New) if fault.is_some() => return Outcome::DeadLettered,
                 Ok(Accepted::New) => {
                     shared.observe(|observer| observer.accepted(delivery));

@@ -4,7 +4,7 @@
 //! 1. a run of the same event in this process is waited for (`duplicate`), before any store is
 //!    asked;
 //! 2. a permit among the handlers that may run at once;
-//! 3. the claim, repeated by its nonce while the store is away for a moment;
+//! 3. the claim, retried by its nonce while the store is away for a moment;
 //! 4. a claim that is held elsewhere is asked for again (`duplicate`), at most until the ack
 //!    deadline.
 
@@ -90,6 +90,6 @@ impl Admission<'_> {
     /// Asks for the claim, again and again while the store is away for a moment.
     async fn claim(&self, nonce: Nonce) -> Result<Claimed, StoreError> {
         let call = || self.shared.claims.claim(&self.key, self.fingerprint, nonce);
-        self.shared.repeat(self.delivery, StoreOperation::Claim, self.ack_deadline, call).await
+        self.shared.retry(self.delivery, StoreOperation::Claim, self.ack_deadline, call).await
     }
 }

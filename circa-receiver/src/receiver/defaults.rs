@@ -44,7 +44,7 @@ pub(super) const WAITING_SHARE: usize = 4;
 
 /// The pauses after which a store is asked again about a claim that is held elsewhere.
 pub(super) const POLL_PAUSES: Pauses = Pauses::new(Duration::from_millis(20), Duration::from_secs(1));
-/// The pauses after which a call of a store that failed is repeated.
+/// The pauses after which a call of a store that failed is retried.
 pub(super) const RETRY_PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_millis(250));
 /// How long before the ack deadline the retries of a store's call end, so that the sender still
 /// gets an answer.

@@ -10,11 +10,11 @@
 //! 5. `task`: claim and run, in a task that outlives the request; `admission`: whether it may run
 //!    the handler, or what it is answered; `duplicate`: where a duplicate waits;
 //! 6. `run`: the handler's run, and what becomes of its claim;
-//! 7. `repeat`: a call of a store that is away for a moment; `notices`: which notices were given
+//! 7. `retry`: a call of a store that is away for a moment; `notices`: which notices were given
 //!    already;
 //! 8. `diagnosing`: which mismatches are explained to the observers;
 //! 9. `drain`: what an adapter does with the rest of a body that was answered before its end;
-//! 10. `receivers`: several receivers as one.
+//! 10. `receivers`: several receivers as one; `http`: heads and responses of the crate `http`.
 
 mod accept;
 mod admission;
@@ -33,7 +33,7 @@ mod notices;
 mod readers;
 mod receive;
 mod receivers;
-mod repeat;
+mod retry;
 mod run;
 mod shared;
 mod stay;

@@ -1,4 +1,4 @@
-//! Repeats a call of a store that is away for a moment: that is not the sender's business
+//! Retries a call of a store that is away for a moment: that is not the sender's business
 //! (contract, section 7).
 
 use tokio::time::{Instant, sleep};
@@ -10,8 +10,8 @@ use crate::event::Delivery;
 use crate::observe::StoreOperation;
 
 impl Shared {
-    /// The answer to a call that may be repeated, tried until 2 s before the ack deadline.
-    pub(super) async fn repeat<T, F>(
+    /// The answer to a call that may be retried, until 2 s before the ack deadline.
+    pub(super) async fn retry<T, F>(
         &self,
         delivery: &Delivery,
         operation: StoreOperation,
@@ -23,13 +23,13 @@ impl Shared {
     {
         let give_up = ack_deadline.checked_sub(GIVE_UP_BEFORE);
         let mut pauses = RETRY_PAUSES;
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             let error = match self.measured(operation, &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut is_reported, true) {
                 self.observe(|observer| observer.store_error(delivery, operation, &error));
             }
             let pause = pauses.next();
