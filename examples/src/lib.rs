@@ -92,13 +92,9 @@ use std::{
 };
 
 use circa_receiver::{
-    AnyEvent, Delivery, EventData, EventKind, HandlerError, Inbox, PortableHandler, Receiver, ReceiverBuilder,
-    Receivers, Routes, Sender, TracingObserver, Worker,
-    event::{
-        DatapointPulled, DocumentCompleted, DocumentCreated, DocumentDeleted, DocumentEdited, DocumentEvent,
-        DocumentSigned, DocumentSimpleActionExecuted, SignCancelled, SignDelegated, SignExpired, SignRejected,
-        SignRequest, WebhookTest,
-    },
+    AnyEvent, Delivery, EventKind, HandlerError, Inbox, PortableHandler, Receiver, ReceiverBuilder, Receivers, Routes,
+    Sender, TracingObserver, Worker,
+    event::{DatapointPulled, DocumentEvent},
 };
 use tokio::{
     net::{TcpListener, TcpSocket, lookup_host},
@@ -119,25 +115,6 @@ const BESIDE_EVERY: Duration = Duration::from_secs(1);
 
 /// Any error.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// What is handled of Circa's events. Other types are answered `ignored`, so that the sender stops
-/// sending them again.
-pub const CIRCA_EVENTS: [&str; 2] = [DatapointPulled::TYPE, WebhookTest::TYPE];
-
-/// What is handled of Circularo's events.
-pub const CIRCULARO_EVENTS: [&str; 11] = [
-    DocumentCreated::TYPE,
-    DocumentEdited::TYPE,
-    DocumentDeleted::TYPE,
-    SignRequest::TYPE,
-    SignDelegated::TYPE,
-    SignRejected::TYPE,
-    SignExpired::TYPE,
-    SignCancelled::TYPE,
-    DocumentSigned::TYPE,
-    DocumentCompleted::TYPE,
-    DocumentSimpleActionExecuted::TYPE,
-];
 
 /// A receiver for each endpoint, built from the environment: `circa`, and `circularo` where its
 /// secret is set.
@@ -167,7 +144,7 @@ pub async fn receivers() -> Result<Receivers, BoxError> {
 pub fn start_workers(receivers: &Receivers) -> Result<Vec<Worker>, BoxError> {
     let mut workers = Vec::new();
     for receiver in receivers.iter().filter(|_| store::has_worker()) {
-        let routes = stored_routes(event_types(receiver));
+        let routes = stored_routes(receiver.sender());
         let worker = receiver.worker(routes, ())?.build()?;
         tokio::spawn(worker.clone().run());
         workers.push(worker);
@@ -184,9 +161,9 @@ pub async fn open_inbox() -> Result<Arc<dyn Inbox>, BoxError> {
     store::inbox_from_env().await
 }
 
-/// What a worker runs for these event types.
-pub fn stored_routes(event_types: &[&str]) -> Routes<PortableHandler<()>> {
-    event_types.iter().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored))
+/// What a worker runs of a sender's events: those that are documented. Other types are ignored.
+pub fn stored_routes(sender: Sender) -> Routes<PortableHandler<()>> {
+    sender.event_types().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, run_stored))
 }
 
 /// Reads the secrets again at every SIGHUP, from now on. Where they are refused the old ones stay.
@@ -206,11 +183,6 @@ pub fn reload_on_hangup(receivers: &Receivers) -> io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// What is handled of the events of an endpoint.
-pub fn event_types(receiver: &Receiver) -> &'static [&'static str] {
-    if receiver.sender() == Sender::CIRCA { &CIRCA_EVENTS } else { &CIRCULARO_EVENTS }
 }
 
 /// Where an endpoint is mounted.

@@ -26,7 +26,7 @@ macro_rules! event_kinds {
             /// The sender that is known to send events of this type.
             #[cfg(feature = "receiver")]
             pub(crate) fn sender_of(event_type: &str) -> Option<Sender> {
-                let knows = |sender: &Sender| !matches!(EventKind::of(*sender, event_type), EventKind::Other(_));
+                let knows = |sender: &Sender| sender.event_types().any(|known| known == event_type);
                 [Sender::CIRCA, Sender::CIRCULARO].into_iter().find(knows)
             }
 
@@ -36,6 +36,16 @@ macro_rules! event_kinds {
                     $(Self::$kind => $name,)*
                     Self::Other(other) => other,
                 }
+            }
+        }
+
+        impl Sender {
+            /// The documented types of this sender's events, as they stand in the body: for a table
+            /// of handlers that takes them all (Circa documentation, Webhooks; Circularo
+            /// documentation, Webhooks).
+            pub fn event_types(self) -> impl Iterator<Item = &'static str> {
+                let all = [$((Envelope::$sender, $name)),*];
+                all.into_iter().filter(move |(sender, _)| *sender == self.spec().envelope).map(|(_, name)| name)
             }
         }
     };

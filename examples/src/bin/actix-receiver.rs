@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use actix_web::{App, HttpRequest, HttpResponse, Route, web};
 use circa_receiver_actix::{RawDelivery, Receiver, Receivers, Server, webhook};
 use circa_receiver_examples::{
-    BoxError, beside, bind_address, event_types, grace, h2c, listen, log_to_stderr, path, receivers, record,
-    reload_on_hangup, say, start_workers,
+    BoxError, beside, bind_address, grace, h2c, listen, log_to_stderr, path, receivers, record, reload_on_hangup, say,
+    start_workers,
 };
 
 #[actix_web::main]
@@ -52,7 +52,12 @@ async fn run() -> Result<(), BoxError> {
 
 fn route(receiver: &Receiver) -> Route {
     let webhook = webhook(receiver.clone());
-    event_types(receiver).iter().fold(webhook, |webhook, event_type| webhook.on_type(event_type, handle)).into_route()
+    // Other types are answered `ignored`, so that the sender does not send them again.
+    receiver
+        .sender()
+        .event_types()
+        .fold(webhook, |webhook, event_type| webhook.on_type(event_type, handle))
+        .into_route()
 }
 
 async fn unserved(receivers: web::Data<Receivers>, request: HttpRequest) -> HttpResponse {

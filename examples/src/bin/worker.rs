@@ -5,9 +5,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use circa_receiver::{Inbox, Sender, TracingObserver, Worker, inbox::RunPolicy};
-use circa_receiver_examples::{
-    BoxError, CIRCA_EVENTS, CIRCULARO_EVENTS, log_to_stderr, open_inbox, say, stored_routes,
-};
+use circa_receiver_examples::{BoxError, log_to_stderr, open_inbox, say, stored_routes};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -39,8 +37,8 @@ async fn run() -> Result<(), BoxError> {
 /// The names of the endpoints are those of the receivers.
 fn worker(inbox: Arc<dyn Inbox>) -> Result<Worker, BoxError> {
     let worker = Worker::builder(inbox)
-        .endpoint("circa", Sender::CIRCA, stored_routes(&CIRCA_EVENTS), ())
-        .endpoint("circularo", Sender::CIRCULARO, stored_routes(&CIRCULARO_EVENTS), ())
+        .endpoint("circa", Sender::CIRCA, stored_routes(Sender::CIRCA), ())
+        .endpoint("circularo", Sender::CIRCULARO, stored_routes(Sender::CIRCULARO), ())
         // As where a handler fetches the signed document, and its interface takes two calls at
         // once.
         .policy_of("documentCompleted", RunPolicy::new().concurrency(2))

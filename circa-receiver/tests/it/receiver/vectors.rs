@@ -10,23 +10,6 @@ use circa_receiver_test_support::Chunks;
 
 use crate::support::vectors::{Case, Layer, Mode, Sender, Verdict, run};
 
-/// The handlers of every documented type, and no fallback.
-const TYPES: [&str; 13] = [
-    "datapoint.pulled",
-    "webhook.test",
-    "documentCreated",
-    "documentEdited",
-    "documentDeleted",
-    "signRequest",
-    "signDelegated",
-    "signRejected",
-    "signExpired",
-    "signCancelled",
-    "documentSigned",
-    "documentCompleted",
-    "documentSimpleActionExecuted",
-];
-
 /// What a receiver did with one delivery: everything that was observed, and every run of a handler.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -65,7 +48,9 @@ async fn handler(_: AnyEvent, log: Log) -> Result<(), HandlerError> {
 }
 
 fn routes() -> Routes<PortableHandler<Log>> {
-    TYPES.into_iter().fold(Routes::new(), |routes, event_type| routes.on_type(event_type, handler))
+    // Of every documented type, and no fallback.
+    let types = circa_receiver::Sender::CIRCA.event_types().chain(circa_receiver::Sender::CIRCULARO.event_types());
+    types.fold(Routes::new(), |routes, event_type| routes.on_type(event_type, handler))
 }
 
 fn build(case: &Case, log: &Log) -> Receiver {
