@@ -2,20 +2,14 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
 };
 
-use axum::{
-    body::{Body, HttpBody},
-    extract::Request,
-    handler::Handler,
-    http::header::RETRY_AFTER,
-    response::Response,
-};
+use axum::{body::HttpBody, extract::Request, handler::Handler, http::header::RETRY_AFTER, response::Response};
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{MAX_REASON_BYTES, extract, handler_result, is_failure},
+    adapter::{extract, handler_result, is_failure},
 };
 
 use crate::{Event, failure::Failure};
@@ -51,8 +45,8 @@ impl<S> Clone for EventHandler<S> {
     }
 }
 
-/// What a response means: what its status, its `Retry-After`, and its text say, which is read where
-/// its size is known.
+/// What a response means: what its status, its `Retry-After`, and its text say: the first frame of a
+/// body whose size is known.
 pub(crate) async fn result(
     response: Response,
     said: impl FnOnce(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
@@ -62,20 +56,11 @@ pub(crate) async fn result(
     }
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.as_bytes().to_owned());
-    let body = response.into_body();
+    let mut body = response.into_body();
     let is_read = is_failure(status) && body.size_hint().exact().is_some();
-    let text = if is_read { reason(body).await } else { Vec::new() };
+    let frame = if is_read { poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await } else { None };
+    let text = frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
     said(status, retry_after.as_deref(), Some(&String::from_utf8_lossy(&text)))
-}
-
-/// The beginning of a body, as far as it is kept.
-async fn reason(body: Body) -> Vec<u8> {
-    let (mut body, mut text) = (pin!(body), Vec::new());
-    while text.len() < MAX_REASON_BYTES {
-        let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else { break };
-        text.extend(frame.into_data().unwrap_or_default().iter().take(MAX_REASON_BYTES));
-    }
-    text
 }
 
 /// A handler that a [`Webhook`](crate::Webhook) takes. Implemented for every axum handler.

@@ -75,16 +75,16 @@ impl Claims {
         self.bounded(|| self.store.check()).await
     }
 
-    /// Goes on with what nobody waits for. `false` where too much goes on already, or no runtime is
-    /// there any more, as at the end of the process.
-    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
-        let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() else { return false };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-        runtime.spawn(async move {
-            work.await;
-            drop(permit);
-        });
-        true
+    /// Goes on with what nobody waits for. It is dropped where too much goes on already, or no
+    /// runtime is there any more, as at the end of the process.
+    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let permit = Arc::clone(&self.background).try_acquire_owned();
+        if let (Ok(permit), Ok(runtime)) = (permit, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                work.await;
+                drop(permit);
+            });
+        }
     }
 
     fn bounded<T, F>(&self, call: impl FnOnce() -> F) -> impl Future<Output = Result<T, StoreError>>

@@ -22,188 +22,123 @@ use crate::verify::SecretId;
 /// and the [`Diagnosis`] of a mismatch.
 ///
 #[doc = include_str!("observer.md")]
+#[allow(unused_variables, reason = "the names say what a method gets")]
 pub trait Observer: Send + Sync + 'static {
     /// A receiver was built, or its secrets were replaced. Later calls refer to these secrets.
-    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {
-        let _ = (endpoint, sender, secrets);
-    }
+    fn configured(&self, endpoint: &str, sender: Sender, secrets: &[SecretId]) {}
 
     /// Handlers were registered for these event types of an endpoint: its routes were checked, or a
     /// worker was built. What only a fallback takes is not among them.
-    fn routed(&self, endpoint: &str, event_types: &[&str]) {
-        let _ = (endpoint, event_types);
-    }
+    fn routed(&self, endpoint: &str, event_types: &[&str]) {}
 
     /// A delivery arrived at an endpoint.
-    fn received(&self, endpoint: &str) {
-        let _ = endpoint;
-    }
+    fn received(&self, endpoint: &str) {}
 
     /// A delivery was answered, `elapsed` after its head had arrived. Called once for each delivery,
     /// but for one whose sender hung up before.
-    fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {
-        let _ = (endpoint, outcome, elapsed);
-    }
+    fn answered(&self, endpoint: &str, outcome: Outcome, elapsed: Duration) {}
 
     /// A delivery has come to a stage at which it may stay for a while.
-    fn entered(&self, endpoint: &str, stage: Stage) {
-        let _ = (endpoint, stage);
-    }
+    fn entered(&self, endpoint: &str, stage: Stage) {}
 
     /// A delivery has left that stage, however it did.
-    fn left(&self, endpoint: &str, stage: Stage) {
-        let _ = (endpoint, stage);
-    }
+    fn left(&self, endpoint: &str, stage: Stage) {}
 
     /// A delivery was refused; [`Rejection::Stale`] tells the skew. The endpoint is a tenant's only
     /// where the delivery has its signature.
-    fn rejected(&self, endpoint: &str, rejection: Rejection) {
-        let _ = (endpoint, rejection);
-    }
+    fn rejected(&self, endpoint: &str, rejection: Rejection) {}
 
     /// The secrets of a tenant could not be looked up; those that were known go on for up to 1 h.
     /// At most once in 60 s a tenant, or in 5 s where none are known.
-    fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {
-        let _ = (endpoint, error);
-    }
+    fn secrets_not_read(&self, endpoint: &str, error: &BoxError) {}
 
     /// The mistake behind a [`Rejection::SignatureMismatch`] was searched for, on another thread
     /// than the delivery's; at most once a minute and receiver.
-    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {
-        let _ = (endpoint, diagnosis);
-    }
+    fn diagnosed(&self, endpoint: &str, diagnosis: Diagnosis) {}
 
     /// A delivery is authentic, and its event valid; [`AnyEvent::secret`](crate::AnyEvent::secret)
     /// tells which secret matched.
-    fn authenticated(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn authenticated(&self, delivery: &Delivery) {}
 
     /// An authentic delivery has an envelope that cannot be understood; it goes to the dead-letter
     /// sink. Without a sink it is [rejected](Observer::rejected).
-    fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {
-        let _ = (delivery, fault);
-    }
+    fn unreadable(&self, delivery: &Delivery, fault: PayloadFault) {}
 
     /// An event is not wanted: another mode, or no handler for its type.
-    fn ignored(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn ignored(&self, delivery: &Delivery) {}
 
     /// An event is not wanted because no handler takes its type; once a type and hour.
-    fn unhandled(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn unhandled(&self, delivery: &Delivery) {}
 
     /// A documented field of an envelope is missing, or not as documented: `"created"`,
     /// `"livemode"` or `"teamId"`. The event is handled all the same. Once a field, for as long as
     /// the receiver lives.
-    fn field_drifted(&self, delivery: &Delivery, field: &'static str) {
-        let _ = (delivery, field);
-    }
+    fn field_drifted(&self, delivery: &Delivery, field: &'static str) {}
 
     /// An event had been handled before. With another body under the same id it deserves a warning.
-    fn duplicate(&self, delivery: &Delivery, same_body: bool) {
-        let _ = (delivery, same_body);
-    }
+    fn duplicate(&self, delivery: &Delivery, same_body: bool) {}
 
     /// A delivery waited for another of the same event, which did not succeed, and is answered as
     /// that one. With another body under the same id it deserves a warning.
-    fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {
-        let _ = (delivery, outcome, same_body);
-    }
+    fn waited_in_vain(&self, delivery: &Delivery, outcome: Outcome, same_body: bool) {}
 
     /// A delivery's event is durable in the inbox; it was answered 202.
-    fn accepted(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn accepted(&self, delivery: &Delivery) {}
 
     /// A handler succeeded, after so long.
-    fn handled(&self, delivery: &Delivery, duration: Duration) {
-        let _ = (delivery, duration);
-    }
+    fn handled(&self, delivery: &Delivery, duration: Duration) {}
 
     /// A handler failed, after so long, and the claim was released. The error is the handler's own,
     /// or tells of a panic.
-    fn failed(&self, delivery: &Delivery, error: &HandlerError, duration: Duration) {
-        let _ = (delivery, error, duration);
-    }
+    fn failed(&self, delivery: &Delivery, error: &HandlerError, duration: Duration) {}
 
     /// An event can never be handled and went to the dead-letter sink.
-    fn dead_lettered(&self, delivery: &Delivery, error: &HandlerError) {
-        let _ = (delivery, error);
-    }
+    fn dead_lettered(&self, delivery: &Delivery, error: &HandlerError) {}
 
     /// The dead-letter sink failed; the claim was released.
-    fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {
-        let _ = (delivery, error);
-    }
+    fn dead_letter_failed(&self, delivery: &Delivery, error: &BoxError) {}
 
     /// The ack deadline passed before the handler ended. The sender was answered 503; the handler
     /// runs on.
-    fn unfinished(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn unfinished(&self, delivery: &Delivery) {}
 
     /// A call of the dedup store or the inbox ended after `elapsed`, with success or an error. A
     /// [`StoreOperation::Complete`] includes its retries; a [`StoreOperation::Lease`] is reported
     /// for each endpoint whose events the worker runs.
-    fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {
-        let _ = (endpoint, operation, elapsed);
-    }
+    fn store_called(&self, endpoint: &str, operation: StoreOperation, elapsed: Duration) {}
 
     /// The dedup store or the inbox failed at a delivery. A worker's lease that failed is reported
     /// by [`inbox_unavailable`](Observer::inbox_unavailable).
-    fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {
-        let _ = (delivery, operation, error);
-    }
+    fn store_error(&self, delivery: &Delivery, operation: StoreOperation, error: &StoreError) {}
 
     /// The claim has passed to another holder while the handler ran: its lease had lapsed.
-    fn claim_lost(&self, delivery: &Delivery) {
-        let _ = delivery;
-    }
+    fn claim_lost(&self, delivery: &Delivery) {}
 
     /// An event that failed runs again so long after its run: the inbox keeps it until then.
-    fn retried(&self, delivery: &Delivery, after: Duration) {
-        let _ = (delivery, after);
-    }
+    fn retried(&self, delivery: &Delivery, after: Duration) {}
 
     /// A worker that stops gave an event back to the inbox; no attempt is used up.
-    fn given_back(&self, endpoint: &str) {
-        let _ = endpoint;
-    }
+    fn given_back(&self, endpoint: &str) {}
 
     /// A worker with this name was built, which runs the events of an endpoint.
-    fn worker_configured(&self, worker: &str, endpoint: &str) {
-        let _ = (worker, endpoint);
-    }
+    fn worker_configured(&self, worker: &str, endpoint: &str) {}
 
     /// What the inbox holds of an endpoint's events, of all processes together. Every 15 s, by each
     /// worker that runs them.
-    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {
-        let _ = (endpoint, stats);
-    }
+    fn inbox_measured(&self, endpoint: &str, stats: &Stats) {}
 
     /// An observer panicked. Told to the others, and to the one that did.
-    fn observer_panicked(&self, endpoint: &str) {
-        let _ = endpoint;
-    }
+    fn observer_panicked(&self, endpoint: &str) {}
 
     /// The inbox does not answer the worker with this name, which asks again until it does. Once an
     /// outage.
-    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {
-        let _ = (worker, error);
-    }
+    fn inbox_unavailable(&self, worker: &str, error: &StoreError) {}
 
     /// The inbox answers the worker again.
-    fn inbox_available(&self, worker: &str) {
-        let _ = worker;
-    }
+    fn inbox_available(&self, worker: &str) {}
 
     /// The receiver was built with settings that are allowed but unwise.
-    fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {
-        let _ = (endpoint, warning);
-    }
+    fn config_warning(&self, endpoint: &str, warning: ConfigWarning) {}
 }
 
 /// An observer that others hold too.

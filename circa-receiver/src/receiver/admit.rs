@@ -49,8 +49,7 @@ impl Shared {
     ) -> Result<(Delivery, Place), Refused> {
         let (parsed, content_length) = self.check_head(head)?;
         let deadline = arrived + self.read_deadline;
-        let limits = body::Limits { bytes: self.body_limit, deadline, shared: self };
-        let body::Read { bytes, capacity, reader } = body::read(body, content_length, limits).await?;
+        let body::Read { bytes, capacity, reader } = body::read(self, body, content_length, deadline).await?;
         let (verified, tenant) = match &self.tenants {
             None => (self.verify(&parsed, bytes, arrived)?, None),
             Some(tenants) => {

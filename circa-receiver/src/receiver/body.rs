@@ -30,13 +30,6 @@ const MAX_RESERVED: usize = 64 * 1_024;
 /// How many chunks are read between two checks of the deadline where the stream is never pending.
 const CHUNKS_PER_CLOCK: usize = 64;
 
-/// What a body is read within.
-pub(super) struct Limits<'a> {
-    pub(super) bytes: usize,
-    pub(super) deadline: Instant,
-    pub(super) shared: &'a Arc<Shared>,
-}
-
 /// A whole body.
 pub(super) struct Read {
     pub(super) bytes: Bytes,
@@ -47,31 +40,33 @@ pub(super) struct Read {
     pub(super) reader: Option<Reader>,
 }
 
-/// Reads the whole body.
+/// Reads the whole body, within the receiver's limit and the deadline.
 pub(super) async fn read<E>(
+    shared: &Arc<Shared>,
     mut body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
     content_length: Option<u64>,
-    limits: Limits<'_>,
+    deadline: Instant,
 ) -> Result<Read, Rejection> {
-    if content_length.is_some_and(|length| length > limits.bytes as u64) {
+    let limit = shared.body_limit;
+    if content_length.is_some_and(|length| length > limit as u64) {
         return Err(Rejection::PayloadTooLarge);
     }
-    let mut collected = Collected::new(content_length, limits.bytes);
-    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(collected.poll(body.as_mut(), &limits, cx))).await {
+    let mut collected = Collected::new(content_length, limit, deadline);
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(collected.poll(body.as_mut(), cx))).await {
         return read.map(|()| collected.into_read(None));
     }
     // Most bodies come with their heads: a timer and a place among the readers are made for the
     // others alone.
-    let _stay = limits.shared.stay(Stage::Body);
-    let mut reader = limits.shared.readers.register(collected.capacity());
+    let _stay = shared.stay(Stage::Body);
+    let mut reader = shared.readers.register(collected.capacity());
     let waited = async {
-        let mut late = pin!(sleep_until(limits.deadline));
+        let mut late = pin!(sleep_until(deadline));
         poll_fn(|cx| {
             if reader.poll_evicted(cx).is_ready() {
                 return Poll::Ready(Err(Rejection::Overloaded));
             }
             let before = collected.capacity();
-            if let Poll::Ready(read) = collected.poll(body.as_mut(), &limits, cx) {
+            if let Poll::Ready(read) = collected.poll(body.as_mut(), cx) {
                 return Poll::Ready(read);
             }
             if collected.capacity() != before {
@@ -94,11 +89,12 @@ struct Collected {
     chunks: usize,
     announced: Option<u64>,
     limit: usize,
+    deadline: Instant,
 }
 
 impl Collected {
-    fn new(announced: Option<u64>, limit: usize) -> Self {
-        Self { first: Bytes::new(), all: Vec::new(), chunks: 0, announced, limit }
+    fn new(announced: Option<u64>, limit: usize, deadline: Instant) -> Self {
+        Self { first: Bytes::new(), all: Vec::new(), chunks: 0, announced, limit, deadline }
     }
 
     fn len(&self) -> usize {
@@ -114,7 +110,6 @@ impl Collected {
     fn poll<E>(
         &mut self,
         mut body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
-        limits: &Limits<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Rejection>> {
         while let Some(wanted) = self.wanted() {
@@ -131,7 +126,7 @@ impl Collected {
                     self.push(chunk);
                 }
             }
-            if self.chunks % CHUNKS_PER_CLOCK == 0 && Instant::now() >= limits.deadline {
+            if self.chunks % CHUNKS_PER_CLOCK == 0 && Instant::now() >= self.deadline {
                 return Poll::Ready(Err(Rejection::BodyReadTimeout));
             }
         }

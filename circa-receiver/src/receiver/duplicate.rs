@@ -67,7 +67,7 @@ impl<'a> Duplicate<'a> {
         Outcome::Duplicate
     }
 
-    pub(super) async fn or_end_of_drain<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+    async fn or_end_of_drain<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
         tokio::select! {
             biased;
             waited = wait => Ok(waited),

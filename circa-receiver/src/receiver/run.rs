@@ -96,12 +96,16 @@ impl Run<'_> {
     /// Completes or releases the claim as the run's end demands, and says what came of it.
     async fn settle(self, end: End, ran: Duration, mut visit: Visit) -> Outcome {
         let Self { shared, delivery, .. } = self;
-        let (outcome, unmarked) = match &end {
-            End::Succeeded => (Outcome::Handled, self.complete().await),
-            End::Buried(_) => (Outcome::DeadLettered, self.complete().await),
-            End::Failed(_) => (Outcome::Failed, self.release().await),
-            End::Drained => (Outcome::Rejected(Rejection::ShuttingDown), self.release().await),
+        let (outcome, is_done) = match &end {
+            End::Succeeded => (Outcome::Handled, true),
+            End::Buried(_) => (Outcome::DeadLettered, true),
+            End::Failed(_) => (Outcome::Failed, false),
+            End::Drained => (Outcome::Rejected(Rejection::ShuttingDown), false),
         };
+        let unmarked = if is_done { self.complete().await } else { None };
+        if !is_done {
+            shared.release(delivery, self.claim.as_deref()).await;
+        }
         match end {
             End::Succeeded => shared.observe(|observer| observer.handled(delivery, ran)),
             End::Buried(error) => shared.observe(|observer| observer.dead_lettered(delivery, &error)),
@@ -137,12 +141,6 @@ impl Run<'_> {
         };
         let ended = shared.end_claim(delivery, claim, StoreOperation::Complete, complete).await;
         (!ended).then(|| Arc::clone(claim))
-    }
-
-    /// Gives the claim up.
-    async fn release(&self) -> Option<Arc<Claim>> {
-        self.shared.release(self.delivery, self.claim.as_deref()).await;
-        None
     }
 }
 

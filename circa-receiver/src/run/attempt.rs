@@ -1,11 +1,6 @@
 //! One attempt of a handler: to its end, within its time limit, unless it is stopped.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use tokio::{task::unconstrained, time::sleep};
 
@@ -29,20 +24,13 @@ pub(crate) async fn attempt<T>(
     limit: Duration,
     stopped: impl Future<Output = ()>,
 ) -> Attempt<T> {
-    let mut work = pin!(work);
-    // Most handlers end without waiting: timers are only made for the others.
-    if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return Attempt::Ended(end);
-    }
-    // Unconstrained: a handler that uses up the task's budget must not keep the timers from being
+    // Unconstrained: a handler that uses up the task's budget must not keep the timer from being
     // polled.
-    let late = Box::pin(unconstrained(sleep(limit)));
-    let stopped = Box::pin(unconstrained(stopped));
     tokio::select! {
         biased;
         end = work => Attempt::Ended(end),
-        () = late => Attempt::TimedOut,
-        () = stopped => Attempt::Stopped,
+        () = unconstrained(sleep(limit)) => Attempt::TimedOut,
+        () = unconstrained(stopped) => Attempt::Stopped,
     }
 }
 

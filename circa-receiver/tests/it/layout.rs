@@ -173,10 +173,10 @@ fn files_and_functions_are_short() {
                 .iter()
                 .position(|other| **other == closing || other.ends_with(';') && other.trim_start().starts_with("fn "));
             let length = end.map_or(0, |end| end + 1);
-            // A declaration without a body ends before anything is closed.
+            // A declaration without a body, or with an empty one, ends before anything is closed.
             let has_body = lines[begin..].iter().find_map(|other| match other.trim_end() {
                 other if other.ends_with('{') => Some(true),
-                other if other.ends_with(';') => Some(false),
+                other if other.ends_with(';') || other.ends_with("{}") => Some(false),
                 _ => None,
             });
             if is_function && has_body == Some(true) && length > MAX_FUNCTION_LINES {

@@ -29,19 +29,6 @@ pub(super) struct InboxRows<'a> {
     pub(super) now: i64,
 }
 
-/// A leased row: made into text and bytes outside of the writing thread.
-pub(super) struct Found {
-    lease: Lease,
-    endpoint: String,
-    event: String,
-    event_type: String,
-    details: String,
-    body: Vec<u8>,
-    arrived: i64,
-    attempt: u32,
-    postponed: u32,
-}
-
 impl<'a> InboxRows<'a> {
     pub(super) fn new(group: &Group<'a>) -> Self {
         Self { connection: group.connection, claims: ClaimRows::new(group), now: group.now }
@@ -77,7 +64,7 @@ impl<'a> InboxRows<'a> {
         Ok(Accepted::New)
     }
 
-    pub(super) fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Found>> {
+    pub(super) fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>> {
         let mut found = Vec::new();
         for interest in request.interests() {
             for id in self.due(interest, interest.limit().min(request.limit() - found.len()))? {
@@ -108,7 +95,7 @@ impl<'a> InboxRows<'a> {
         due.query_map(parameters, |row| row.get(0))?.collect()
     }
 
-    fn take(&self, id: i64, request: &LeaseRequest<'_>) -> Result<Found> {
+    fn take(&self, id: i64, request: &LeaseRequest<'_>) -> Result<Leased> {
         // A lease that lapsed is an attempt that failed.
         self.write(
             "INSERT INTO inbox_failures (id, attempt, worker, started, ended, error)
@@ -124,7 +111,7 @@ impl<'a> InboxRows<'a> {
             "SELECT id, token, endpoint, event, type, details, body, arrived, attempts, postponed
              FROM inbox JOIN inbox_bodies USING (id) WHERE id = ?1",
         )?;
-        taken.query_row([id], Found::read)
+        taken.query_row([id], leased)
     }
 
     pub(super) fn renew(&self, lease: Lease, duration: Duration) -> Result<bool> {
@@ -228,28 +215,14 @@ impl<'a> InboxRows<'a> {
     }
 }
 
-impl Found {
-    fn read(row: &Row<'_>) -> Result<Self> {
-        let token: i64 = row.get("token")?;
-        let id: i64 = row.get("id")?;
-        Ok(Self {
-            lease: Lease::new(id.unsigned_abs(), Token::new(token.unsigned_abs())),
-            endpoint: row.get("endpoint")?,
-            event: row.get("event")?,
-            event_type: row.get("type")?,
-            details: row.get("details")?,
-            body: row.get("body")?,
-            arrived: row.get("arrived")?,
-            attempt: row.get("attempts")?,
-            postponed: row.get("postponed")?,
-        })
-    }
-
-    pub(super) fn into_leased(self) -> Leased {
-        let entry = Entry::from_parts(&self.endpoint, self.event, self.event_type, self.details, self.body.into());
-        let arrived = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.arrived).unwrap_or(0));
-        Leased::new(self.lease, entry, arrived, self.attempt, self.postponed)
-    }
+fn leased(row: &Row<'_>) -> Result<Leased> {
+    let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let lease = Lease::new(number("id")?, Token::new(number("token")?));
+    let (endpoint, body): (String, Vec<u8>) = (row.get("endpoint")?, row.get("body")?);
+    let (event, event_type): (String, String) = (row.get("event")?, row.get("type")?);
+    let entry = Entry::from_parts(&endpoint, event, event_type, row.get::<_, String>("details")?, body.into());
+    let arrived = UNIX_EPOCH + Duration::from_millis(u64::try_from(row.get::<_, i64>("arrived")?).unwrap_or(0));
+    Ok(Leased::new(lease, entry, arrived, row.get("attempts")?, row.get("postponed")?))
 }
 
 fn count(row: &Row<'_>, column: usize) -> Result<u64> {

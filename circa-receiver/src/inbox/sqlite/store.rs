@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::rows::{Found, InboxRows};
+use super::rows::InboxRows;
 use crate::clock::Clock;
 use crate::dedup::{ClaimRows, Key, SCHEMA};
 use crate::engine::sqlite::{InjectedClock, SqliteOpenError, Writer, open};
@@ -99,10 +99,9 @@ impl Inbox for SqliteInbox {
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError> {
         let (worker, interests) = (request.worker().to_owned(), request.interests().to_vec());
         let (limit, duration) = (request.limit(), request.duration());
-        let found = self
-            .writer
-            .ask(move |group| InboxRows::new(group).lease(LeaseRequest::new(&worker, &interests, limit, duration)));
-        Ok(found.await?.into_iter().map(Found::into_leased).collect())
+        self.writer
+            .ask(move |group| InboxRows::new(group).lease(LeaseRequest::new(&worker, &interests, limit, duration)))
+            .await
     }
 
     async fn renew(&self, lease: Lease, duration: Duration) -> Result<bool, StoreError> {
