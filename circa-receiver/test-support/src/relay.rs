@@ -10,6 +10,9 @@ use std::{
     thread,
 };
 
+/// As long is PostgreSQL's answer to the ping with which a pool takes a connection back.
+const PONG: usize = 6;
+
 /// Relays connections to a server on this machine, until the process ends.
 #[derive(Debug)]
 pub struct Relay {
@@ -60,7 +63,8 @@ fn relay(mut client: &TcpStream, mut server: &TcpStream, loses: &AtomicBool) {
         });
         let mut answer = vec![0; 64 * 1_024];
         while let Ok(length @ 1..) = server.read(&mut answer) {
-            if loses.swap(false, Ordering::SeqCst) || client.write_all(&answer[..length]).is_err() {
+            let is_answer = length > PONG;
+            if is_answer && loses.swap(false, Ordering::SeqCst) || client.write_all(&answer[..length]).is_err() {
                 break;
             }
         }

@@ -27,8 +27,9 @@ impl PostgresStore {
     /// Where the connection was broken the statement runs again on another one, as often as the
     /// pool may have broken ones, as after a restart of the server: a test of each connection
     /// beforehand would cost every call a round trip. So a statement may be committed twice: `bind`
-    /// is given `true` when the call is repeated, so that it answers as the first time. A claim is
-    /// repeatable by its nonce, a renewal by its token; nobody needs the answer of a `withdraw`.
+    /// is given `true` when the call is repeated, so that it answers as the first time where
+    /// that was committed before. A claim is repeatable by its nonce, a renewal by its token; nobody
+    /// needs the answer of a `withdraw`.
     pub(crate) async fn ask(
         &self,
         purpose: Purpose,

@@ -201,8 +201,12 @@ SELECT taken.* FROM (SELECT count(*) FROM durable) AS once, taken ORDER BY taken
 
 /// Ends a run: `$3` the state, `$4` until when in microseconds, `$5` whether the attempt does not
 /// count, `$6` postponements more, `$7` the cause, `$8` the error, `$9` whether the call is
-/// repeated because its connection broke, when the first may have been committed, `$10` whether the
-/// body is dropped. What is done has its claim end with it.
+/// repeated because its connection broke, `$10` whether the body is dropped. What is done has its
+/// claim end with it.
+///
+/// A repeated call finds what the first one has committed. What is done may be marked once more,
+/// also where the first one commits only now; the other ends add to the failures, and are not made
+/// twice.
 fn settle(inbox: &str, claims: &str) -> String {
     format!(
         "WITH {DURABLE}, changed AS (
@@ -211,7 +215,7 @@ fn settle(inbox: &str, claims: &str) -> String {
         body = CASE WHEN $10 THEN ''::bytea ELSE body END,
         failures = CASE WHEN $8::text IS NULL THEN failures ELSE failures || jsonb_build_object('attempt', attempts,
             'worker', worker, 'started', started, 'ended', clock_timestamp(), 'error', $8::text) END
-    WHERE id = $1 AND token = $2 AND state = 1
+    WHERE id = $1 AND token = $2 AND (state = 1 OR ($9 AND $3 = 2 AND state = 2))
     RETURNING id, key, state, due
 ), ended AS (
     UPDATE {claims} AS claim SET ends = changed.due FROM changed

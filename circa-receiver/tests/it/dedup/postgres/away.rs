@@ -237,20 +237,24 @@ async fn an_answer_that_was_lost_is_the_same_again() {
     let server = PostgresServer::start();
     let direct = patient_store_of(&server).await;
     let relay = Relay::to(server.port());
-    let store = PostgresStore::connect_lazy(&server.url_through(&relay)).unwrap().timeout(PATIENCE);
-    // Connections that are there: what opens one is not repeated.
-    store.check().await.unwrap();
+    let store = PostgresStore::connect_lazy(&server.url_through(&relay)).unwrap();
+    let store = store.timeout(PATIENCE).max_connections(1);
     for operation in ["renew", "complete", "release", "forget"] {
-        let (held, done) = (key(format!("{operation} held")), key(format!("{operation} done")));
-        let token = win(&direct, &held, 1).await;
-        handle(&direct, &done).await;
-        relay.lose_the_next_answer();
-        let answer = match operation {
-            "renew" => store.renew(&held, token, LEASE).await,
-            "complete" => store.complete(&held, token, RETENTION).await,
-            "release" => store.release(&held, token).await,
-            _ => store.forget(&done).await,
+        let call = async |key: &Key, token| match operation {
+            "renew" => store.renew(key, token, LEASE).await,
+            "complete" => store.complete(key, token, RETENTION).await,
+            "release" => store.release(key, token).await,
+            _ => store.forget(key).await,
         };
+        let (held, nobody) = (key(format!("{operation} held")), key("nobody"));
+        let token = win(&direct, &held, 1).await;
+        if operation == "forget" {
+            assert!(direct.complete(&held, token, RETENTION).await.unwrap());
+        }
+        // Prepares the statement: what is lost below is the answer to its execution.
+        assert!(!call(&nobody, token).await.unwrap(), "{operation}");
+        relay.lose_the_next_answer();
+        let answer = call(&held, token).await;
         assert!(matches!(answer, Ok(true)) && relay.has_lost_it(), "{operation}: {answer:?}");
     }
 }
