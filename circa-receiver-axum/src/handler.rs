@@ -9,7 +9,7 @@ use std::{
 use axum::{body::HttpBody, extract::Request, handler::Handler, http::header::RETRY_AFTER, response::Response};
 use circa_receiver::{
     EventData, HandlerError, PortableHandler,
-    adapter::{extract, handler_result, is_failure},
+    adapter::{MAX_REASON_BYTES, extract, handler_result, is_failure},
 };
 
 use crate::{Event, failure::Failure};
@@ -45,8 +45,8 @@ impl<S> Clone for EventHandler<S> {
     }
 }
 
-/// What a response means: what its status, its `Retry-After`, and its text say: the first frame of a
-/// body whose size is known.
+/// What a response means: what its status and its `Retry-After` say, and the beginning of its text,
+/// which is read where its size is known.
 pub(crate) async fn result(
     response: Response,
     said: impl FnOnce(u16, Option<&[u8]>, Option<&str>) -> Result<(), HandlerError>,
@@ -58,8 +58,11 @@ pub(crate) async fn result(
     let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.as_bytes().to_owned());
     let mut body = response.into_body();
     let is_read = is_failure(status) && body.size_hint().exact().is_some();
-    let frame = if is_read { poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await } else { None };
-    let text = frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+    let mut text = Vec::new();
+    while is_read && text.len() < MAX_REASON_BYTES {
+        let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else { break };
+        text.extend(frame.into_data().unwrap_or_default().iter().take(MAX_REASON_BYTES));
+    }
     said(status, retry_after.as_deref(), Some(&String::from_utf8_lossy(&text)))
 }
 

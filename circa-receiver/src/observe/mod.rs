@@ -30,7 +30,7 @@ pub use self::observer::Observer;
 pub(crate) use self::observers::Observers;
 pub use self::operation::StoreOperation;
 pub(crate) use self::run_span::RunSpan;
-#[cfg(feature = "tracing")]
+#[cfg(all(feature = "serve", feature = "tracing"))]
 pub(crate) use self::safe_span::catch;
 pub(crate) use self::span::{DeliverySpan, in_handler_span};
 pub use self::stage::Stage;

@@ -42,8 +42,9 @@ macro_rules! delivery_event {
 
 impl TracingObserver {
     /// How many panics of the process's `tracing` subscriber were caught in the spans of receivers
-    /// and workers, and in the lines about a stop. Such a panic changes no answer and loses no event. One in a line that this
-    /// observer writes is an [observer's](crate::Receiver::observer_panics).
+    /// and workers, and in lines about a stop. Such a panic changes no answer and loses no event.
+    /// One in a line that this observer writes is an
+    /// [observer's](crate::Receiver::observer_panics).
     pub fn span_panics() -> u64 {
         safe_span::panics()
     }

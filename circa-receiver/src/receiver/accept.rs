@@ -6,6 +6,7 @@ use super::duplicate::Duplicate;
 use super::task::Admitted;
 use crate::answer::{Outcome, Rejection, Response};
 use crate::dedup::{Key, Nonce};
+use crate::error::StoreError;
 use crate::inbox::{AcceptRequest, Accepted, Calls, Entry};
 use crate::observe::StoreOperation;
 use crate::run::Awaited;
@@ -30,8 +31,7 @@ impl Admitted {
         // Before it is stored: the worker may have run it before this task goes on.
         let key = || Key::new(delivery.endpoint(), delivery.event().id());
         let awaited = shared.answer_when_handled.then(|| shared.running.await_end(&key()));
-        let stored = timeout_at(ack_deadline, self.store(inbox, head, ack_deadline)).await;
-        let outcome = stored.unwrap_or_else(|_| shared.reject(delivery.endpoint(), Rejection::StoreUnavailable));
+        let outcome = self.store(inbox, head, ack_deadline).await;
         match awaited {
             Some(awaited) if outcome == Outcome::Accepted => self.outcome_of_run(awaited, ack_deadline).await,
             _ => outcome,
@@ -60,7 +60,10 @@ impl Admitted {
         }
         let mut duplicate = Duplicate::new(shared, delivery, ack_deadline);
         loop {
-            let call = || inbox.accept(request.clone());
+            let call = || async {
+                let accepted = timeout_at(ack_deadline, inbox.accept(request.clone())).await;
+                accepted.unwrap_or(Err(StoreError::Timeout))
+            };
             match shared.retry(delivery, StoreOperation::Accept, ack_deadline, call).await {
                 Ok(Accepted::New) if fault.is_some() => return Outcome::DeadLettered,
                 Ok(Accepted::New) => {

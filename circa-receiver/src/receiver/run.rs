@@ -102,10 +102,12 @@ impl Run<'_> {
             End::Failed(_) => (Outcome::Failed, false),
             End::Drained => (Outcome::Rejected(Rejection::ShuttingDown), false),
         };
-        let unmarked = if is_done { self.complete().await } else { None };
-        if !is_done {
+        let unmarked = if is_done {
+            self.complete().await
+        } else {
             shared.release(delivery, self.claim.as_deref()).await;
-        }
+            None
+        };
         match end {
             End::Succeeded => shared.observe(|observer| observer.handled(delivery, ran)),
             End::Buried(error) => shared.observe(|observer| observer.dead_lettered(delivery, &error)),

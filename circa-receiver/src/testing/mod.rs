@@ -1,7 +1,7 @@
 //! For tests, yours and ours: signers for both senders, a fixture of every documented event, events
 //! and deliveries without a request, fake clocks, a builder of signed requests, simulated senders
-//! that misbehave on demand, injected faults of stores and inboxes, probes of what stands in front of
-//! a receiver, an inbox in memory, and what every dedup store and every inbox must do.
+//! that misbehave on demand, injected faults of stores and inboxes, probes of what stands in front
+//! of a receiver, an inbox in memory, and what every dedup store and every inbox must do.
 
 mod clock;
 mod event;

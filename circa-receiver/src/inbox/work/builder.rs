@@ -197,8 +197,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How long [`Worker::shutdown`] lets handlers run; 20 s by default. Where the worker belongs
-    /// to a receiver, that one's drain deadline counts.
+    /// How long [`Worker::shutdown`] lets handlers run; 20 s by default, or as its receiver's drain
+    /// deadline, which [`Receiver::shutdown`](crate::Receiver::shutdown) keeps to.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self

@@ -106,6 +106,7 @@ async fn an_engine_that_hangs_beyond_the_ack_deadline_is_a_503_by_then() {
     let started = Instant::now();
     assert_eq!(answer(&endpoint.deliver(&Request::circa("evt_1")).await), UNAVAILABLE);
     assert_eq!((started.elapsed(), inbox.calls("accept")), (seconds(1), 1));
+    assert_eq!(endpoint.notes.count("store error at accept"), 1);
 }
 
 /// Contract, section 8a: an accept that is dropped at any await means "unknown", never

@@ -47,6 +47,7 @@ impl Reference {
     }
 
     /// As [`Reference::start_with`], as a process that may have so many descriptors.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn start_within(&self, descriptors: usize, environment: &[(&str, impl AsRef<OsStr>)]) -> Process {
         let mut limited = Command::new("prlimit");
         limited.arg(format!("--nofile={descriptors}:{descriptors}")).arg(self.binary);
