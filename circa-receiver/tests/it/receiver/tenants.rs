@@ -275,6 +275,17 @@ async fn a_rotated_secret_is_read_again_at_once() {
     assert_eq!(tenants.deliver("acme", 1, "evt_3").await, UNAUTHORIZED);
 }
 
+/// Contract, section 8: the ack deadline counts where the source hangs beyond it.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_beyond_the_ack_deadline_is_a_503_by_then() {
+    let source = Source::of(&["acme"]);
+    let tenants = Tenants::with(&source, |builder| builder.ack_deadline(seconds(1)));
+    source.feels(Mood::Hangs);
+    let started = Instant::now();
+    assert_eq!(tenants.deliver("acme", 0, "evt_1").await, UNAVAILABLE);
+    assert_eq!(started.elapsed(), seconds(1));
+}
+
 /// "The source away: the cached secrets go on up to 1 h, then 503".
 #[tokio::test(start_paused = true)]
 async fn known_secrets_go_on_for_an_hour_where_the_source_is_away() {
