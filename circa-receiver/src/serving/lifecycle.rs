@@ -119,7 +119,10 @@ impl Lifecycle {
             note("not ready any more");
             sleep(self.grace).await;
         };
+        // Who has connected by the end of the grace is accepted first: the listener is closed then,
+        // which resets the others.
         tokio::select! {
+            biased;
             result = accept => return result,
             () = told => {}
         }
@@ -184,9 +187,16 @@ impl Signals {
 
 #[cfg(all(test, feature = "tracing"))]
 mod tests {
+    use std::{
+        cell::Cell,
+        future::{poll_fn, ready},
+        task::Poll,
+    };
+
+    use tokio::time::Instant;
     use tracing::{Event, Metadata, Subscriber, span, subscriber::with_default};
 
-    use super::note;
+    use super::*;
     use crate::observe::TracingObserver;
 
     struct Panics;
@@ -220,5 +230,21 @@ mod tests {
         let before = TracingObserver::span_panics();
         with_default(Panics, || note("stopping"));
         assert!(TracingObserver::span_panics() > before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_connected_by_the_end_of_the_grace_is_accepted() {
+        for _ in 0..32 {
+            let lifecycle = Lifecycle::new([]);
+            let (stopped, stop) = oneshot::channel();
+            stopped.send(()).expect("it is waited for");
+            let (started, last_looked) = (Instant::now(), Cell::new(None));
+            let accept = poll_fn(|_| {
+                last_looked.set(Some(started.elapsed()));
+                Poll::Pending
+            });
+            lifecycle.serve(accept, stop, ready(()), ready(())).await.expect("nothing fails");
+            assert_eq!(last_looked.get(), Some(GRACE));
+        }
     }
 }
